@@ -1,0 +1,51 @@
+// A node's membership of the cluster: the client of routing's Join stream. It reports the node, renews its lease and
+// feeds the node's view of the maps.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.hpp"
+#include "libs/placement/view.hpp"
+#include "libs/rpc/network.hpp"
+
+namespace tern::placement {
+
+struct membership_options {
+  rpc::peer self;
+  std::string address;              // where peers reach this node
+  std::vector<std::string> shards;  // storage: the shards it can serve, in order of preference
+  bool slots_wanted = false;        // session, group, storage: give this node ranges or shards
+  std::string routing_address;
+};
+
+/// Thread-safe. Lives longer than whatever it handed the view to.
+class membership {
+ public:
+  membership(rpc::network& network, const clock& time, membership_options what);
+  ~membership();
+  membership(const membership&) = delete;
+  membership& operator=(const membership&) = delete;
+
+  /// Connects (and keeps reconnecting) and sends a heartbeat every 2 s. Returns at once.
+  void start();
+  /// The newest maps; version 0 until routing has answered for the first time, kept while routing is away.
+  view& cluster() noexcept;
+  /// True while a heartbeat sent less than 4 s ago was answered. The lease itself is 6 s, so who looks here before it
+  /// acts stops before others own its ranges. Storage fences by epoch in any case.
+  bool lease_valid() const;
+  /// The last heartbeat answered was sent so many milliseconds ago; -1 when none was.
+  int64_t lease_age_ms() const;
+  /// Drain: asks routing to give this node's ranges to others (slots_wanted = false); the stream stays, so the new maps
+  /// are seen. Idempotent.
+  void leave();
+  /// Says goodbye (Leave) and ends the stream. Afterwards the view no longer changes. Idempotent; the destructor does it.
+  void stop();
+
+ private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+}  // namespace tern::placement
