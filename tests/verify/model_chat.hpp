@@ -1,0 +1,36 @@
+// A small model of a correct chat that writes histories, with bugs to be planted: what the history checker is tested on.
+#pragma once
+
+#include <cstdint>
+
+#include "tests/verify/history.hpp"
+
+namespace tern::verify {
+
+enum class planted_bug : uint8_t {
+  none,
+  lose_stored,            // a message vanishes from the history after its receipt
+  lose_delivery,          // a stored message is never delivered
+  lose_delivery_unknown,  // the same for one whose sender got no answer
+  store_retry_twice,
+  store_refused,
+  skip_mid,
+  readers_differ,
+  swap_sender_order,
+  swap_delivery_order,
+  deliver_twice,
+  repeat_acknowledged,
+  repeat_without_offline,
+  repeat_too_many,
+  wrong_recipient,
+  forge_sender,
+  echo_as_delivery,
+  stale_pull,
+  stall,
+};
+
+/// A history of `messages` messages between a few accounts, with retries, unknown outcomes, refusals, reconnects and
+/// redeliveries, all legal; then the bug, if any.
+history make_history(uint64_t seed, int messages, planted_bug bug);
+
+}  // namespace tern::verify
