@@ -41,8 +41,13 @@ struct options {
 
 /// Sets up the process-wide output (stderr). Call once, before threads start.
 void init(const options& how);
+/// Writes out what is queued and goes on without a queue: the last call before the process ends.
+void shutdown();
+/// Lines given up because the queue was full, since the start.
+uint64_t dropped() noexcept;
 bool enabled(level at) noexcept;
-/// Thread-safe. Never throws. Strings are escaped; a line is cut at 8 KiB.
+/// Thread-safe. Never throws or blocks: after init() lines go through a bounded queue whose oldest line is given up when
+/// it is full. Strings are escaped and cut so that a line stays within 8 KiB.
 void write(level at, std::string_view service, std::string_view message, fields values);
 
 /// A logger that knows its service; cheap to copy.
