@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,19 @@ struct bounds {
   int64_t most = INT64_MAX;
 };
 
+/// One declared option, for help texts and the reference page.
+struct description {
+  std::string key;
+  std::string type;           // "text", "integer 1…65535", "one of: debug, info", "list of texts", "secret"
+  std::string default_value;  // as it would be written in the file; empty for secrets
+  std::string help;
+  std::string environment;    // TERN_…
+};
+
 /// Collects declarations, then fills their targets. Keys read `<service>.<area>.<name>` with the unit in the name.
+///
+/// Several services of one process may declare the same key, if type, default and help agree: all targets are filled.
+/// Whatever the order of the read_… calls, the stronger source wins. Not thread-safe; targets must outlive it.
 class schema {
  public:
   schema();
@@ -44,20 +57,32 @@ class schema {
   /// never printed, never taken from a flag; TERN_… environment allowed.
   void add_secret(std::string key, std::string& target, std::string help, bool required);
 
-  /// Reads YAML text; unknown or duplicate keys and type errors are collected.
+  /// Another default than the declared one, e.g. from the program or its data directory; below every other source.
+  /// A secret takes its file: set_default("x_file", path). Throws std::logic_error for an unknown key or bad value.
+  void set_default(const std::string& key, const std::string& value);
+  bool declares(const std::string& key) const;
+  /// The effective value as text; nothing for unknown keys and secrets.
+  std::optional<std::string> value_of(const std::string& key) const;
+
+  /// Reads YAML text; nested maps and dotted keys mean the same; unknown or duplicate keys and type errors are collected.
   void read_yaml(const std::string& text, const std::string& source_name);
+  /// Variables that name no option are only warned of: Kubernetes and others invent TERN_… names of their own.
+  /// Lists are separated by commas (a backslash before a comma keeps it) here and in assignments.
   void read_environment(char** environment);
   /// "key=value".
   void read_assignment(const std::string& assignment);
   /// One line per error, each naming its key; empty when all is well. Checks required secrets.
   std::vector<std::string> errors() const;
+  std::vector<std::string> warnings() const;
+  std::vector<description> describe() const;
   /// Markdown table of all declared options: key, type and unit, default, help.
   std::string reference() const;
-  /// The effective values as YAML, secrets shown as "***".
+  /// The effective values as YAML, secrets and passwords inside of texts shown as "***".
   std::string dump() const;
 
+  struct impl;  // libs/config/option.hpp
+
  private:
-  struct impl;
   std::unique_ptr<impl> impl_;
 };
 
