@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,7 +20,17 @@ struct decode_limits {
   size_t container_items = 500;  // per list or map
   size_t string_bytes = 4096;    // per string, except message and stream bodies
   size_t body_bytes = 65536;     // dataBinary, dataString, body, map values of `extra`
+  size_t json_tokens = 65536;    // names, values and brackets of one JSON text
+  bool check_utf8 = true;        // texts must be UTF-8 (JSON always must)
 };
+
+/// For bytes the cluster itself has encoded: bounded by their own size only.
+inline constexpr decode_limits trusted_limits{.depth = 64,
+                                              .container_items = SIZE_MAX,
+                                              .string_bytes = SIZE_MAX,
+                                              .body_bytes = SIZE_MAX,
+                                              .json_tokens = SIZE_MAX,
+                                              .check_utf8 = false};
 
 /// Owns what a JSON decoder had to unescape. Views of the decoded struct live as long as it and the input bytes.
 class arena {
@@ -45,7 +56,13 @@ class arena {
 template <class T>
 result<T> decode(encoding from, std::string_view bytes, arena& memory, const decode_limits& limits = {});
 
-/// Appends the encoded struct to `out`.
+/// The same into a default-constructed `out`, which saves moving the struct. What is in `out` after an error is
+/// unspecified.
+template <class T>
+result<void> decode_into(encoding from, std::string_view bytes, arena& memory, T& out,
+                         const decode_limits& limits = {});
+
+/// Appends the encoded struct to `out`. JSON output is always valid: bytes that are not UTF-8 become U+FFFD.
 template <class T>
 void encode(encoding to, const T& value, std::string& out);
 
