@@ -144,6 +144,8 @@ class server {
   /// Drops every connection (on_close(drain)) and joins the threads. Idempotent.
   virtual void stop() = 0;
   virtual server_stats stats() const = 0;
+  /// Reads the certificate files again for connections to come; on errc::config the old ones stay. Thread-safe.
+  virtual result<void> reload_certificates() = 0;
 };
 
 std::unique_ptr<server> make_server(server_options options, upgrade_function on_upgrade, request_function on_request);
