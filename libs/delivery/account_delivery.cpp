@@ -1,0 +1,283 @@
+// Live deliveries: new entries, acknowledgements, terminals that come and go, the way into the backlog.
+#include "libs/delivery/account_delivery.hpp"
+
+#include <algorithm>
+
+namespace tern::delivery {
+
+account_delivery::dialog* account_delivery::find(const conversation_id& id) {
+  const auto at = dialogs_.find(id);
+  return at == dialogs_.end() ? nullptr : &at->second;
+}
+
+account_delivery::dialog& account_delivery::get(const conversation_id& id, account_id other) {
+  dialog* c = find(id);
+  if (c == nullptr) {
+    trim_dialogs();
+    c = &dialogs_[id];
+    c->id = id;
+  }
+  if (!c->other) c->other = other;
+  c->used = ++uses_;
+  return *c;
+}
+
+void account_delivery::trim_dialogs() {
+  if (dialogs_.size() < limits_.conversations) return;
+  auto oldest = dialogs_.end();
+  for (auto at = dialogs_.begin(); at != dialogs_.end(); ++at) {
+    if (at->second.now != state::clean || at->second.clears != 0) continue;
+    if (oldest == dialogs_.end() || at->second.used < oldest->second.used) oldest = at;
+  }
+  if (oldest != dialogs_.end()) dialogs_.erase(oldest);
+}
+
+void account_delivery::attach(terminal_slot slot) {
+  terminals_ |= only(slot);
+  for (flight& one : flights_) {
+    one.holders |= only(slot);
+    out_.deliver(only(slot), *one.what);
+  }
+}
+
+void account_delivery::detach(terminal_slot slot) {
+  const terminal_set bit = only(slot);
+  terminals_ &= ~bit;
+  asked_ &= ~bit;
+  std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
+  for (notice& one : notices_) {
+    one.holders &= ~bit;
+    one.sent &= ~bit;
+  }
+  std::erase_if(notices_, [](const notice& one) { return one.holders == 0; });
+  for (auto& [id, c] : dialogs_) leave_drain(c, slot);
+  std::vector<flight> lost;
+  for (flight& one : flights_) {
+    one.holders &= ~bit;
+    if (one.holders == 0) lost.push_back(std::move(one));
+  }
+  std::erase_if(flights_, [](const flight& one) { return one.what == nullptr; });
+  for (flight& one : lost) {
+    flight_bytes_ -= one.what->body.size();
+    orphan(std::move(one));
+  }
+  drain_some();
+}
+
+void account_delivery::orphan(flight lost) {
+  if (terminals_ != 0) {
+    // Everybody there now has been sent it before or is sent it now: see attach().
+    send_live(std::move(lost.entry), std::move(lost.what), terminals_, terminals_);
+    return;
+  }
+  dialog& c = get(lost.what->conversation, lost.what->sender);
+  const uint64_t mid = lost.what->mid;
+  c.last = std::max(c.last, mid);
+  if (c.now == state::dirty && mid > c.floor) {
+    out_.done(lost.entry);
+  } else if (c.now == state::marking && mid > c.floor) {
+    c.waiting.push_back(std::move(lost.entry));
+  } else {
+    mark(c, mid - 1, std::move(lost.entry));
+  }
+}
+
+void account_delivery::on_message(entry_ref entry, message_ptr what) {
+  dialog* known = find(what->conversation);
+  if (known != nullptr && what->mid <= known->last) {
+    known->used = ++uses_;
+    repeat(*known, std::move(entry), what);
+    return;
+  }
+  // Once something is held back, what follows is held back too, whoever is there: order within a conversation.
+  if (!held_.empty() || (terminals_ != 0 && !known_)) {
+    held_.emplace_back(std::move(entry), std::move(what));
+    if (!loading_) request_backlog();
+    return;
+  }
+  dialog& c = get(what->conversation, what->sender);
+  accept(c, std::move(entry), std::move(what));
+}
+
+void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
+  const uint64_t mid = what->mid;
+  const bool listed = c.last != 0 || !more_;
+  c.last = mid;
+  if (c.now == state::clean) {
+    if (terminals_ == 0 || !listed || window_full()) {
+      c.automatic = terminals_ != 0;
+      drain_all_ = drain_all_ || (!listed && terminals_ != 0);
+      mark(c, mid - 1, std::move(entry));
+    } else {
+      send_live(std::move(entry), std::move(what), terminals_, terminals_);
+    }
+    return;
+  }
+  c.automatic = c.automatic || terminals_ != 0;
+  if (mid > c.floor) {
+    if (c.now == state::marking) {
+      c.waiting.push_back(std::move(entry));
+    } else {
+      out_.done(entry);
+      drain_some();
+    }
+  } else if (c.now == state::draining) {
+    // Below what the drain began with, and never acknowledged: out of order is better than never.
+    send_live(std::move(entry), std::move(what), terminals_, terminals_);
+  } else {
+    mark(c, mid - 1, std::move(entry));
+  }
+}
+
+void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& what) {
+  const size_t at = find_flight(what->conversation, what->mid);
+  if (at < flights_.size()) {
+    flights_[at].entry = std::move(entry);
+  } else if (adopt_claims(c, entry, what)) {
+    return;
+  } else if (c.marks != 0) {
+    c.waiting.push_back(std::move(entry));
+  } else {
+    out_.done(entry);
+  }
+}
+
+void account_delivery::send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders) {
+  flight_bytes_ += what->body.size();
+  if (to != 0) out_.deliver(to, *what);
+  flights_.push_back({std::move(what), std::move(entry), holders});
+}
+
+void account_delivery::mark(dialog& c, uint64_t floor, entry_ref entry) {
+  if (c.now == state::clean) {
+    ++dirty_;
+    c.floor = floor;
+  }
+  c.floor = std::min(c.floor, floor);
+  c.now = state::marking;
+  ++c.marks;
+  c.waiting.push_back(std::move(entry));
+  out_.put_cursor(c.id, c.other, cursor_change::mark, floor);
+}
+
+void account_delivery::marked(dialog& c) {
+  for (const entry_ref& entry : c.waiting) out_.done(entry);
+  c.waiting.clear();
+  c.waiting.shrink_to_fit();
+  if (c.now == state::marking) c.now = state::dirty;
+  if (terminals_ != 0) c.automatic = true;
+  drain_some();
+}
+
+void account_delivery::on_cursor(const conversation_id& conversation, cursor_change kind, bool stored) {
+  account_delivery::dialog* c = find(conversation);
+  if (c == nullptr || kind == cursor_change::advance) return;
+  uint32_t& open = kind == cursor_change::mark ? c->marks : c->clears;
+  if (open > 0) --open;
+  if (!stored) {
+    c->retry = true;
+    out_.later();
+    return;
+  }
+  if (kind == cursor_change::clear) {
+    check_end();
+  } else if (open == 0 && !c->retry) {
+    marked(*c);
+  }
+}
+
+size_t account_delivery::find_flight(const conversation_id& id, uint64_t mid) const {
+  size_t i = 0;
+  while (i < flights_.size() && (flights_[i].what->mid != mid || flights_[i].what->conversation != id)) ++i;
+  return i;
+}
+
+void account_delivery::land(size_t index) {
+  out_.done(flights_[index].entry);
+  flight_bytes_ -= flights_[index].what->body.size();
+  flights_.erase(flights_.begin() + static_cast<std::ptrdiff_t>(index));
+  if (flights_.empty() && flights_.capacity() > 16) flights_.shrink_to_fit();
+}
+
+bool account_delivery::window_full() const noexcept {
+  return flights_.size() >= limits_.in_flight || flight_bytes_ >= limits_.in_flight_bytes;
+}
+
+void account_delivery::on_message_ack(terminal_slot slot, const position& what) {
+  const size_t at = find_flight(what.conversation, what.mid);
+  if (at < flights_.size()) {
+    if ((flights_[at].holders & only(slot)) == 0) return;
+    land(at);
+  } else if (seed* mine = seed_of(slot)) {
+    std::erase_if(mine->what.messages, [&](const position& one) {
+      return one.conversation == what.conversation && one.mid == what.mid;
+    });
+  }
+  if (dirty_ > 0) drain_some();
+}
+
+void account_delivery::on_notice(uint64_t id, const std::string& body) {
+  if (terminals_ == 0) return;
+  const bool known = std::any_of(notices_.begin(), notices_.end(), [id](const notice& one) { return one.id == id; });
+  if (known || std::find(dropping_.begin(), dropping_.end(), id) != dropping_.end()) return;
+  notices_.push_back({id, terminals_, terminals_});
+  out_.deliver_notice(terminals_, id, body, false);
+}
+
+void account_delivery::on_notice_ack(terminal_slot slot, uint64_t id) {
+  const auto at = std::find_if(notices_.begin(), notices_.end(), [id](const notice& one) { return one.id == id; });
+  if (at == notices_.end() || (at->holders & only(slot)) == 0) return;
+  notices_.erase(at);
+  dropping_.push_back(id);
+  out_.drop_notices({id});
+  check_end();
+}
+
+void account_delivery::on_notices_dropped(const std::vector<uint64_t>& ids, bool stored) {
+  if (!stored) {
+    drop_retry_.insert(drop_retry_.end(), ids.begin(), ids.end());
+    out_.later();
+    return;
+  }
+  std::erase_if(dropping_, [&](uint64_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
+}
+
+void account_delivery::on_timer() {
+  if (!drop_retry_.empty()) out_.drop_notices(std::exchange(drop_retry_, {}));
+  for (auto& [id, c] : dialogs_) {
+    if (!std::exchange(c.retry, false)) continue;
+    if (c.now == state::marking) {
+      ++c.marks;
+      out_.put_cursor(id, c.other, cursor_change::mark, c.floor);
+    } else if (c.now == state::clean) {
+      ++c.clears;
+      out_.put_cursor(id, c.other, cursor_change::clear, c.last);
+    }
+  }
+  if (std::exchange(backlog_retry_, false) && terminals_ != 0) request_backlog();
+  if (drain_all_ && terminals_ != 0 && !known_) request_backlog();
+  if (terminals_ == 0) release_held();
+  drain_some();
+}
+
+bool account_delivery::idle() const noexcept {
+  return terminals_ == 0 && flights_.empty() && held_.empty() && draining_ == 0 && !loading_ && drop_retry_.empty() &&
+         std::all_of(dialogs_.begin(), dialogs_.end(),
+                     [](const auto& one) { return one.second.marks == 0 && one.second.clears == 0 && !one.second.retry; });
+}
+
+std::vector<entry_ref> account_delivery::abandon() {
+  std::vector<entry_ref> out;
+  for (flight& one : flights_) out.push_back(std::move(one.entry));
+  for (auto& [id, c] : dialogs_) {
+    for (entry_ref& one : c.waiting) out.push_back(std::move(one));
+  }
+  for (auto& [entry, what] : held_) out.push_back(std::move(entry));
+  flights_.clear();
+  held_.clear();
+  dialogs_.clear();
+  dirty_ = draining_ = flight_bytes_ = 0;
+  return out;
+}
+
+}  // namespace tern::delivery

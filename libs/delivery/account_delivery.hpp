@@ -1,0 +1,263 @@
+// What one account's session owner knows of deliveries: which messages are on their way to which terminals, which
+// conversations are dirty (waiting in the log), how far a drain has come. A pure state machine: effects go through
+// `port`, answers come back through the on_… calls. docs/adr/0006-delivery.md explains the rules.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "libs/base/ids.hpp"
+
+namespace tern::delivery {
+
+/// Number of a terminal within its account, given by the session: 0 … 31.
+using terminal_slot = uint8_t;
+/// Bit n stands for terminal n.
+using terminal_set = uint32_t;
+inline constexpr size_t max_terminals = 32;
+constexpr terminal_set only(terminal_slot slot) noexcept { return terminal_set{1} << slot; }
+
+/// An outbox entry that must be confirmed to the stream it came on.
+struct entry_ref {
+  std::shared_ptr<void> source;  // opaque; null: nobody waits
+  uint64_t entry = 0;
+};
+
+/// A stored message on its way to this account.
+struct message {
+  conversation_id conversation;
+  account_id sender;
+  uint64_t mid = 0;
+  int64_t timestamp_ns = 0;
+  std::string body;  // TimMessage, Thrift compact, without mid and timestamp
+  uint64_t trace = 0;
+  int64_t accepted_ns = 0;
+};
+using message_ptr = std::shared_ptr<const message>;
+
+struct position {
+  conversation_id conversation;
+  uint64_t mid = 0;
+};
+
+/// What a gateway tells of a terminal that had another owner or link before.
+struct restored {
+  std::vector<position> messages;  // written, not acknowledged
+  std::vector<position> batches;   // the same for drained batches; mid = the batch's last message
+  std::vector<uint64_t> notices;   // the same for notices
+  std::vector<position> written;   // newest mid written per conversation
+};
+
+enum class cursor_change : uint8_t { mark, advance, clear };
+
+struct waiting_conversation {
+  conversation_id conversation;
+  account_id other;
+  uint64_t delivered = 0;
+};
+struct waiting_notice {
+  uint64_t id = 0;
+  std::string body;
+};
+struct backlog {
+  std::vector<waiting_conversation> conversations;
+  std::vector<waiting_notice> notices;
+  bool more = false;  // the list was cut
+};
+/// Messages after the position asked for, oldest first, the reader's own left out.
+struct page {
+  std::vector<message> rows;
+  uint64_t head = 0;     // newest mid of the conversation at the time of the read
+  uint64_t reached = 0;  // all mids up to here have been looked at
+};
+
+/// Effects. Nothing of this may call back into the state machine at once.
+class port {
+ public:
+  virtual ~port() = default;
+  virtual void deliver(terminal_set to, const message& what) = 0;
+  /// `batch` names the list in acknowledgements: mid of its last message.
+  virtual void deliver_batch(terminal_set to, const conversation_id& conversation, uint64_t batch,
+                             const std::vector<message>& rows) = 0;
+  virtual void deliver_notice(terminal_set to, uint64_t id, const std::string& body, bool from_backlog) = 0;
+  /// Everything that waited has been acknowledged.
+  virtual void drained(terminal_set to) = 0;
+  /// The entry may be deleted.
+  virtual void done(const entry_ref& entry) = 0;
+  /// Answered by on_cursor, in the order of the calls.
+  virtual void put_cursor(const conversation_id& conversation, account_id other, cursor_change kind, uint64_t delivered) = 0;
+  /// Answered by on_backlog or on_backlog_failed.
+  virtual void load_backlog() = 0;
+  /// Answered by on_page or on_page_failed with the same token.
+  virtual void read(const conversation_id& conversation, uint64_t after, uint64_t token) = 0;
+  /// Answered by on_notices_dropped.
+  virtual void drop_notices(const std::vector<uint64_t>& ids) = 0;
+  /// Calls on_timer in about a second.
+  virtual void later() = 0;
+};
+
+struct delivery_limits {
+  size_t in_flight = 256;             // unacknowledged messages of an account; beyond, conversations turn dirty
+  size_t in_flight_bytes = 1 << 20;
+  size_t draining = 4;                // conversations drained at once
+  size_t conversations = 256;         // clean conversations remembered
+};
+
+/// Not thread-safe: belongs to one session actor. Holds memory only for what is going on.
+class account_delivery {
+ public:
+  explicit account_delivery(port& out, const delivery_limits& limits) : out_(out), limits_(limits) {}
+
+  // ---- terminals ----
+
+  /// A terminal that has just logged on. Gets what is on its way to others.
+  void attach(terminal_slot slot);
+  /// A terminal that comes from another owner or over another link; it may be attached already.
+  void reattach(terminal_slot slot, restored what);
+  /// The terminal is gone; what it alone had unacknowledged goes to the backlog.
+  void detach(terminal_slot slot);
+  terminal_set terminals() const noexcept { return terminals_; }
+
+  // ---- from the dispatchers and clients ----
+
+  void on_message(entry_ref entry, message_ptr what);
+  /// A notice that has just been stored. Goes to the terminals there are; stays stored until acknowledged.
+  void on_notice(uint64_t id, const std::string& body);
+  void on_message_ack(terminal_slot slot, const position& what);
+  void on_batch_ack(terminal_slot slot, const position& what);
+  void on_notice_ack(terminal_slot slot, uint64_t id);
+  /// OFFLINEMSG.
+  void on_drain_request(terminal_slot slot);
+
+  // ---- answers ----
+
+  void on_cursor(const conversation_id& conversation, cursor_change kind, bool stored);
+  void on_backlog(backlog found);
+  void on_backlog_failed();
+  void on_page(const conversation_id& conversation, uint64_t token, page found);
+  void on_page_failed(const conversation_id& conversation, uint64_t token);
+  void on_notices_dropped(const std::vector<uint64_t>& ids, bool stored);
+  void on_timer();
+
+  // ---- for the owner ----
+
+  /// Forgets what gateways told about former writes; called some time after the last reattach.
+  void forget_restored() {
+    std::erase_if(seeds_, [](const seed& one) { return one.what.messages.empty() && one.what.batches.empty(); });
+  }
+  /// True when nothing is on its way, so that the account may be forgotten if it has no terminals.
+  bool idle() const noexcept;
+  /// Takes out all entries that are not done (the range went to another node).
+  std::vector<entry_ref> abandon();
+  /// Messages and notices waiting for an acknowledgement.
+  size_t unacked() const noexcept { return flights_.size() + notices_.size(); }
+  /// Number of conversations known to be dirty.
+  size_t dirty() const noexcept { return dirty_; }
+
+ private:
+  enum class state : uint8_t { clean, marking, dirty, draining };
+
+  /// A page on its way to the terminals. There is one per conversation.
+  struct drain {
+    terminal_set audience = 0;
+    uint64_t token = 0;
+    uint64_t position = 0;  // everything up to here is acknowledged or not to be sent
+    uint64_t batch = 0;     // mid of the last message sent; 0: none on its way
+    uint64_t reached = 0;
+    uint64_t head = 0;
+  };
+  /// A conversation there is something to know of.
+  struct dialog {
+    conversation_id id;
+    account_id other;
+    uint64_t last = 0;      // newest mid that came by; entries up to it are repeats
+    uint64_t floor = 0;     // dirty: the stored position
+    uint64_t used = 0;
+    uint32_t marks = 0;     // MARK writes without an answer
+    uint32_t clears = 0;
+    state now = state::clean;
+    bool automatic = false;  // to be drained without being asked
+    bool retry = false;      // a write failed
+    std::vector<entry_ref> waiting;  // to be done when the MARK is stored
+    std::unique_ptr<drain> work;
+  };
+  struct flight {
+    message_ptr what;
+    entry_ref entry;
+    terminal_set holders = 0;
+  };
+  struct notice {
+    uint64_t id = 0;
+    terminal_set holders = 0;
+    terminal_set sent = 0;
+  };
+  struct seed {
+    terminal_slot slot = 0;
+    restored what;
+  };
+
+  dialog& get(const conversation_id& id, account_id other);
+  dialog* find(const conversation_id& id);
+  void trim_dialogs();
+  void accept(dialog& c, entry_ref entry, message_ptr what);
+  void repeat(dialog& c, entry_ref entry, const message_ptr& what);
+  bool adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what);
+  void send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders);
+  void mark(dialog& c, uint64_t floor, entry_ref entry);
+  void marked(dialog& c);
+  void orphan(flight lost);
+  size_t find_flight(const conversation_id& id, uint64_t mid) const;
+  void land(size_t index);
+  bool window_full() const noexcept;
+  void request_backlog();
+  void release_held();
+
+  void drain_some();
+  bool clearing() const noexcept;
+  bool wanted(const dialog& c) const noexcept;
+  bool start_drain(dialog& c);
+  void read_on(dialog& c);
+  void advance(dialog& c);
+  void finish(dialog& c, uint64_t reached);
+  void stop_drain(dialog& c);
+  void leave_drain(dialog& c, terminal_slot slot);
+  void check_end();
+  void set_dirty(dialog& c, uint64_t floor);
+  void send_waiting_notices(std::vector<waiting_notice>& found);
+
+  void restore_flights(terminal_slot slot, restored& what);
+  void restore_notices(terminal_slot slot, const std::vector<uint64_t>& ids);
+  void restore_batches(terminal_slot slot, restored& what);
+  seed* seed_of(terminal_slot slot);
+  bool claimed(const conversation_id& id) const;
+  uint64_t written_before(const conversation_id& id) const;
+
+  port& out_;
+  const delivery_limits& limits_;
+  terminal_set terminals_ = 0;
+  terminal_set asked_ = 0;      // terminals that wait for the end of a drain
+  bool known_ = false;          // the stored backlog has been read; from then on dialogs_ knows what is dirty
+  bool more_ = false;           // the backlog is longer than the list we have
+  bool loading_ = false;
+  bool reload_ = false;         // asked again while loading
+  bool drain_all_ = false;
+  bool backlog_retry_ = false;
+  size_t dirty_ = 0;            // conversations that are not clean
+  size_t draining_ = 0;
+  size_t flight_bytes_ = 0;
+  uint64_t tokens_ = 0;
+  uint64_t uses_ = 0;
+  std::unordered_map<conversation_id, dialog> dialogs_;
+  std::vector<flight> flights_;  // oldest first
+  std::vector<notice> notices_;
+  std::vector<uint64_t> dropping_;  // notices whose deletion is not answered
+  std::vector<uint64_t> drop_retry_;
+  std::vector<std::pair<entry_ref, message_ptr>> held_;  // until the backlog is known
+  std::vector<seed> seeds_;
+};
+
+}  // namespace tern::delivery

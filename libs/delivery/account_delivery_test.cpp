@@ -1,0 +1,297 @@
+#include "libs/delivery/account_delivery.hpp"
+
+namespace tern::delivery {
+namespace {
+
+const conversation_id talk{7, 1};
+const account_id friend_id{9};
+
+/// Writes down every effect.
+class recorder final : public port {
+ public:
+  void deliver(terminal_set to, const message& what) override {
+    say("deliver " + std::to_string(to) + " " + std::to_string(what.mid));
+  }
+  void deliver_batch(terminal_set to, const conversation_id&, uint64_t batch, const std::vector<message>& rows) override {
+    say("batch " + std::to_string(to) + " " + std::to_string(batch) + " of " + std::to_string(rows.size()));
+  }
+  void deliver_notice(terminal_set to, uint64_t id, const std::string&, bool from_backlog) override {
+    say("notice " + std::to_string(to) + " " + std::to_string(id) + (from_backlog ? " stored" : ""));
+  }
+  void drained(terminal_set to) override { say("end " + std::to_string(to)); }
+  void done(const entry_ref& entry) override { say("done " + std::to_string(entry.entry)); }
+  void put_cursor(const conversation_id&, account_id, cursor_change kind, uint64_t delivered) override {
+    static constexpr const char* names[] = {"mark ", "advance ", "clear "};
+    say(names[static_cast<size_t>(kind)] + std::to_string(delivered));
+  }
+  void load_backlog() override { say("load"); }
+  void read(const conversation_id&, uint64_t after, uint64_t token) override {
+    say("read " + std::to_string(after));
+    last_token = token;
+  }
+  void drop_notices(const std::vector<uint64_t>& ids) override { say("drop " + std::to_string(ids.front())); }
+  void later() override { say("later"); }
+
+  std::vector<std::string> take() { return std::exchange(said, {}); }
+
+  std::vector<std::string> said;
+  uint64_t last_token = 0;
+
+ private:
+  void say(std::string what) { said.push_back(std::move(what)); }
+};
+
+using effects = std::vector<std::string>;
+
+class account_delivery_test : public ::testing::Test {
+ protected:
+  message_ptr text(uint64_t mid) {
+    return std::make_shared<message>(message{talk, friend_id, mid, 1, "body", 0, 0});
+  }
+  void arrive(uint64_t mid) { box.on_message({nullptr, mid}, text(mid)); }
+  page rows(std::vector<uint64_t> mids, uint64_t head, uint64_t reached) {
+    page found{{}, head, reached};
+    for (const uint64_t mid : mids) found.rows.push_back(*text(mid));
+    return found;
+  }
+  /// Attaches terminal `slot` and answers the backlog read with nothing.
+  void on_line(terminal_slot slot) {
+    box.attach(slot);
+    box.on_drain_request(slot);
+    box.on_backlog({});
+    out.take();
+  }
+
+  recorder out;
+  delivery_limits limits;
+  account_delivery box{out, limits};
+};
+
+TEST_F(account_delivery_test, a_message_goes_to_all_terminals_and_is_done_with_the_first_ack) {
+  on_line(0);
+  on_line(1);
+  arrive(1);
+  EXPECT_EQ(out.take(), effects{"deliver 3 1"});
+  box.on_message_ack(1, {talk, 1});
+  EXPECT_EQ(out.take(), effects{"done 1"});
+  box.on_message_ack(0, {talk, 1});
+  EXPECT_EQ(out.take(), effects{});
+  EXPECT_EQ(box.unacked(), 0U);
+}
+
+TEST_F(account_delivery_test, the_backlog_is_read_before_the_first_live_message) {
+  box.attach(0);
+  arrive(5);
+  arrive(6);
+  EXPECT_EQ(out.take(), (effects{"load"}));
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"deliver 1 5", "deliver 1 6"}));
+}
+
+TEST_F(account_delivery_test, a_message_for_a_dirty_conversation_starts_a_drain_and_order_is_kept) {
+  box.attach(0);
+  arrive(5);
+  box.on_backlog({{{talk, friend_id, 2}}, {}, false});
+  EXPECT_EQ(out.take(), (effects{"load", "done 5", "read 2"}));
+  box.on_page(talk, out.last_token, rows({3, 4, 5}, 5, 5));
+  arrive(6);
+  EXPECT_EQ(out.take(), (effects{"batch 1 5 of 3", "done 6"}));
+  box.on_batch_ack(0, {talk, 5});
+  EXPECT_EQ(out.take(), (effects{"advance 5", "read 5"}));
+  box.on_page(talk, out.last_token, rows({6}, 6, 6));
+  box.on_batch_ack(0, {talk, 6});
+  EXPECT_EQ(out.take(), (effects{"batch 1 6 of 1", "clear 6"}));
+  arrive(7);
+  EXPECT_EQ(out.take(), effects{"deliver 1 7"});
+}
+
+TEST_F(account_delivery_test, off_line_the_conversation_is_marked_once_per_burst) {
+  arrive(4);
+  arrive(5);
+  EXPECT_EQ(out.take(), effects{"mark 3"});
+  EXPECT_FALSE(box.idle());
+  box.on_cursor(talk, cursor_change::mark, true);
+  EXPECT_EQ(out.take(), (effects{"done 4", "done 5"}));
+  arrive(6);
+  EXPECT_EQ(out.take(), effects{"done 6"});
+  EXPECT_TRUE(box.idle());
+}
+
+TEST_F(account_delivery_test, a_failed_mark_is_written_again_before_anything_is_done) {
+  arrive(4);
+  box.on_cursor(talk, cursor_change::mark, false);
+  EXPECT_EQ(out.take(), (effects{"mark 3", "later"}));
+  box.on_timer();
+  EXPECT_EQ(out.take(), effects{"mark 3"});
+  box.on_cursor(talk, cursor_change::mark, true);
+  EXPECT_EQ(out.take(), effects{"done 4"});
+}
+
+TEST_F(account_delivery_test, what_a_lost_terminal_had_unacknowledged_is_marked_from_its_first) {
+  on_line(0);
+  arrive(1);
+  arrive(2);
+  arrive(3);
+  box.on_message_ack(0, {talk, 2});
+  out.take();
+  box.detach(0);
+  EXPECT_EQ(out.take(), effects{"mark 0"});
+  box.on_cursor(talk, cursor_change::mark, true);
+  EXPECT_EQ(out.take(), (effects{"done 1", "done 3"}));
+}
+
+TEST_F(account_delivery_test, a_new_terminal_gets_what_is_unacknowledged_elsewhere) {
+  on_line(0);
+  arrive(1);
+  out.take();
+  box.attach(1);
+  EXPECT_EQ(out.take(), effects{"deliver 2 1"});
+  box.detach(0);
+  EXPECT_EQ(out.take(), effects{});
+  box.on_message_ack(1, {talk, 1});
+  EXPECT_EQ(out.take(), effects{"done 1"});
+}
+
+TEST_F(account_delivery_test, a_repeated_entry_is_not_sent_again) {
+  on_line(0);
+  arrive(1);
+  arrive(1);
+  EXPECT_EQ(out.take(), effects{"deliver 1 1"});
+  box.on_message_ack(0, {talk, 1});
+  arrive(1);
+  EXPECT_EQ(out.take(), (effects{"done 1", "done 1"}));
+}
+
+TEST_F(account_delivery_test, an_asked_drain_ends_when_all_is_acknowledged) {
+  box.attach(0);
+  box.on_drain_request(0);
+  box.on_backlog({{{talk, friend_id, 0}}, {{77, "n"}}, false});
+  EXPECT_EQ(out.take(), (effects{"load", "notice 1 77 stored", "read 0"}));
+  box.on_page(talk, out.last_token, rows({1, 2}, 2, 2));
+  box.on_batch_ack(0, {talk, 2});
+  EXPECT_EQ(out.take(), (effects{"batch 1 2 of 2", "clear 2"}));
+  box.on_notice_ack(0, 77);
+  EXPECT_EQ(out.take(), (effects{"drop 77", "end 1"}));
+}
+
+TEST_F(account_delivery_test, an_empty_backlog_ends_the_drain_at_once) {
+  box.attach(0);
+  box.on_drain_request(0);
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"load", "end 1"}));
+}
+
+TEST_F(account_delivery_test, a_drain_broken_off_starts_again_at_the_last_acknowledged_batch) {
+  box.attach(0);
+  box.on_drain_request(0);
+  box.on_backlog({{{talk, friend_id, 0}}, {}, false});
+  box.on_page(talk, out.last_token, rows({1, 2}, 9, 2));
+  box.on_batch_ack(0, {talk, 2});
+  box.on_page(talk, out.last_token, rows({3, 4}, 9, 4));
+  out.take();
+  box.detach(0);
+  box.attach(1);
+  box.on_drain_request(1);
+  box.on_backlog({{{talk, friend_id, 2}}, {}, false});
+  EXPECT_EQ(out.take(), (effects{"load", "read 2"}));
+}
+
+TEST_F(account_delivery_test, with_a_full_window_conversations_turn_dirty_and_drain_later) {
+  limits.in_flight = 2;
+  on_line(0);
+  arrive(1);
+  arrive(2);
+  arrive(3);
+  EXPECT_EQ(out.take(), (effects{"deliver 1 1", "deliver 1 2", "mark 2"}));
+  box.on_cursor(talk, cursor_change::mark, true);
+  EXPECT_EQ(out.take(), effects{"done 3"});
+  box.on_message_ack(0, {talk, 1});
+  EXPECT_EQ(out.take(), (effects{"done 1", "read 2"}));
+}
+
+TEST_F(account_delivery_test, after_an_owner_change_acknowledged_messages_are_done_and_unacknowledged_ones_wait) {
+  restored what;
+  what.written = {{talk, 5}};
+  what.messages = {{talk, 4}};
+  box.reattach(0, what);
+  out.take();
+  arrive(3);
+  arrive(4);
+  arrive(5);
+  EXPECT_EQ(out.take(), (effects{"done 3", "done 5"}));
+  box.on_message_ack(0, {talk, 4});
+  EXPECT_EQ(out.take(), effects{"done 4"});
+  arrive(6);
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"load", "deliver 1 6"}));
+}
+
+TEST_F(account_delivery_test, entries_marked_before_the_terminal_came_back_are_not_sent_twice) {
+  arrive(4);
+  box.on_cursor(talk, cursor_change::mark, true);
+  restored what;
+  what.written = {{talk, 4}};
+  what.messages = {{talk, 4}};
+  box.reattach(0, what);
+  box.on_timer();
+  box.on_backlog({{{talk, friend_id, 3}}, {}, false});
+  out.take();
+  box.on_message_ack(0, {talk, 4});
+  EXPECT_EQ(out.take(), effects{"read 4"});
+  box.on_page(talk, out.last_token, rows({}, 4, 4));
+  EXPECT_EQ(out.take(), effects{"clear 4"});
+}
+
+TEST_F(account_delivery_test, a_relinked_terminal_gets_again_only_what_was_not_written) {
+  on_line(0);
+  arrive(1);
+  arrive(2);
+  arrive(3);
+  out.take();
+  restored what;
+  what.written = {{talk, 2}};
+  what.messages = {{talk, 2}};
+  box.reattach(0, what);
+  const effects said = out.take();
+  ASSERT_GE(said.size(), 2U);
+  EXPECT_EQ(said[0], "deliver 1 3");
+  EXPECT_EQ(said[1], "done 1");
+}
+
+TEST_F(account_delivery_test, a_batch_of_the_former_owner_is_awaited_and_then_the_drain_goes_on) {
+  restored what;
+  what.batches = {{talk, 50}};
+  box.reattach(0, what);
+  box.on_timer();
+  box.on_backlog({{{talk, friend_id, 0}}, {}, false});
+  EXPECT_EQ(out.take(), (effects{"later", "load"}));
+  box.on_batch_ack(0, {talk, 50});
+  EXPECT_EQ(out.take(), (effects{"advance 50", "read 50"}));
+  box.on_page(talk, out.last_token, rows({}, 50, 50));
+  EXPECT_EQ(out.take(), (effects{"clear 50", "end 1"}));
+}
+
+TEST_F(account_delivery_test, abandoning_gives_back_every_entry_that_is_not_done) {
+  on_line(0);
+  arrive(1);
+  limits.in_flight = 1;
+  arrive(2);
+  arrive(3);
+  EXPECT_EQ(box.abandon().size(), 3U);
+  EXPECT_EQ(box.unacked(), 0U);
+}
+
+TEST_F(account_delivery_test, notices_reach_terminals_once_and_are_dropped_when_acknowledged) {
+  on_line(0);
+  box.on_notice(5, "x");
+  box.on_notice(5, "x");
+  EXPECT_EQ(out.take(), effects{"notice 1 5"});
+  box.on_notice_ack(0, 5);
+  EXPECT_EQ(out.take(), effects{"drop 5"});
+  box.on_notice(5, "x");
+  EXPECT_EQ(out.take(), effects{});
+  box.on_notices_dropped({5}, true);
+}
+
+}  // namespace
+}  // namespace tern::delivery

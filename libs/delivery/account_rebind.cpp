@@ -1,0 +1,119 @@
+// Terminals that come from another owner or over another link: what the gateway wrote and what it still waits for
+// decides what is sent again.
+#include <algorithm>
+
+#include "libs/delivery/account_delivery.hpp"
+
+namespace tern::delivery {
+namespace {
+
+uint64_t newest(const std::vector<position>& written, const conversation_id& id) {
+  uint64_t mid = 0;
+  for (const position& one : written) {
+    if (one.conversation == id) mid = std::max(mid, one.mid);
+  }
+  return mid;
+}
+
+bool take(std::vector<position>& from, const conversation_id& id, uint64_t mid) {
+  return std::erase_if(from, [&](const position& one) { return one.conversation == id && one.mid == mid; }) != 0;
+}
+
+}  // namespace
+
+account_delivery::seed* account_delivery::seed_of(terminal_slot slot) {
+  for (seed& one : seeds_) {
+    if (one.slot == slot) return &one;
+  }
+  return nullptr;
+}
+
+bool account_delivery::claimed(const conversation_id& id) const {
+  return std::any_of(seeds_.begin(), seeds_.end(), [&](const seed& one) {
+    return std::any_of(one.what.messages.begin(), one.what.messages.end(),
+                       [&](const position& at) { return at.conversation == id; });
+  });
+}
+
+uint64_t account_delivery::written_before(const conversation_id& id) const {
+  uint64_t mid = 0;
+  for (const seed& one : seeds_) mid = std::max(mid, newest(one.what.written, id));
+  return mid;
+}
+
+void account_delivery::reattach(terminal_slot slot, restored what) {
+  std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
+  terminals_ |= only(slot);
+  restore_flights(slot, what);
+  restore_batches(slot, what);
+  restore_notices(slot, what.notices);
+  for (const position& one : what.written) {
+    dialog& c = get(one.conversation, account_id{});
+    c.last = std::max(c.last, one.mid);
+  }
+  if (!what.batches.empty()) asked_ |= only(slot);
+  if (!what.messages.empty() || !what.batches.empty() || !what.written.empty()) {
+    seeds_.push_back({slot, std::move(what)});
+  }
+  if (asked_ != 0 || dirty_ != 0 || !known_) {
+    drain_all_ = true;
+    out_.later();  // not at once: after an owner died, all its accounts come at the same moment
+  }
+}
+
+void account_delivery::restore_flights(terminal_slot slot, restored& what) {
+  const terminal_set bit = only(slot);
+  std::vector<std::pair<conversation_id, uint64_t>> acknowledged;
+  for (flight& one : flights_) {
+    if (take(what.messages, one.what->conversation, one.what->mid)) {
+      one.holders |= bit;
+    } else if (one.what->mid <= newest(what.written, one.what->conversation)) {
+      acknowledged.emplace_back(one.what->conversation, one.what->mid);
+    } else {
+      one.holders |= bit;
+      out_.deliver(bit, *one.what);
+    }
+  }
+  for (const auto& [id, mid] : acknowledged) land(find_flight(id, mid));
+}
+
+void account_delivery::restore_notices(terminal_slot slot, const std::vector<uint64_t>& ids) {
+  const terminal_set bit = only(slot);
+  for (notice& one : notices_) {
+    one.holders &= ~bit;
+    one.sent &= ~bit;
+  }
+  for (const uint64_t id : ids) {
+    auto at = std::find_if(notices_.begin(), notices_.end(), [id](const notice& one) { return one.id == id; });
+    if (at == notices_.end()) at = notices_.insert(notices_.end(), notice{id, 0, 0});
+    at->holders |= bit;
+    at->sent |= bit;
+  }
+  std::erase_if(notices_, [](const notice& one) { return one.holders == 0; });
+}
+
+void account_delivery::restore_batches(terminal_slot slot, restored& what) {
+  for (auto& [id, c] : dialogs_) {
+    if (c.now != state::draining || (c.work->audience & only(slot)) == 0 || c.work->batch == 0) continue;
+    if (!take(what.batches, id, c.work->batch)) leave_drain(c, slot);
+  }
+}
+
+bool account_delivery::adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what) {
+  terminal_set holders = 0;
+  terminal_set missing = 0;
+  for (seed& one : seeds_) {
+    if (take(one.what.messages, c.id, what->mid)) {
+      holders |= only(one.slot);
+    } else if (newest(one.what.written, c.id) < what->mid) {
+      missing |= only(one.slot);
+    } else {
+      return false;  // this terminal has acknowledged it
+    }
+  }
+  if (holders == 0) return false;
+  send_live(entry, what, missing, holders | missing);
+  return true;
+}
+
+}  // namespace tern::delivery
