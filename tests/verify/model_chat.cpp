@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <tuple>
 
 namespace tern::verify {
 namespace {
@@ -93,153 +94,200 @@ class model {
 
 bool delivered(const receive_op& op) { return op.how == via::live || op.how == via::batch; }
 
-send_op& some_acknowledged(history& seen) {
-  return *std::find_if(seen.sends.begin() + static_cast<std::ptrdiff_t>(seen.sends.size() / 2), seen.sends.end(),
-                       [](const send_op& op) { return op.result == outcome::ok && op.attempts == 1; });
+/// The first that fits from the middle on, else from the start; nullptr when none does.
+template <class Op, class Fits>
+Op* some(std::vector<Op>& ops, Fits fits) {
+  const auto middle = ops.begin() + static_cast<std::ptrdiff_t>(ops.size() / 2);
+  auto found = std::find_if(middle, ops.end(), fits);
+  if (found == ops.end()) found = std::find_if(ops.begin(), middle, fits);
+  return found == ops.end() ? nullptr : &*found;
 }
 
-receive_op& some_delivery(history& seen) {
-  return *std::find_if(seen.receives.begin() + static_cast<std::ptrdiff_t>(seen.receives.size() / 2),
-                       seen.receives.end(),
-                       [](const receive_op& op) { return delivered(op) && op.how == via::live && op.acknowledged; });
+send_op* some_acknowledged(history& seen) {
+  return some(seen.sends, [](const send_op& op) { return op.result == outcome::ok && op.attempts == 1; });
 }
 
-void erase_deliveries(history& seen, const std::string& body) {
-  std::erase_if(seen.receives, [&](const receive_op& op) { return op.body == body && delivered(op); });
+receive_op* some_delivery(history& seen) {
+  return some(seen.receives,
+              [](const receive_op& op) { return op.how == via::live && op.acknowledged && op.mid > 1; });
 }
 
-void change_finals(history& seen, const std::string& body, auto change) {
+bool erase_deliveries(history& seen, const std::string& body) {
+  return std::erase_if(seen.receives, [&](const receive_op& op) { return op.body == body && delivered(op); }) > 0;
+}
+
+/// Changes each final history that has the body.
+bool change_finals(history& seen, const std::string& body, auto change) {
+  bool changed = false;
   for (auto& page : seen.finals) {
     const auto at = std::find_if(page.messages.begin(), page.messages.end(),
                                  [&](const auto& message) { return message.second == body; });
-    if (at != page.messages.end()) change(page, at);
+    if (at == page.messages.end()) continue;
+    change(page, at);
+    changed = true;
   }
+  return changed;
 }
 
-/// Two neighbours of one lane, both acknowledged at the first attempt.
-void swap_mids_of_a_lane(history& seen) {
-  for (size_t i = 0; i < seen.sends.size(); ++i) {
-    for (size_t j = i + 1; j < seen.sends.size(); ++j) {
-      auto& one = seen.sends[i];
-      auto& other = seen.sends[j];
-      const bool lane = one.sender == other.sender && one.recipient == other.recipient;
-      const bool both = one.result == outcome::ok && other.result == outcome::ok && one.attempts + other.attempts == 2;
-      if (lane && both) {
-        std::swap(one.invoked, other.invoked);
-        return;
-      }
-    }
+/// Two of one lane, both acknowledged at the first attempt, change their places in time.
+bool swap_two_of_a_lane(history& seen) {
+  std::map<std::tuple<std::string, std::string, std::string>, send_op*> lanes;
+  for (auto& op : seen.sends) {
+    if (op.result != outcome::ok || op.attempts != 1) continue;
+    const auto [earlier, fresh] = lanes.emplace(std::tuple{op.sender, op.terminal, op.recipient}, &op);
+    if (fresh) continue;
+    std::swap(earlier->second->invoked, op.invoked);
+    return true;
   }
+  return false;
 }
 
-void swap_deliveries(history& seen) {
-  for (size_t i = 0; i < seen.receives.size(); ++i) {
-    for (size_t j = i + 1; j < seen.receives.size(); ++j) {
-      auto& one = seen.receives[i];
-      auto& other = seen.receives[j];
-      if (delivered(one) && delivered(other) && one.connection == other.connection && one.sender == other.sender &&
-          one.recipient == other.recipient) {
-        std::swap(one, other);
-        return;
-      }
-    }
-  }
-}
-
-void repeat_on_new_connection(history& seen, size_t count, bool acknowledged, bool offline) {
-  std::vector<receive_op> again;
-  for (const auto& op : seen.receives) {
-    if (again.size() == count) break;
-    if (delivered(op) && op.account == "user1" && op.connection_order == 0) again.push_back(op);
-  }
+bool swap_two_deliveries(history& seen) {
+  std::map<std::tuple<std::string, std::string, std::string>, receive_op*> first;
   for (auto& op : seen.receives) {
-    for (const auto& repeated : again) {
-      if (op.body == repeated.body && op.connection == repeated.connection) op.acknowledged = acknowledged;
-    }
+    if (!delivered(op)) continue;
+    const auto [earlier, fresh] = first.emplace(std::tuple{op.connection, op.sender, op.recipient}, &op);
+    if (fresh || earlier->second->mid == op.mid) continue;
+    std::swap(*earlier->second, op);
+    return true;
   }
-  for (auto& op : again) {
-    op.connection = "user1#999";
-    op.connection_order = 999;
-    op.is_offline = offline;
-    seen.receives.push_back(op);
-  }
+  return false;
 }
 
-void add_many_unacknowledged(history& seen) {
+bool repeat_on_new_connection(history& seen, bool acknowledged, bool offline) {
+  auto* first = some_delivery(seen);
+  if (first == nullptr) return false;
+  first->acknowledged = acknowledged;
+  auto again = *first;
+  again.connection += "/planted";
+  again.connection_order += 1000;
+  again.is_offline = offline;
+  seen.receives.push_back(std::move(again));
+  return true;
+}
+
+/// 70 messages of unknown outcome come twice, none of them acknowledged.
+bool repeat_too_many(history& seen) {
   for (int i = 0; i < 70; ++i) {
-    send_op op = some_acknowledged(seen);
-    op.sender = "user8";
-    op.recipient = "user9";
-    op.body = "extra" + std::to_string(i);
+    send_op op;
+    op.sender = "planted-sender";
+    op.recipient = "planted-recipient";
+    op.body = "planted" + std::to_string(i);
     op.mid = i + 1;
-    op.result = outcome::unknown;
     seen.sends.push_back(op);
     receive_op got;
-    got.account = "user9";
-    got.sender = "user8";
-    got.recipient = "user9";
+    got.account = op.recipient;
+    got.sender = op.sender;
+    got.recipient = op.recipient;
     got.mid = op.mid;
     got.body = op.body;
-    got.connection = "user9#0";
+    got.connection = "planted#0";
     seen.receives.push_back(got);
-    got.connection = "user9#1";
+    got.connection = "planted#1";
     got.is_offline = true;
     seen.receives.push_back(got);
   }
+  return true;
 }
 
-void plant(history& seen, planted_bug bug) {
-  const auto victim = some_acknowledged(seen);
+bool plant_in_store(history& seen, planted_bug bug) {
+  const auto* victim = some_acknowledged(seen);
+  if (victim == nullptr) return false;
+  const auto append = [](final_history& page, const std::string& body) {
+    page.messages.emplace_back(page.messages.empty() ? 1 : page.messages.back().first + 1, body);
+  };
   switch (bug) {
-    case planted_bug::none: return;
     case planted_bug::lose_stored:
-      return change_finals(seen, victim.body, [](auto& page, auto at) { page.messages.erase(at); });
-    case planted_bug::lose_delivery: return erase_deliveries(seen, victim.body);
-    case planted_bug::lose_delivery_unknown:
-      for (const auto& op : seen.sends) {
-        if (op.result == outcome::unknown && op.mid != 0) return erase_deliveries(seen, op.body);
-      }
-      return;
+      return change_finals(seen, victim->body, [](auto& page, auto at) { page.messages.erase(at); });
     case planted_bug::store_retry_twice:
-      return change_finals(seen, victim.body, [&](auto& page, auto) {
-        page.messages.emplace_back(page.messages.back().first + 1, victim.body);
-      });
+      return change_finals(seen, victim->body, [&](auto& page, auto) { append(page, victim->body); });
     case planted_bug::store_refused: {
-      const auto refused = std::find_if(seen.sends.begin(), seen.sends.end(),
-                                        [](const send_op& op) { return op.result == outcome::fail; });
-      auto& page = seen.finals.front();
-      page.messages.emplace_back(page.messages.back().first + 1, refused->body);
-      return;
+      const auto* refused = some(seen.sends, [](const send_op& op) { return op.result == outcome::fail; });
+      if (refused == nullptr || seen.finals.empty()) return false;
+      append(seen.finals.front(), refused->body);
+      return true;
     }
-    case planted_bug::skip_mid:
-      for (auto& message : seen.finals.front().messages) message.first += message.first > 1 ? 1 : 0;
-      return;
-    case planted_bug::readers_differ: some_delivery(seen).body = "text1"; return;
-    case planted_bug::swap_sender_order: return swap_mids_of_a_lane(seen);
-    case planted_bug::swap_delivery_order: return swap_deliveries(seen);
+    case planted_bug::skip_mid: {
+      auto* page = some(seen.finals, [](const final_history& one) { return one.messages.size() > 1; });
+      if (page == nullptr) return false;
+      for (auto& message : page->messages) message.first += message.first > 1 ? 1 : 0;
+      return true;
+    }
+    default: return false;
+  }
+}
+
+bool plant_in_delivery(history& seen, planted_bug bug) {
+  auto* victim = some_delivery(seen);
+  if (victim == nullptr) return false;
+  switch (bug) {
+    case planted_bug::readers_differ:
+      victim->body = seen.sends.front().body == victim->body ? seen.sends.back().body : seen.sends.front().body;
+      return true;
     case planted_bug::deliver_twice: {
-      const auto again = some_delivery(seen);
+      const auto again = *victim;
       seen.receives.push_back(again);
-      return;
+      return true;
     }
-    case planted_bug::repeat_acknowledged: return repeat_on_new_connection(seen, 1, true, true);
-    case planted_bug::repeat_without_offline: return repeat_on_new_connection(seen, 1, false, false);
-    case planted_bug::repeat_too_many: return add_many_unacknowledged(seen);
-    case planted_bug::wrong_recipient: some_delivery(seen).account = "user77"; return;
-    case planted_bug::forge_sender: some_delivery(seen).sender = "user78"; return;
-    case planted_bug::echo_as_delivery: {
-      auto& op = some_delivery(seen);
-      op.account = op.sender;
-      return;
-    }
-    case planted_bug::stale_pull:
-      seen.pulls.push_back({victim.recipient, victim.sender, victim.completed + 1, victim.mid - 1});
-      return;
-    case planted_bug::stall: seen.stalls.emplace_back("user1 waited 31 s for a receipt"); return;
+    case planted_bug::wrong_recipient: victim->account = "nobody"; return true;
+    case planted_bug::forge_sender: victim->sender = "somebody"; return true;
+    case planted_bug::echo_as_delivery: victim->account = victim->sender; return true;
+    default: return false;
   }
 }
 
 }  // namespace
+
+bool plant(history& seen, planted_bug bug) {
+  switch (bug) {
+    case planted_bug::none: return true;
+    case planted_bug::lose_delivery: {
+      const auto* victim = some_acknowledged(seen);
+      return victim != nullptr && erase_deliveries(seen, victim->body);
+    }
+    case planted_bug::lose_delivery_unknown: {
+      auto* victim = some_acknowledged(seen);  // as if its receipt had not come
+      if (victim == nullptr) return false;
+      victim->result = outcome::unknown;
+      return erase_deliveries(seen, victim->body);
+    }
+    case planted_bug::swap_sender_order: return swap_two_of_a_lane(seen);
+    case planted_bug::swap_delivery_order: return swap_two_deliveries(seen);
+    case planted_bug::repeat_acknowledged: return repeat_on_new_connection(seen, true, true);
+    case planted_bug::repeat_without_offline: return repeat_on_new_connection(seen, false, false);
+    case planted_bug::repeat_too_many: return repeat_too_many(seen);
+    case planted_bug::stale_pull: {
+      const auto* victim = some_acknowledged(seen);
+      if (victim == nullptr) return false;
+      seen.pulls.push_back({victim->recipient, victim->sender, victim->completed + 1, victim->mid - 1});
+      return true;
+    }
+    case planted_bug::stall: seen.stalls.emplace_back("planted: waited 31 s for a receipt"); return true;
+    default: return plant_in_store(seen, bug) || plant_in_delivery(seen, bug);
+  }
+}
+
+const std::vector<planted>& all_planted_bugs() {
+  static const std::vector<planted> all{{planted_bug::lose_stored, "acknowledged_is_stored"},
+                                        {planted_bug::lose_delivery, "acknowledged_is_delivered"},
+                                        {planted_bug::lose_delivery_unknown, "acknowledged_is_delivered"},
+                                        {planted_bug::store_retry_twice, "retry_is_one_message"},
+                                        {planted_bug::store_refused, "refused_is_not_stored"},
+                                        {planted_bug::skip_mid, "mids_are_dense"},
+                                        {planted_bug::readers_differ, "readers_agree"},
+                                        {planted_bug::swap_sender_order, "sender_order_is_kept"},
+                                        {planted_bug::swap_delivery_order, "connection_order_is_kept"},
+                                        {planted_bug::deliver_twice, "no_duplicate_on_a_connection"},
+                                        {planted_bug::repeat_acknowledged, "repeats_stay_in_the_window"},
+                                        {planted_bug::repeat_without_offline, "repeats_stay_in_the_window"},
+                                        {planted_bug::repeat_too_many, "repeats_stay_in_the_window"},
+                                        {planted_bug::wrong_recipient, "nobody_else_gets_it"},
+                                        {planted_bug::forge_sender, "nobody_else_gets_it"},
+                                        {planted_bug::echo_as_delivery, "nobody_else_gets_it"},
+                                        {planted_bug::stale_pull, "receipt_is_readable"},
+                                        {planted_bug::stall, "progress_is_made"}};
+  return all;
+}
 
 history make_history(uint64_t seed, int messages, planted_bug bug) {
   model chat(seed);

@@ -33,4 +33,14 @@ enum class planted_bug : uint8_t {
 /// redeliveries, all legal; then the bug, if any.
 history make_history(uint64_t seed, int messages, planted_bug bug);
 
+/// The bug and the name of the check that must find it.
+struct planted {
+  planted_bug bug;
+  const char* check;
+};
+const std::vector<planted>& all_planted_bugs();
+
+/// Changes a green history, made or recorded, as the bug would have. False when it has no place to plant it in.
+bool plant(history& seen, planted_bug bug);
+
 }  // namespace tern::verify

@@ -1,0 +1,181 @@
+#include "tests/verify/workload.hpp"
+
+#include <algorithm>
+#include <future>
+
+#include "tests/verify/person.hpp"
+
+namespace tern::verify {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto tick_every = 20ms;
+constexpr size_t registering_threads = 4;
+constexpr int register_attempts = 50;
+
+bool poll_until(const std::function<bool()>& done, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(20ms);
+  }
+  return true;
+}
+
+}  // namespace
+
+workload::workload(workload_options how) : how_(std::move(how)), shared_(std::make_unique<shared>()) {
+  shared_->random.seed(how_.seed);
+}
+
+workload::~workload() {
+  if (!thread_.joinable()) return;
+  run_on_loop([this] {
+    shared_->ending = true;
+    people_.clear();
+  });
+  shared_->loop.stop();
+  thread_.join();
+}
+
+void workload::run_on_loop(std::function<void()> work) {
+  std::promise<void> done;
+  shared_->loop.post([&] {
+    work();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+result<void> workload::start() {
+  for (size_t i = 0; i < how_.accounts; ++i) people_.push_back(std::make_unique<person>(*this, i));
+  std::atomic<size_t> next{0};
+  std::atomic<int32_t> failure{0};
+  const auto register_some = [&] {
+    for (size_t i = next++; i < people_.size(); i = next++) {
+      auto& who = people_[i]->who();
+      result<std::string> node = errc::unavailable;
+      for (int tries = 0; tries < register_attempts && !node; ++tries) {
+        if (tries > 0) std::this_thread::sleep_for(100ms);
+        node = client::register_account(how_.gateways[i % how_.gateways.size()], who, wire::encoding::thrift);
+      }
+      if (node) {
+        who.node = *node;
+      } else {
+        failure = static_cast<int32_t>(node.code());
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < registering_threads; ++i) threads.emplace_back(register_some);
+  for (auto& each : threads) each.join();
+  if (failure != 0) return error{errc::unavailable, "REGISTER failed: " + std::to_string(failure)};
+
+  const auto count = people_.size();
+  for (size_t i = 0; i < count; ++i) {
+    people_[i]->set_friends({people_[(i + 1) % count].get(), people_[(i + 2) % count].get(),
+                             people_[(i + count - 1) % count].get(), people_[(i + count - 2) % count].get()});
+    terminal_count_ += i % 5 == 0 ? 2 : 1;
+  }
+  thread_ = std::thread([this] { shared_->loop.run(); });
+  run_on_loop([this] {
+    for (size_t i = 0; i < people_.size(); ++i) people_[i]->connect(i % 5 == 0 ? 2 : 1);
+  });
+  if (!wait_all_online(60s)) return error{errc::deadline, "not all terminals logged in: " + std::to_string(online_)};
+  bool friends = false;
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (!friends && std::chrono::steady_clock::now() < end) {
+    run_on_loop([this, count] {
+      for (size_t i = 0; i < count; ++i) {
+        people_[i]->ask_friend(*people_[(i + 1) % count]);
+        people_[i]->ask_friend(*people_[(i + 2) % count]);
+      }
+    });
+    friends = poll_until(
+        [this] {
+          bool all = true;
+          run_on_loop([&] {
+            all = std::all_of(people_.begin(), people_.end(), [](const auto& each) { return each->is_friend_of_all(); });
+          });
+          return all;
+        },
+        5s);
+  }
+  if (!friends) return error{errc::deadline, "not all became friends"};
+  run_on_loop([this] {
+    shared_->writing = true;
+    auto* self = this;
+    // One ticking chain writes, pulls and retries for everybody.
+    const auto tick = std::make_shared<std::function<void(double)>>();
+    *tick = [self, tick](double carried) {
+      if (self->shared_->ending) return;
+      auto& random = self->shared_->random;
+      const double per_tick = self->how_.messages_per_second * std::chrono::duration<double>(tick_every).count();
+      double due = carried + (self->shared_->writing ? per_tick : 0);
+      std::uniform_int_distribution<size_t> pick(0, self->people_.size() - 1);
+      for (; due >= 1; due -= 1) {
+        auto& who = *self->people_[pick(random)];
+        if (std::uniform_int_distribution<int>(0, 19)(random) == 0) who.pull();
+        who.write();
+      }
+      for (auto& each : self->people_) each->tick();
+      self->shared_->loop.after(tick_every, [tick, due] { (*tick)(due); });
+    };
+    (*tick)(0);
+  });
+  return {};
+}
+
+bool workload::wait_receipts(uint64_t more, std::chrono::milliseconds limit) const {
+  const auto wanted = receipts_ + more;
+  return poll_until([&] { return receipts_ >= wanted; }, limit);
+}
+
+bool workload::wait_all_online(std::chrono::milliseconds limit) const {
+  return poll_until([this] { return online_ >= terminal_count_; }, limit);
+}
+
+history workload::finish(std::chrono::milliseconds limit) {
+  const auto all = [this](const std::function<bool(person&)>& holds) {
+    bool result = true;
+    run_on_loop([&] {
+      result = std::all_of(people_.begin(), people_.end(), [&](const auto& each) { return holds(*each); });
+    });
+    return result;
+  };
+  run_on_loop([this] { shared_->writing = false; });
+  std::vector<std::string> late;
+  if (!poll_until([&] { return all([](person& p) { return p.open_ops() == 0; }); }, limit)) {
+    late.emplace_back("some messages had no answer at the end");
+  }
+  if (!wait_all_online(limit)) late.emplace_back("some terminals did not come back");
+  // Twice: what was on its way to the backlog when the first drain ended comes with the second.
+  for (int i = 0; i < 2; ++i) {
+    run_on_loop([this] {
+      for (auto& each : people_) each->request_offline();
+    });
+    if (!poll_until([&] { return all([](person& p) { return p.drained(); }); }, limit)) {
+      late.emplace_back("some terminals never got OFFLINEMSGEND");
+    }
+  }
+  run_on_loop([this] {
+    for (auto& each : people_) each->read_histories();
+  });
+  if (!poll_until([&] { return all([](person& p) { return p.histories_read(); }); }, limit)) {
+    late.emplace_back("some histories could not be read");
+  }
+  run_on_loop([this] {
+    shared_->ending = true;
+    for (auto& each : people_) each->disconnect();
+  });
+  shared_->loop.stop();
+  thread_.join();
+  auto seen = std::move(shared_->seen);
+  seen.stalls.insert(seen.stalls.end(), late.begin(), late.end());
+  people_.clear();
+  return seen;
+}
+
+}  // namespace tern::verify

@@ -1,0 +1,188 @@
+// tern-bench: a load generator that speaks the real protocol.
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "tools/bench/scenarios.hpp"
+#include "tools/bench/suite.hpp"
+
+namespace {
+
+using namespace tern;
+using namespace tern::bench;
+
+constexpr const char* usage_text =
+    "tern-bench SCENARIO [options]: load for a Tern (or TIM) server, in the real client protocol\n"
+    "\n"
+    "scenarios\n"
+    "  idle     N logged-in connections: bytes per connection of the watched processes\n"
+    "  chat     pairs of friends that write to each other: receipts/s, deliveries/s, latency\n"
+    "  login    a storm of token logins on fresh connections\n"
+    "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
+    "  suite    all of them on ternd and on a local cluster that it starts itself; writes docs/benchmarks.md\n"
+    "\n"
+    "options\n"
+    "  --target HOST:PORT[,...]   gateways (default 127.0.0.1:5080); numeric IPv4\n"
+    "  --watch NAME=PID[,...]     processes whose CPU and memory are reported; NAME=PID+ counts its children too\n"
+    "  --connections N            idle: connections (default 1000); floor: sockets (100)\n"
+    "  --pairs N                  chat: pairs of users (default 50)\n"
+    "  --rate N                   chat: messages per second in all; 0 = saturation (default)\n"
+    "  --window N                 chat at saturation: unanswered messages per sender (default 16)\n"
+    "  --body N                   chat: bytes of text (default 64)\n"
+    "  --logins N                 login: how many (default 2000)\n"
+    "  --concurrency N            login: at a time (default 200)\n"
+    "  --seconds N                measured time (default 10)\n"
+    "  --prefix TEXT              of account names (default bench)\n"
+    "  --json-frames              clients speak JSON instead of Thrift\n"
+    "  --json                     result as JSON on standard output; progress stays on standard error\n"
+    "  --bin DIR, --out FILE, --json-out FILE, --commit TEXT, --quick     suite only\n"
+    "  --help\n";
+
+struct options {
+  std::string scenario;
+  setting with;
+  idle_options idle;
+  chat_options chat;
+  login_options login;
+  floor_options floor;
+  suite_options suite;
+  bool json = false;
+};
+
+bool to_size(const char* text, size_t& target) {
+  char* end = nullptr;
+  target = std::strtoul(text, &end, 10);
+  return end != text && *end == 0 && *text != '-';
+}
+
+bool to_double(const char* text, double& target) {
+  char* end = nullptr;
+  target = std::strtod(text, &end);
+  return end != text && *end == 0 && target >= 0;
+}
+
+bool each_part(const std::string& list, const std::function<bool(const std::string&)>& take) {
+  size_t at = 0;
+  while (at <= list.size()) {
+    const auto comma = std::min(list.find(',', at), list.size());
+    if (!take(list.substr(at, comma - at))) return false;
+    at = comma + 1;
+  }
+  return true;
+}
+
+bool add_watched(const std::string& part, setting& with) {
+  const auto equals = part.find('=');
+  if (equals == std::string::npos) return false;
+  watched one;
+  one.name = part.substr(0, equals);
+  auto pid = part.substr(equals + 1);
+  if (pid.ends_with('+')) {
+    one.with_children = true;
+    pid.pop_back();
+  }
+  size_t value = 0;
+  if (!to_size(pid.c_str(), value) || value == 0) return false;
+  one.pid = static_cast<pid_t>(value);
+  with.processes.push_back(one);
+  return true;
+}
+
+bool add_gateway(const std::string& part, setting& with) {
+  const auto to = client::parse_endpoint(part);
+  if (to) with.where.gateways.push_back(*to);
+  return to.has_value();
+}
+
+std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
+  return {
+      {"--target", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_gateway(p, o.with); }); }},
+      {"--watch", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_watched(p, o.with); }); }},
+      {"--connections",
+       [&o](const char* v) { return to_size(v, o.idle.connections) && to_size(v, o.floor.connections); }},
+      {"--pairs", [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0; }},
+      {"--rate", [&o](const char* v) { return to_double(v, o.chat.rate); }},
+      {"--window", [&o](const char* v) { return to_size(v, o.chat.window) && o.chat.window > 0; }},
+      {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes); }},
+      {"--logins", [&o](const char* v) { return to_size(v, o.login.logins) && o.login.logins > 0; }},
+      {"--concurrency", [&o](const char* v) { return to_size(v, o.login.concurrency) && o.login.concurrency > 0; }},
+      {"--seconds",
+       [&o](const char* v) {
+         return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
+                to_double(v, o.suite.seconds) && o.chat.seconds > 0;
+       }},
+      {"--prefix", [&o](const char* v) { return !(o.with.prefix = v).empty(); }},
+      {"--bin", [&o](const char* v) { return !(o.suite.binaries = v).empty(); }},
+      {"--out", [&o](const char* v) { return !(o.suite.out = v).empty(); }},
+      {"--json-out", [&o](const char* v) { return !(o.suite.json = v).empty(); }},
+      {"--commit", [&o](const char* v) { return !(o.suite.commit = v).empty(); }},
+  };
+}
+
+/// -1: go on; else the exit code.
+int parse(int argc, char** argv, options& o) {
+  const auto flags = flags_of(o);
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--help") {
+      std::fputs(usage_text, stdout);
+      return 0;
+    }
+    if (word == "--json") {
+      o.json = true;
+    } else if (word == "--json-frames") {
+      o.with.encoding = wire::encoding::json;
+    } else if (word == "--quick") {
+      o.suite.quick = true;
+    } else if (!word.starts_with("--") && o.scenario.empty()) {
+      o.scenario = word;
+    } else {
+      const auto flag = flags.find(word);
+      if (flag == flags.end() || i + 1 >= argc || !flag->second(argv[i + 1])) {
+        std::fprintf(stderr, "tern-bench: %s%s%s is not understood; see --help\n", word.c_str(),
+                     i + 1 < argc ? " " : "", i + 1 < argc ? argv[i + 1] : "");
+        return 2;
+      }
+      ++i;
+    }
+  }
+  if (o.with.where.gateways.empty()) add_gateway("127.0.0.1:5080", o.with);
+  return -1;
+}
+
+result<report> run(const options& o) {
+  if (o.scenario == "idle") return run_idle(o.with, o.idle);
+  if (o.scenario == "chat") return run_chat(o.with, o.chat);
+  if (o.scenario == "login") return run_login(o.with, o.login);
+  if (o.scenario == "floor") return run_floor(o.floor);
+  return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  options o;
+  if (const int code = parse(argc, argv, o); code >= 0) return code;
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  o.with.progress = [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); };
+  if (o.scenario == "suite") {
+    const auto done = run_suite(o.suite);
+    if (!done) std::fprintf(stderr, "tern-bench: %s\n", done.error().detail.c_str());
+    return done ? 0 : 1;
+  }
+  const auto made = run(o);
+  if (!made) {
+    std::fprintf(stderr, "tern-bench: %s\n", made.error().detail.c_str());
+    return made.code() == errc::bad_parameter ? 2 : 1;
+  }
+  std::fputs(o.json ? to_json({*made}).c_str() : to_text(*made).c_str(), stdout);
+  return 0;
+}

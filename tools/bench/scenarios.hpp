@@ -1,0 +1,78 @@
+// The scenarios of tern-bench. Each speaks the real protocol from this process and returns what it measured.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tools/bench/histogram.hpp"
+#include "tools/bench/population.hpp"
+#include "tools/bench/usage.hpp"
+
+namespace tern::bench {
+
+/// What a scenario runs against and whose resources are counted.
+struct setting {
+  target where;
+  std::vector<watched> processes;
+  std::string prefix = "bench";  // of account names
+  wire::encoding encoding = wire::encoding::thrift;
+  progress_function progress;
+};
+
+/// CPU of one process during the measured time.
+struct process_cost {
+  double cpu_seconds = 0;
+  double microseconds_per_operation = 0;
+  double bytes_per_connection = 0;  // idle: growth of the proportional set size
+  uint64_t pss_bytes = 0;
+};
+
+struct report {
+  std::string scenario;
+  std::map<std::string, double> values;      // named figures: "receipts_per_second", …
+  std::map<std::string, std::string> units;  // of the values
+  std::map<std::string, process_cost> costs;  // by process name, the generator as "tern-bench"
+  std::map<std::string, histogram> latencies;
+  double seconds = 0;
+  std::vector<std::string> notes;
+};
+
+struct idle_options {
+  size_t connections = 1000;
+  double seconds = 5;
+};
+/// N logged-in connections that do nothing: bytes per connection of each process.
+result<report> run_idle(const setting& with, const idle_options& how);
+
+struct chat_options {
+  size_t pairs = 50;
+  double rate = 0;       // messages/s in all; 0 = saturation
+  size_t window = 16;    // saturation: unanswered messages per sender
+  double seconds = 10;
+  double warmup_seconds = 2;
+  size_t body_bytes = 64;
+};
+/// Pairs of friends that write to each other: receipts/s, deliveries/s, latency of both, CPU per message.
+result<report> run_chat(const setting& with, const chat_options& how);
+
+struct login_options {
+  size_t logins = 2000;
+  size_t concurrency = 200;
+};
+/// A storm of token logins on fresh connections.
+result<report> run_login(const setting& with, const login_options& how);
+
+struct floor_options {
+  size_t connections = 100;
+  size_t bytes = 64;
+  double seconds = 3;
+};
+/// The least a relay can cost on this machine: a child process that passes bytes from one socket of a pair to the other.
+result<report> run_floor(const floor_options& how);
+
+/// Text for people: a table of values and costs, then the histograms.
+std::string to_text(const report& what);
+std::string to_json(const std::vector<report>& all);
+
+}  // namespace tern::bench

@@ -1,0 +1,278 @@
+#include "tools/bench/suite.hpp"
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "libs/cluster/cluster.hpp"
+#include "tools/bench/scenarios.hpp"
+
+namespace tern::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
+
+/// A figure to reach: what, measured, target, and whether less is better.
+struct goal {
+  std::string id;
+  std::string what;
+  double measured = 0;
+  double target = 0;
+  bool less_is_better = true;
+  std::string unit;
+};
+
+struct findings {
+  std::vector<goal> goals;
+  std::vector<std::pair<std::string, report>> reports;  // where, what
+  std::vector<std::string> tables;
+};
+
+/// Sum of all series of a name in a process's /metrics.
+double scrape(uint16_t port, const std::string& name) {
+  const auto reply = client::http_get({"127.0.0.1", port}, "/metrics");
+  double sum = 0;
+  std::istringstream in(reply.body);
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with(name) || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
+    sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
+  }
+  return sum;
+}
+
+// Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost of
+// a password login is one argon2id, by design, and is not what these scenarios measure.
+const std::map<std::string, std::string> cheap_passwords{{"storage.password.memory_kib", "64"},
+                                                         {"storage.password.iterations", "1"}};
+
+setting setting_of(testing::cluster& running) {
+  setting with;
+  with.where.gateways = running.gateways();
+  for (auto& node : running.nodes()) with.processes.push_back({node.name, node.child.pid(), false});
+  for (size_t i = 0; i < running.databases().size(); ++i) {
+    with.processes.push_back({"postgres-" + std::to_string(i), running.databases()[i]->pid(), true});
+  }
+  if (running.redis() != nullptr) with.processes.push_back({"redis", running.redis()->pid(), false});
+  with.progress = say;
+  return with;
+}
+
+double value_of(const report& what, const std::string& name) {
+  const auto found = what.values.find(name);
+  return found == what.values.end() ? 0 : found->second;
+}
+
+double milliseconds(const report& what, const std::string& latency, double share) {
+  const auto found = what.latencies.find(latency);
+  return found == what.latencies.end() ? 0 : static_cast<double>(found->second.percentile(share)) / 1e6;
+}
+
+class suite {
+ public:
+  explicit suite(const suite_options& how) : how_(how) {
+    if (how_.quick) {
+      how_.seconds = 1;
+      how_.idle_connections = 200;
+    }
+  }
+
+  result<void> run() {
+    say("relay floor");
+    auto floor = run_floor({100, 64, how_.quick ? 0.5 : 3});
+    if (!floor) return floor.error();
+    found_.reports.emplace_back("this machine", *floor);
+    if (auto done = on_ternd(); !done) return done;
+    if (auto done = on_cluster(); !done) return done;
+    codec();
+    return write();
+  }
+
+ private:
+  /// Scenarios that both deployments run. `statements` reads the statement counter of all storage processes.
+  result<void> common(const std::string& where, setting with, const std::function<double()>& statements,
+                      bool cluster) {
+    with.prefix = "pair";
+    chat_options lone{.pairs = 1, .rate = how_.quick ? 50.0 : 100.0, .seconds = how_.seconds, .warmup_seconds = 1};
+    auto idle_pair = run_chat(with, lone);
+    if (!idle_pair) return idle_pair.error();
+    idle_pair->scenario = "one idle pair, 100 messages/s";
+    found_.reports.emplace_back(where, *idle_pair);
+    with.prefix = "chat";
+    const auto before = statements();
+    chat_options full{.pairs = 100, .rate = 0, .window = 32, .seconds = how_.seconds, .warmup_seconds = 2};
+    auto saturation = run_chat(with, full);
+    if (!saturation) return saturation.error();
+    const auto answered = static_cast<double>(saturation->latencies["receipt"].count());
+    // Warm-up messages are counted by the statements too, so the share is of all receipts since `before`.
+    const auto all = answered * (full.seconds + full.warmup_seconds) / full.seconds;
+    const double per_message = all > 0 ? (statements() - before) / all : 0;
+    saturation->values["statements_per_message"] = per_message;
+    found_.reports.emplace_back(where, *saturation);
+    chat_options half = full;
+    half.rate = value_of(*saturation, "receipts_per_second") / 2;
+    auto relaxed = run_chat(with, half);
+    if (!relaxed) return relaxed.error();
+    found_.reports.emplace_back(where, *relaxed);
+    with.prefix = "login";
+    login_options storm{.logins = how_.quick ? size_t{200} : size_t{2000}, .concurrency = 200};
+    auto logins = run_login(with, storm);
+    if (!logins) return logins.error();
+    found_.reports.emplace_back(where, *logins);
+    goals(where, cluster, *idle_pair, *saturation, *relaxed, *logins);
+    return {};
+  }
+
+  void goals(const std::string& where, bool cluster, const report& lone, const report& full, const report& half,
+             const report& logins) {
+    auto& all = found_.goals;
+    all.push_back({"G3", "stored 1:1 messages/s, whole box, " + where, value_of(full, "receipts_per_second"), 15000,
+                   false, "/s"});
+    all.push_back({"G4", "receipt p99 at half load, stored, " + where, milliseconds(half, "receipt", 0.99), 8, true,
+                   "ms"});
+    all.push_back({"G5", "one idle pair, delivery median, stored (commit included), " + where,
+                   milliseconds(lone, "delivery", 0.5), cluster ? 0.35 : 0.20, true, "ms"});
+    all.push_back({"G9", "token logins per second of server CPU, " + where, value_of(logins, "logins_per_core_second"),
+                   2000, false, "/s"});
+    all.push_back({"G9", "logins refused in a storm of 2,000, " + where, value_of(logins, "refused"), 0, true, ""});
+    all.push_back({"G17", "statements per message at saturation, " + where, value_of(full, "statements_per_message"),
+                   0.05, true, ""});
+  }
+
+  result<void> idle(const std::string& where, setting with) {
+    with.prefix = "idle";
+    auto made = run_idle(with, {how_.idle_connections, how_.quick ? 1.0 : 5.0});
+    if (!made) return made.error();
+    found_.reports.emplace_back(where, *made);
+    found_.goals.push_back({"G1", "bytes per idle connection, " + where, value_of(*made, "bytes_per_connection"), 6144,
+                            true, "bytes"});
+    return {};
+  }
+
+  result<void> on_ternd() {
+    say("ternd");
+    testing::ternd_options options;
+    options.binaries = how_.binaries;
+    for (const auto& [key, value] : cheap_passwords) options.settings.push_back(key + "=" + value);
+    auto started = testing::ternd_process::start(options);
+    if (!started) return started.error();
+    auto& ternd = **started;
+    const auto setting_now = [&] {
+      setting with;
+      with.where.gateways = {ternd.gateway()};
+      with.processes = {{"ternd", ternd.child().pid(), false}};
+      with.progress = say;
+      return with;
+    };
+    const auto statements = [&] { return scrape(ternd.metrics_port(), "tern_storage_statements_total"); };
+    if (auto done = common("ternd", setting_now(), statements, false); !done) return done;
+    cold_start(ternd);
+    return idle("ternd", setting_now());
+  }
+
+  /// From exec to the first receipt, on data that exists.
+  void cold_start(testing::ternd_process& ternd) {
+    ternd.child().stop(15s);
+    const auto began = std::chrono::steady_clock::now();
+    if (!ternd.restart()) return;
+    setting with;
+    with.where.gateways = {ternd.gateway()};
+    with.prefix = "pair";
+    std::vector<client::account> pair(2);
+    for (size_t i = 0; i < 2; ++i) {
+      pair[i].name = "pair" + std::to_string(i);
+      pair[i].password = "bench-" + pair[i].name;
+    }
+    bool received = false;
+    client::loop loop;
+    std::vector<std::unique_ptr<member>> members;
+    while (!received && std::chrono::steady_clock::now() - began < 20s) {
+      if (!log_in_all(loop, with.where, wire::encoding::thrift, members, pair, 2, {})) continue;
+      members[0]->on_text = [&](member&, const wire::tim_message&, bool) { received = true; };
+      members[0]->terminal().send_text(members[1]->node(), "first", 0);
+      loop.run_until([&] { return received; }, 2s);
+    }
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    found_.goals.push_back({"G11", "cold start to the first receipt, ternd", seconds, 1.0, true, "s"});
+  }
+
+  result<void> on_cluster() {
+    say("local cluster");
+    testing::cluster_options options;
+    options.binaries = how_.binaries;
+    options.progress = say;
+    options.settings["storage"] = cheap_passwords;
+    const auto began = std::chrono::steady_clock::now();
+    auto started = testing::cluster::start(options);
+    if (!started) return started.error();
+    auto& running = **started;
+    say("cluster up after " +
+        std::to_string(std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count()) + " s");
+    const auto statements = [&] {
+      double sum = 0;
+      for (const auto& node : running.nodes()) {
+        if (node.service == "storage") sum += scrape(node.metrics_port, "tern_storage_statements_total");
+      }
+      return sum;
+    };
+    if (auto done = common("cluster", setting_of(running), statements, true); !done) return done;
+    if (auto done = idle("cluster", setting_of(running)); !done) return done;
+    for (const auto& name : running.stop()) say(name + " did not stop cleanly");
+    return {};
+  }
+
+  void codec() {
+    const auto output = testing::run_program({how_.binaries + "/tern-codec-bench", "--json"});
+    found_.tables.push_back(output ? "```json\n" + *output + "```\n" : "tern-codec-bench: " + output.error().detail);
+  }
+
+  std::string goal_table() const {
+    std::ostringstream out;
+    out << "| goal | what | measured | target | |\n| --- | --- | --- | --- | --- |\n";
+    for (const auto& each : found_.goals) {
+      const bool met = each.less_is_better ? each.measured <= each.target : each.measured >= each.target;
+      std::array<char, 64> numbers{};
+      std::snprintf(numbers.data(), numbers.size(), "%.4g %s | %s %.4g", each.measured, each.unit.c_str(),
+                    each.less_is_better ? "≤" : "≥", each.target);
+      out << "| " << each.id << " | " << each.what << " | " << numbers.data() << " | " << (met ? "met" : "**missed**")
+          << " |\n";
+    }
+    return out.str();
+  }
+
+  result<void> write() const {
+    std::vector<report> all;
+    for (const auto& [where, what] : found_.reports) {
+      all.push_back(what);
+      all.back().scenario = where + ": " + what.scenario;
+    }
+    if (!how_.json.empty()) std::ofstream(how_.json) << to_json(all);
+    std::ofstream out(how_.out);
+    out << "# Benchmarks\n\nWritten by `make bench` (`tern-bench suite`); do not edit the figures by hand. What they "
+           "mean and where the time goes: [performance.md](performance.md).\n\n"
+        << "- machine: " << machine_description() << "; " << kernel_description() << "\n- commit: " << how_.commit
+        << "\n- everything on this one machine: servers, databases (fsync on) and the generator share its cores. CPU "
+           "per message, bytes per connection and ratios travel; rates do not.\n\n## Goals\n\n"
+        << goal_table() << "\n## Codec\n\n";
+    for (const auto& table : found_.tables) out << table << "\n";
+    out << "## Scenarios\n\n";
+    for (const auto& what : all) out << "```\n" << to_text(what) << "```\n\n";
+    if (!out) return error{errc::unavailable, "cannot write " + how_.out};
+    std::printf("%s", goal_table().c_str());
+    return {};
+  }
+
+  suite_options how_;
+  findings found_;
+};
+
+}  // namespace
+
+result<void> run_suite(const suite_options& how) { return suite(how).run(); }
+
+}  // namespace tern::bench
