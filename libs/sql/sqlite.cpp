@@ -74,7 +74,6 @@ result<bool> sqlite_statement::step() {
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) {
-    ++owner_.statements_;
     sqlite3_reset(handle_);
     return false;
   }
@@ -166,6 +165,7 @@ result<void> sqlite_connection::script(const std::string& text) {
 
 result<sqlite_statement*> sqlite_connection::prepare(const std::string& text) {
   if (handle_ == nullptr) return error{errc::unavailable, "sqlite: closed"};
+  ++statements_;
   if (const auto found = cache_.find(text); found != cache_.end()) {
     found->second->reset();
     return found->second.get();

@@ -70,7 +70,7 @@ class sqlite_connection final : public connection {
   uint64_t changed() const override;
   uint64_t statements() const override { return statements_; }
 
-  /// The cached statement, reset.
+  /// The cached statement, reset. Counts as one statement, however many rows it is then run for.
   result<sqlite_statement*> prepare(const std::string& text);
   error failure(int code) const;
 

@@ -1,0 +1,33 @@
+// The three implementations behind open_store(), and what they share.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "libs/base/clock.hpp"
+#include "services/storage/repositories/store.hpp"
+
+namespace tern::storage {
+
+result<std::unique_ptr<store>> open_memory_store();
+/// "sqlite:PATH".
+result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn);
+/// A PostgreSQL connection string or URI. Nothing is connected before the first use.
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn);
+
+/// Strictly growing numbers near the wall clock: the order in which cursors became dirty. One per writer.
+class dirty_stamp {
+ public:
+  int64_t next() { return last_ = std::max(last_ + 1, system_clock().wall_ns()); }
+
+ private:
+  int64_t last_ = 0;
+};
+
+/// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database left
+/// rows out because of the bytes already.
+void finish_page(const history_query& query, bool cut, history_page& page);
+
+}  // namespace tern::storage

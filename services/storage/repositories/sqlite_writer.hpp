@@ -1,0 +1,39 @@
+// The writer of a SQLite shard.
+#pragma once
+
+#include "libs/sql/sqlite.hpp"
+#include "services/storage/repositories/backends.hpp"
+
+namespace tern::storage {
+
+class sqlite_writer final : public writer_store {
+ public:
+  explicit sqlite_writer(std::unique_ptr<sql::sqlite_connection> database) : database_(std::move(database)) {}
+
+  result<void> acquire(uint64_t epoch) override;
+  result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
+  result<std::vector<found_key>> find_keys(std::span<const message_key> keys) override;
+  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
+  result<write_outcome> commit(const write_batch& batch) override;
+  uint64_t statements() const override { return database_->statements(); }
+
+ private:
+  template <class Row, class Bind>
+  result<void> each(const std::vector<Row>& rows, const char* text, Bind bind);
+  result<void> transact(const write_batch& batch, write_outcome& outcome);
+  result<void> check_fence();
+  result<void> write_chat(const write_batch& batch);
+  result<void> write_outbox(const write_batch& batch);
+  result<void> write_cursors(const std::vector<cursor_row>& rows);
+  result<void> write_lists(const write_batch& batch);
+  result<void> write_accounts(const std::vector<account_row>& rows, write_outcome& outcome);
+  result<void> write_tokens(const write_batch& batch, write_outcome& outcome);
+
+  std::unique_ptr<sql::sqlite_connection> database_;
+  uint64_t epoch_ = 0;
+  uint64_t session_ = 0;  // 0: never acquired
+  bool doubtful_ = false;  // the connection failed around COMMIT: a fresh one first
+  dirty_stamp stamps_;
+};
+
+}  // namespace tern::storage

@@ -1,0 +1,101 @@
+// Everything in this process's memory; the same answers as the databases give.
+#include "services/storage/repositories/backends.hpp"
+#include "services/storage/repositories/memory_tables.hpp"
+
+namespace tern::storage {
+namespace {
+
+class memory_writer final : public writer_store {
+ public:
+  explicit memory_writer(std::shared_ptr<memory_tables> tables) : tables_(std::move(tables)) {}
+
+  result<void> acquire(uint64_t epoch) override {
+    const auto held = begin();
+    auto session = tables_->acquire(epoch);
+    if (!session) return session.error();
+    epoch_ = epoch;
+    session_ = *session;
+    return {};
+  }
+  result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override {
+    const auto held = begin();
+    return tables_->load(ids);
+  }
+  result<std::vector<found_key>> find_keys(std::span<const message_key> keys) override {
+    const auto held = begin();
+    return tables_->find_keys(keys);
+  }
+  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
+    const auto held = begin();
+    return tables_->scan_outbox(after, limit);
+  }
+  result<write_outcome> commit(const write_batch& batch) override {
+    const auto held = begin();
+    if (!tables_->owns(epoch_, session_)) return errc::stale_epoch;
+    return tables_->write(batch);
+  }
+  uint64_t statements() const override { return statements_; }
+
+ private:
+  std::unique_lock<std::mutex> begin() {
+    ++statements_;
+    return std::unique_lock(tables_->mutex);
+  }
+  std::shared_ptr<memory_tables> tables_;
+  uint64_t epoch_ = 0, session_ = 0, statements_ = 0;
+};
+
+class memory_reader final : public reader_store {
+ public:
+  explicit memory_reader(std::shared_ptr<memory_tables> tables) : tables_(std::move(tables)) {}
+
+  result<std::optional<account_row>> account(account_id id) override {
+    const auto held = begin();
+    return tables_->account(id);
+  }
+  result<std::vector<roster_row>> roster(account_id id) override {
+    const auto held = begin();
+    return tables_->roster(id);
+  }
+  result<backlog> waiting(account_id id, uint32_t limit) override {
+    const auto held = begin();
+    return tables_->waiting(id, limit);
+  }
+  result<history_page> history(const history_query& query) override {
+    const auto held = begin();
+    return tables_->history(query);
+  }
+  uint64_t statements() const override { return statements_; }
+
+ private:
+  std::unique_lock<std::mutex> begin() {
+    ++statements_;
+    return std::unique_lock(tables_->mutex);
+  }
+  std::shared_ptr<memory_tables> tables_;
+  uint64_t statements_ = 0;
+};
+
+class memory_store final : public store {
+ public:
+  result<std::unique_ptr<writer_store>> open_writer() override {
+    return std::unique_ptr<writer_store>(std::make_unique<memory_writer>(tables_));
+  }
+  result<std::unique_ptr<reader_store>> open_reader() override {
+    return std::unique_ptr<reader_store>(std::make_unique<memory_reader>(tables_));
+  }
+  result<void> migrate() override { return {}; }
+  result<uint64_t> size_bytes() override {
+    const std::unique_lock held(tables_->mutex);
+    return tables_->bytes();
+  }
+
+ private:
+  std::shared_ptr<memory_tables> tables_ = std::make_shared<memory_tables>();
+};
+
+}  // namespace
+
+result<std::unique_ptr<store>> open_memory_store() { return std::unique_ptr<store>(std::make_unique<memory_store>()); }
+
+}  // namespace tern::storage

@@ -1,0 +1,158 @@
+// One shard in one SQLite file: the writer has a connection of its own, so has each reader (WAL: they never wait for it).
+#include <atomic>
+#include <limits>
+#include <mutex>
+
+#include "libs/sql/migrations.hpp"
+#include "libs/sql/sqlite.hpp"
+#include "migrations/storage_sqlite_migrations.hpp"
+#include "services/storage/repositories/backends.hpp"
+#include "services/storage/repositories/sqlite_statements.hpp"
+#include "services/storage/repositories/sqlite_writer.hpp"
+
+namespace tern::storage {
+namespace {
+
+class sqlite_reader final : public reader_store {
+ public:
+  explicit sqlite_reader(std::unique_ptr<sql::sqlite_connection> database) : database_(std::move(database)) {}
+
+  result<std::optional<account_row>> account(account_id id) override {
+    std::optional<account_row> found;
+    auto done = rows_of(sqlite_text::get_account, id, 0, [&](sql::sqlite_statement& s) {
+      found = account_row{id, std::string(s.bytes(0)), std::string(s.bytes(1)), std::string(s.bytes(2)), s.integer(3)};
+    });
+    if (!done) return done.error();
+    return found;
+  }
+
+  result<std::vector<roster_row>> roster(account_id id) override {
+    std::vector<roster_row> rows;
+    auto done = rows_of(sqlite_text::get_roster, id, 0, [&](sql::sqlite_statement& s) {
+      rows.push_back({id, {s.number(0)}, s.number(1), static_cast<uint32_t>(s.number(2)),
+                      static_cast<uint32_t>(s.number(3))});
+    });
+    if (!done) return done.error();
+    return rows;
+  }
+
+  result<backlog> waiting(account_id id, uint32_t limit) override {
+    backlog found;
+    auto done = rows_of(sqlite_text::get_dirty, id, limit + int64_t{1}, [&](sql::sqlite_statement& s) {
+      found.dirty.push_back({id, {s.number(0), s.number(1)}, {s.number(2)}, s.number(3), cursor_kind::mark});
+    });
+    if (!done) return done.error();
+    done = rows_of(sqlite_text::get_notices, id, limit + int64_t{1}, [&](sql::sqlite_statement& s) {
+      found.notices.push_back({id, s.number(0), std::string(s.bytes(1))});
+    });
+    if (!done) return done.error();
+    found.more = found.dirty.size() > limit || found.notices.size() > limit;
+    if (found.dirty.size() > limit) found.dirty.pop_back();
+    if (found.notices.size() > limit) found.notices.pop_back();
+    return found;
+  }
+
+  result<history_page> history(const history_query& query) override;
+  uint64_t statements() const override { return database_->statements(); }
+
+ private:
+  /// $1, $2: slot and account; $3: limit, unless 0.
+  template <class Take>
+  result<void> rows_of(const char* text, account_id id, int64_t limit, Take take) {
+    auto statement = database_->prepare(text);
+    if (!statement) return statement.error();
+    auto& s = **statement;
+    s.bind(1, slot_of(id)).bind(2, id.value);
+    if (limit != 0) s.bind(3, limit);
+    while (true) {
+      auto more = s.step();
+      if (!more) return more.error();
+      if (!*more) return {};
+      take(s);
+    }
+  }
+
+  std::unique_ptr<sql::sqlite_connection> database_;
+};
+
+result<history_page> sqlite_reader::history(const history_query& query) {
+  auto statement = database_->prepare(query.newest_first ? sqlite_text::page_backward : sqlite_text::page_forward);
+  if (!statement) return statement.error();
+  auto& s = **statement;
+  constexpr int64_t no_bound = std::numeric_limits<int64_t>::max();
+  const int64_t from = query.newest_first && query.from_mid == 0 ? no_bound : static_cast<int64_t>(query.from_mid);
+  s.bind(1, slot_of(query.conversation)).bind(2, query.conversation.hi).bind(3, query.conversation.lo).bind(4, from);
+  int next = 6;
+  s.bind(5, query.skip_sender.value);
+  if (query.newest_first) s.bind(next++, query.not_after_ns == 0 ? no_bound : query.not_after_ns);
+  s.bind(next, query.limit);
+  history_page page;
+  while (true) {
+    auto more = s.step();
+    if (!more) return more.error();
+    if (!*more) break;
+    if (!page.conversation) {
+      page.conversation = conversation_row{query.conversation, {s.number(0)}, {s.number(1)}, s.number(2),
+                                           static_cast<uint32_t>(s.number(3)), static_cast<uint32_t>(s.number(4)),
+                                           s.number(5)};
+    }
+    if (s.number(6) == 0) continue;  // the conversation alone: mids start at 1
+    page.rows.push_back({query.conversation, s.number(6), {s.number(7)}, {}, s.integer(8), std::string(s.bytes(9))});
+  }
+  finish_page(query, false, page);
+  return page;
+}
+
+class sqlite_store final : public store {
+ public:
+  explicit sqlite_store(std::string dsn) : path_(dsn.substr(dsn.find(':') + 1)) {}
+
+  result<std::unique_ptr<writer_store>> open_writer() override {
+    auto database = connect();
+    if (!database) return database.error();
+    return std::unique_ptr<writer_store>(std::make_unique<sqlite_writer>(std::move(*database)));
+  }
+
+  result<std::unique_ptr<reader_store>> open_reader() override {
+    auto database = connect();
+    if (!database) return database.error();
+    return std::unique_ptr<reader_store>(std::make_unique<sqlite_reader>(std::move(*database)));
+  }
+
+  result<void> migrate() override {
+    const std::unique_lock held(mutex_);
+    auto database = sql::sqlite_connection::open(path_);
+    if (!database) return database.error();
+    auto done = sql::migrate(**database, sql::storage_sqlite_migrations());
+    migrated_ = static_cast<bool>(done);
+    return done;
+  }
+
+  result<uint64_t> size_bytes() override {
+    auto database = connect();
+    if (!database) return database.error();
+    auto rows = (*database)->query("select page_count * page_size from pragma_page_count(), pragma_page_size()", {});
+    if (!rows) return rows.error();
+    return rows->empty() ? 0 : static_cast<uint64_t>(sql::as_int(rows->front()[0]));
+  }
+
+ private:
+  result<std::unique_ptr<sql::sqlite_connection>> connect() {
+    if (!migrated_) {
+      if (auto done = migrate(); !done) return done.error();
+    }
+    return sql::sqlite_connection::open(path_);
+  }
+
+  std::string path_;
+  std::mutex mutex_;  // one migration at a time in this process too
+  std::atomic<bool> migrated_ = false;
+};
+
+}  // namespace
+
+result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn) {
+  return std::unique_ptr<store>(std::make_unique<sqlite_store>(dsn));
+}
+
+}  // namespace tern::storage
