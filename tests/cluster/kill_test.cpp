@@ -1,0 +1,126 @@
+// The promise under faults: two hundred accounts chat over a real cluster while every kind of process and each database
+// server is killed in turn and started again; the history checker has the last word.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <thread>
+
+#include "libs/cluster/cluster.hpp"
+#include "tests/verify/history.hpp"
+#include "tests/verify/model_chat.hpp"
+#include "tests/verify/workload.hpp"
+
+namespace tern {
+namespace {
+
+using namespace std::chrono_literals;
+using std::chrono::steady_clock;
+
+/// Receipts that must flow before the next fault: the cluster serves again.
+constexpr uint64_t flow = 600;
+constexpr auto recovery_limit = 40s;
+
+std::string list(const std::vector<verify::violation>& found) {
+  std::string text = std::to_string(found.size()) + " violations\n";
+  size_t shown = 0;
+  for (const auto& one : found) {
+    if (++shown > 25) break;
+    text += "  " + one.check + ": " + one.detail + "\n";
+  }
+  return text;
+}
+
+class kill_test : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing::cluster_options options;
+    options.settings["storage"] = {{"storage.password.memory_kib", "64"}, {"storage.password.iterations", "1"}};
+    auto started = testing::cluster::start(options);
+    ASSERT_TRUE(started) << started.error().detail;
+    cluster_ = std::move(*started);
+    verify::workload_options clients;
+    clients.gateways = cluster_->gateways();
+    workload_ = std::make_unique<verify::workload>(clients);
+    const auto ready = workload_->start();
+    ASSERT_TRUE(ready) << ready.error().detail << "\n" << logs();
+    ASSERT_TRUE(workload_->wait_receipts(flow, recovery_limit)) << "no traffic before the first fault\n" << logs();
+  }
+
+  std::string logs() {
+    std::string text;
+    for (auto& node : cluster_->nodes()) text += "--- " + node.name + "\n" + cluster_->log_tail(node.name, 8);
+    return text;
+  }
+
+  /// Runs the fault, then waits until messages flow again, and prints how long that took.
+  void fault(const std::string& name, const std::function<void()>& strike) {
+    const auto began = steady_clock::now();
+    strike();
+    const bool flows = workload_->wait_receipts(flow, recovery_limit);
+    const auto took = std::chrono::duration<double>(steady_clock::now() - began).count();
+    std::cout << "  " << name << ": " << flow << " receipts after " << took << " s, " << workload_->online() << "/"
+              << workload_->terminals() << " terminals on line\n";
+    EXPECT_TRUE(flows) << name << ": messages do not flow again\n" << logs();
+  }
+
+  void kill_and_restart(const std::string& name, std::chrono::milliseconds down) {
+    cluster_->kill(name);
+    std::this_thread::sleep_for(down);
+    const auto started = cluster_->restart(name);
+    EXPECT_TRUE(started) << name;
+    EXPECT_TRUE(cluster_->wait_ready(name, 30s)) << name << "\n" << cluster_->log_tail(name);
+  }
+
+  std::unique_ptr<testing::cluster> cluster_;
+  std::unique_ptr<verify::workload> workload_;
+};
+
+TEST_F(kill_test, no_promise_is_broken_by_killing_anything) {
+  fault("gateway-1 killed, back after 0.5 s", [&] { kill_and_restart("gateway-1", 500ms); });
+  fault("session-0 killed, back at once", [&] { kill_and_restart("session-0", 0ms); });
+  fault("session-1 killed, away for longer than its lease", [&] { kill_and_restart("session-1", 9000ms); });
+  fault("storage-0 killed, back at once", [&] { kill_and_restart("storage-0", 0ms); });
+  fault("storage-1 killed, away for longer than its lease", [&] { kill_and_restart("storage-1", 9000ms); });
+  fault("routing-0 killed, back after 2 s", [&] { kill_and_restart("routing-0", 2000ms); });
+  fault("group-0 killed, back at once", [&] { kill_and_restart("group-0", 0ms); });
+  fault("postgres-0 killed, back after 1 s", [&] {
+    cluster_->databases()[0]->kill_hard();
+    std::this_thread::sleep_for(1s);
+    const auto back = cluster_->databases()[0]->restart();
+    EXPECT_TRUE(back) << back.error().detail;
+  });
+  fault("postgres-1 stopped immediately, back at once", [&] {
+    cluster_->databases()[1]->stop_immediately();
+    const auto back = cluster_->databases()[1]->restart();
+    EXPECT_TRUE(back) << back.error().detail;
+  });
+  fault("redis killed, back after 1 s", [&] {
+    cluster_->redis()->kill_hard();
+    std::this_thread::sleep_for(1s);
+    EXPECT_TRUE(cluster_->redis()->restart());
+  });
+  EXPECT_TRUE(workload_->wait_all_online(30s)) << workload_->online() << " of " << workload_->terminals();
+
+  const auto seen = workload_->finish(40s);
+  std::cout << "  " << seen.sends.size() << " messages sent, " << seen.receives.size() << " received, "
+            << seen.finals.size() << " histories, " << seen.pulls.size() << " pulls\n";
+  const auto found = verify::check(seen);
+  EXPECT_TRUE(found.empty()) << list(found) << logs();
+
+  // Each check must be able to turn red on this very history.
+  for (const auto& each : verify::all_planted_bugs()) {
+    auto spoiled = seen;
+    ASSERT_TRUE(verify::plant(spoiled, each.bug)) << each.check;
+    const auto caught = verify::check(spoiled);
+    EXPECT_TRUE(std::any_of(caught.begin(), caught.end(),
+                            [&](const verify::violation& v) { return v.check == each.check; }))
+        << "planted bug " << static_cast<int>(each.bug) << " was not found by " << each.check;
+  }
+  EXPECT_TRUE(cluster_->stop().empty()) << "a node did not stop cleanly";
+}
+
+}  // namespace
+}  // namespace tern
