@@ -35,14 +35,14 @@ class health_state final : public health {
   health_report live() const;
 
  private:
-  struct condition {
+  struct state_of {
     bool ready = false;
     std::string why;
   };
   mutable std::mutex lock_;
   bool started_ = false;
   bool draining_ = false;
-  std::map<std::string, condition> conditions_;
+  std::map<std::string, state_of> conditions_;
   std::vector<std::pair<std::string, std::function<bool()>>> probes_;
 };
 

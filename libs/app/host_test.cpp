@@ -1,0 +1,133 @@
+#include "libs/app/host.hpp"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "libs/app/health.hpp"
+#include "libs/metrics/metrics.hpp"
+
+namespace tern::app {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+/// Notes what happens to it.
+class noting_service final : public service {
+ public:
+  noting_service(std::string name, std::vector<std::string>& notes, bool fails)
+      : name_(std::move(name)), notes_(notes), fails_(fails) {}
+  std::string name() const override { return name_; }
+  result<void> start() override {
+    notes_.push_back("start " + name_);
+    return fails_ ? result<void>{error{errc::unavailable, "no luck"}} : result<void>{};
+  }
+  void drain(std::chrono::milliseconds) override { notes_.push_back("drain " + name_); }
+  void stop() override { notes_.push_back("stop " + name_); }
+
+ private:
+  std::string name_;
+  std::vector<std::string>& notes_;
+  bool fails_;
+};
+
+service_entry entry(const std::string& name, std::vector<std::string>& notes, bool fails = false) {
+  return {name, {}, {}, [=, &notes](context&) { return std::make_unique<noting_service>(name, notes, fails); }};
+}
+
+/// One request on one connection: everything the server sends until it closes.
+std::string get(uint16_t port, const std::string& path, const std::string& method = "GET") {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return "no connection";
+  const std::string head = method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  EXPECT_EQ(::write(fd, head.data(), head.size()), static_cast<ssize_t>(head.size()));
+  std::string out;
+  char buffer[4096];
+  for (ssize_t got; (got = ::read(fd, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(got));
+  ::close(fd);
+  return out;
+}
+
+TEST(host, starts_and_drains_in_order_and_stops_in_reverse) {
+  std::vector<std::string> notes;
+  auto made = host::make({});
+  ASSERT_TRUE(made);
+  auto& it = **made;
+  ASSERT_TRUE(it.start({entry("a", notes), entry("b", notes)}));
+  EXPECT_EQ(it.context_of("b").node, "b-0");
+  EXPECT_EQ(it.context_of("b").address, "local:b-0");
+  EXPECT_EQ(it.context_of("b").routing_address, "local:routing-0");
+  EXPECT_TRUE(it.health().ready().good);
+  it.drain(std::chrono::seconds(1));
+  EXPECT_FALSE(it.health().ready().good);
+  it.stop();
+  EXPECT_THAT(notes, ElementsAre("start a", "start b", "drain a", "drain b", "stop b", "stop a"));
+}
+
+TEST(host, stops_what_runs_when_a_start_fails) {
+  std::vector<std::string> notes;
+  auto made = host::make({});
+  ASSERT_TRUE(made);
+  const auto up = (*made)->start({entry("a", notes), entry("b", notes, true), entry("c", notes)});
+  ASSERT_FALSE(up);
+  EXPECT_EQ(up.error().detail, "b: no luck");
+  EXPECT_THAT(notes, ElementsAre("start a", "start b", "stop b", "stop a"));
+}
+
+TEST(host, tells_peers_the_port_that_was_bound) {
+  std::vector<std::string> notes;  // services write to it until the host is gone
+  host_options how;
+  how.how = links::grpc;
+  how.node = "x-7";
+  how.listen_address = "127.0.0.1:0";
+  how.routing_address = "127.0.0.1:1";
+  auto made = host::make(how);
+  ASSERT_TRUE(made) << made.error().detail;
+  EXPECT_THAT((*made)->address(), AllOf(HasSubstr("127.0.0.1:"), ::testing::Not(::testing::EndsWith(":0"))));
+  ASSERT_TRUE((*made)->start({entry("a", notes)}));
+  EXPECT_EQ((*made)->context_of("a").node, "x-7");
+  EXPECT_EQ((*made)->context_of("a").routing_address, "127.0.0.1:1");
+}
+
+TEST(host, shows_metrics_and_health_on_its_own_port) {
+  std::vector<std::string> notes;
+  host_options how;
+  how.metrics_address = "127.0.0.1:0";
+  auto made = host::make(how);
+  ASSERT_TRUE(made) << made.error().detail;
+  auto& it = **made;
+  const auto port = it.metrics_port();
+  EXPECT_THAT(get(port, "/startupz"), HasSubstr(" 503 "));
+  ASSERT_TRUE(it.start({entry("a", notes)}));
+  EXPECT_THAT(get(port, "/startupz"), HasSubstr(" 200 "));
+  EXPECT_THAT(get(port, "/livez"), HasSubstr("alive"));
+  EXPECT_THAT(get(port, "/readyz"), HasSubstr("ready"));
+  it.health().set_ready("database", false, "away");
+  EXPECT_THAT(get(port, "/readyz"), AllOf(HasSubstr(" 503 "), HasSubstr("database: away")));
+  EXPECT_THAT(get(port, "/metrics"),
+              AllOf(HasSubstr("tern_build_info{"), HasSubstr("process_resident_memory_bytes "),
+                    HasSubstr("process_cpu_seconds_total "), HasSubstr("process_open_fds "),
+                    HasSubstr("process_start_time_seconds 1"), HasSubstr("version=0.0.4")));
+  EXPECT_THAT(get(port, "/metrics", "POST"), HasSubstr(" 405 "));
+  EXPECT_THAT(get(port, "/secret"), HasSubstr(" 404 "));
+}
+
+TEST(host, says_which_address_it_cannot_have) {
+  host_options how;
+  how.metrics_address = "192.0.2.1:1";
+  const auto made = host::make(how);
+  ASSERT_FALSE(made);
+  EXPECT_THAT(made.error().detail, HasSubstr("metrics.listen_address"));
+}
+
+}  // namespace
+}  // namespace tern::app
