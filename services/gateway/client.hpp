@@ -1,0 +1,133 @@
+// One client connection: its states, limits and frames. What the commands do with a frame is in commands/; the window
+// and the numbering are the terminal's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "libs/base/errc.hpp"
+#include "libs/base/ids.hpp"
+#include "libs/websocket/server.hpp"
+#include "libs/wire/frame.hpp"
+#include "services/gateway/lane.hpp"
+#include "services/gateway/rate.hpp"
+#include "services/gateway/terminal.hpp"
+
+namespace tern::gateway {
+
+/// connecting: nothing yet · authenticating: a login is on its way · bound: a session node owns the terminal ·
+/// rebinding: its stream broke or its range moved, and the new owner has not answered · closing.
+enum class phase : uint8_t { connecting, authenticating, bound, rebinding, closing };
+
+/// Owned by its websocket connection; used on one io thread. A few hundred bytes when idle.
+class client final : public websocket::connection_handler, private frame_writer {
+ public:
+  explicit client(lane& where) : lane_(where) {}
+
+  // ---- websocket ----
+  void on_open(websocket::connection& self) override;
+  void on_message(websocket::connection& self, std::string_view bytes, bool binary) override;
+  void on_batch_end(websocket::connection& self) override;
+  void on_close(websocket::connection& self, websocket::close_reason reason) override;
+
+  // ---- from the lane ----
+  void on_retry();
+  /// `at` is the tick watch() gave.
+  void on_deadline(uint32_t at);
+  void on_owner_changed(uint64_t epoch);
+  void on_stream_down(link_handle stream);
+  void on_login_result(session::v1::LoginResult& result);
+  void on_bind_result(const session::v1::BindResult& result);
+  void on_out(session::v1::Out& out);
+  void on_confirm(uint64_t seq);
+  void on_close_terminal(const session::v1::CloseTerminal& order);
+  void close_for_drain();
+
+  // ---- for commands ----
+  core& shared() noexcept { return lane_.shared(); }
+  lane& where() noexcept { return lane_; }
+  phase state() const noexcept { return phase_; }
+  bool is_bound() const noexcept { return phase_ == phase::bound || phase_ == phase::rebinding; }
+  bool is_closing() const noexcept { return phase_ == phase::closing; }
+  const std::string& remote_address() const noexcept { return connection_->remote_address(); }
+  uint64_t id() const noexcept { return id_; }
+  account_id account() const noexcept { return account_; }
+  link_handle stream() const noexcept { return stream_; }
+  /// Sends a frame that wants no acknowledgement, at once.
+  void send(wire::frame_type type, std::string_view payload);
+  /// ACK ok false for `type`, in the client's encoding.
+  void refuse(uint8_t type, errc code);
+  /// The answer to AUTH, also to a second one.
+  void send_login_ack();
+  /// Sends the login to the owner of its slot, now or when there is one.
+  void start_login(session::v1::Login login, wire::encoding enc);
+  /// Another AUTH while the first is on its way: answered with it.
+  void another_auth() noexcept { ++more_auths_; }
+  /// Keeps the frame until it is confirmed and sends it to the session owner.
+  void forward(uint8_t type, std::string payload, uint64_t trace);
+  /// The client acknowledges a delivery.
+  void acknowledge(int32_t sync_id);
+  void bogus_ack();
+  /// Counts a frame that made no sense; too many close the connection.
+  void bad_frame(uint8_t type, wire::encoding enc, errc code);
+  /// Bytes of the following messages that belong to a frame already refused.
+  void skip(uint32_t bytes) noexcept { skip_ = bytes; }
+  void close(uint16_t code, std::string_view text, websocket::close_reason reason);
+
+ private:
+  /// A login on its way; gone once it is answered.
+  struct login_attempt {
+    session::v1::Login request;
+    uint32_t deadline = 0;  // tick
+    bool redirected = false;
+    int64_t login_ns = 0;
+  };
+
+  void write(const outbound_frame& frame, int32_t sync_id) override;
+  bool admit(std::string_view bytes, bool binary);
+  bool admit_before_login(const wire::inbound_frame& frame);
+  void handle(const wire::inbound_frame& frame);
+  void place();
+  void place_login();
+  void place_bind();
+  void send_bind(const owner& to, bool fresh);
+  void replay();
+  void fill_frame(session::v1::Frame& out, const inbound_frame& frame) const;
+  void cut_if_slow();
+  void unplace();
+  void wait();
+  void logged_in(const session::v1::LoginResult& result);
+  void login_failed(errc code);
+  void schedule();
+  uint32_t next_deadline() const;
+  void resume_if_room();
+  void ack_delivery(const delivery_ref& ref);
+
+  lane& lane_;
+  websocket::connection* connection_ = nullptr;
+  uint64_t id_ = 0;
+  account_id account_;
+  link_handle stream_;           // where it is bound, or where its Login or Bind went
+  uint64_t epoch_ = 0;           // of the range, as the gateway acts on it
+  int64_t login_ns_ = 0;
+  terminal terminal_;
+  std::unique_ptr<login_attempt> login_;
+  std::string domain_, resource_;
+  token_bucket rate_;
+  uint32_t opened_tick_ = 0;
+  uint32_t heard_tick_ = 0;      // of the last frame
+  uint32_t due_tick_ = 0;        // the wheel calls at this tick
+  uint32_t bind_tick_ = 0;       // of the last Bind
+  uint32_t skip_ = 0;
+  uint16_t bad_frames_ = 0, bogus_acks_ = 0, frames_ = 0;
+  uint8_t more_auths_ = 0;
+  int8_t termtyp_ = 0;
+  phase phase_ = phase::connecting;
+  wire::encoding enc_ = wire::encoding::thrift;
+  bool waiting_ = false;         // in the lane's list
+  bool paused_ = false;
+};
+
+}  // namespace tern::gateway

@@ -1,0 +1,257 @@
+#include "services/gateway/lane.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "services/gateway/client.hpp"
+
+namespace tern::gateway {
+
+namespace {
+
+/// Waiting clients looked at per tick; a new map or link looks at all of them.
+constexpr size_t waiting_per_tick = 10'000;
+
+/// Connection an item is for; 0 for none.
+uint64_t conn_of(const session_item& item) {
+  switch (item.item_case()) {
+    case session_item::kBindResult:
+      return item.bind_result().conn();
+    case session_item::kOut:
+      return item.out().conn();
+    case session_item::kConfirm:
+      return item.confirm().conn();
+    case session_item::kClose:
+      return item.close().conn();
+    default:
+      return 0;
+  }
+}
+
+/// Slots whose owner or epoch differs between two maps.
+class changes {
+ public:
+  changes(const placement::range_map& before, const placement::range_map& after) {
+    for (const auto& one : after.ranges()) {
+      const placement::range* was = before.find(one.first);
+      if (was == nullptr || *was != one) changed_.push_back(one);
+    }
+  }
+  bool empty() const noexcept { return changed_.empty(); }
+  const placement::range* find(slot_type slot) const noexcept {
+    auto it = std::upper_bound(changed_.begin(), changed_.end(), slot,
+                               [](slot_type s, const placement::range& r) { return s < r.first; });
+    if (it == changed_.begin()) return nullptr;
+    --it;
+    return slot <= it->last ? &*it : nullptr;
+  }
+
+ private:
+  std::vector<placement::range> changed_;
+};
+
+}  // namespace
+
+lane::lane(core& shared, websocket::io_thread& thread)
+    : core_(shared), thread_(thread), tick_(shared.tick()), calls_(*this) {
+  wheel_.advance(tick_, [](uint64_t, uint32_t) {});
+}
+
+lane::~lane() = default;
+
+std::optional<owner> lane::owner_of(slot_type slot) const {
+  const placement::range* range = map_->sessions.find(slot);
+  if (range == nullptr) return std::nullopt;
+  const auto link = link_of_node_.find(range->owner);
+  if (link == link_of_node_.end()) return std::nullopt;
+  const stream_state& stream = streams_[link->second];
+  if (!stream.out) return std::nullopt;
+  return owner{{link->second, stream.generation}, range->epoch};
+}
+
+bool lane::is_up(link_handle stream) const noexcept {
+  return stream.generation != 0 && stream.link < streams_.size() && streams_[stream.link].out != nullptr &&
+         streams_[stream.link].generation == stream.generation;
+}
+
+gateway_item* lane::add(link_handle stream) {
+  if (!is_up(stream)) return nullptr;
+  stream_state& to = streams_[stream.link];
+  if (!to.dirty) {
+    to.dirty = true;
+    dirty_.push_back(stream.link);
+  }
+  return &to.pending.emplace_back();
+}
+
+gateway_item* lane::newest(link_handle stream) {
+  if (!is_up(stream) || streams_[stream.link].pending.empty()) return nullptr;
+  return &streams_[stream.link].pending.back();
+}
+
+void lane::flush() {
+  if (dirty_.empty()) return;
+  std::vector<uint32_t> again;
+  // Handing over may, inside one process, bring answers at once; they come back as posts, so nothing grows here.
+  for (const uint32_t link : std::exchange(dirty_, {})) {
+    stream_state& stream = streams_[link];
+    stream.dirty = false;
+    if (stream.pending.empty() || !stream.out) continue;
+    if (!stream.out->send_all(stream.pending)) {
+      stream.dirty = true;  // the link's queue is full: the next tick tries again, in order
+      again.push_back(link);
+    } else {
+      stream.pending.clear();
+    }
+  }
+  dirty_.insert(dirty_.end(), again.begin(), again.end());
+}
+
+void lane::wait_for_owner(client& who) { waiting_.push_back(who.id()); }
+
+uint32_t lane::watch(client& who, uint32_t due) { return wheel_.add(who.id(), due); }
+
+client* lane::find(uint64_t conn) noexcept {
+  websocket::connection* found = thread_.find(conn);
+  return found == nullptr ? nullptr : static_cast<client*>(&found->handler());
+}
+
+void lane::retry_waiting(size_t most) {
+  if (waiting_.empty()) return;
+  const size_t count = std::min(most, waiting_.size());
+  const std::vector<uint64_t> now(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
+  for (const uint64_t id : now) {
+    if (client* who = find(id)) who->on_retry();
+  }
+}
+
+void lane::on_map(placement::snapshot_ptr current) {
+  if (current->version <= map_->version) return;
+  const placement::snapshot_ptr previous = std::exchange(map_, std::move(current));
+  rebind_changed(*previous);
+  retry_waiting(waiting_.size());
+  calls_.retry();
+  flush();
+}
+
+void lane::rebind_changed(const placement::snapshot& previous) {
+  const changes moved(previous.sessions, map_->sessions);
+  if (moved.empty()) return;
+  thread_.for_each([&](websocket::connection& each) {
+    auto& who = static_cast<client&>(each.handler());
+    if (const placement::range* range = moved.find(slot_of(who.account()))) who.on_owner_changed(range->epoch);
+  });
+}
+
+void lane::on_link_up(link_handle stream, const std::string& node, std::shared_ptr<item_sink> out) {
+  if (streams_.size() <= stream.link) streams_.resize(stream.link + 1);
+  stream_state& state = streams_[stream.link];
+  state.node = node;
+  state.generation = stream.generation;
+  state.out = std::move(out);
+  state.pending.clear();
+  link_of_node_[node] = stream.link;
+  retry_waiting(waiting_.size());
+  calls_.retry();
+  flush();
+}
+
+void lane::on_link_down(link_handle stream) {
+  if (!is_up(stream)) return;
+  stream_state& state = streams_[stream.link];
+  state.out.reset();
+  state.pending.clear();
+  const auto known = link_of_node_.find(state.node);
+  if (known != link_of_node_.end() && known->second == stream.link) link_of_node_.erase(known);
+  calls_.on_link_down(stream);
+  thread_.for_each(
+      [&](websocket::connection& each) { static_cast<client&>(each.handler()).on_stream_down(stream); });
+  flush();
+}
+
+void lane::on_items(link_handle stream, std::vector<session_item>& items) {
+  for (session_item& item : items) dispatch(stream, item);
+  flush();
+}
+
+client* lane::addressee(link_handle stream, uint64_t conn) {
+  client* who = find(conn);
+  if (who == nullptr) {
+    core_.metrics.rejected_unknown.add();
+    return nullptr;
+  }
+  if (who->stream() != stream) {
+    core_.metrics.rejected_generation.add();
+    return nullptr;
+  }
+  return who;
+}
+
+void lane::login_result(link_handle stream, session::v1::LoginResult& result) {
+  if (client* who = addressee(stream, result.conn())) {
+    who->on_login_result(result);
+    return;
+  }
+  if (result.code() != 0 || result.redirect() || find(result.conn()) != nullptr) return;
+  // Logged on just as the client went: the session must not keep a terminal nobody speaks for.
+  if (gateway_item* item = add(stream)) {
+    item->mutable_closed()->set_conn(result.conn());
+    item->mutable_closed()->set_account(result.account());
+  }
+}
+
+void lane::dispatch(link_handle stream, session_item& item) {
+  if (item.has_account_result()) {
+    calls_.on_result(item.account_result());
+    return;
+  }
+  if (item.has_login_result()) {
+    login_result(stream, *item.mutable_login_result());
+    return;
+  }
+  client* who = addressee(stream, conn_of(item));
+  if (who == nullptr) return;
+  switch (item.item_case()) {
+    case session_item::kOut:
+      who->on_out(*item.mutable_out());
+      break;
+    case session_item::kConfirm:
+      who->on_confirm(item.confirm().seq());
+      break;
+    case session_item::kBindResult:
+      who->on_bind_result(item.bind_result());
+      break;
+    case session_item::kClose:
+      who->on_close_terminal(item.close());
+      break;
+    default:
+      break;
+  }
+}
+
+void lane::on_tick() {
+  tick_ = core_.tick();
+  wheel_.advance(tick_, [this](uint64_t id, uint32_t at) {
+    if (client* who = find(id)) who->on_deadline(at);
+  });
+  retry_waiting(waiting_per_tick);
+  calls_.on_tick(tick_);
+  flush();
+}
+
+size_t lane::close_some(size_t most) {
+  std::vector<uint64_t> chosen;
+  size_t open = 0;
+  thread_.for_each([&](websocket::connection& each) {
+    ++open;
+    auto& who = static_cast<client&>(each.handler());
+    if (chosen.size() < most && !who.is_closing()) chosen.push_back(each.id());
+  });
+  for (const uint64_t id : chosen) {
+    if (client* who = find(id)) who->close_for_drain();
+  }
+  return open;
+}
+
+}  // namespace tern::gateway

@@ -1,0 +1,122 @@
+// The gateway's side of one io thread: which session node owns what, what goes to the links, who waits for an owner,
+// whose deadline comes next. A lane and all clients of its thread share that thread; others reach it by post().
+#pragma once
+
+#include <tern/session/v1/session.pb.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "libs/placement/view.hpp"
+#include "libs/rpc/network.hpp"
+#include "libs/websocket/server.hpp"
+#include "libs/wire/codec.hpp"
+#include "services/gateway/calls.hpp"
+#include "services/gateway/core.hpp"
+#include "services/gateway/wheel.hpp"
+
+namespace tern::gateway {
+
+class client;
+using gateway_item = session::v1::GatewayItem;
+using session_item = session::v1::SessionItem;
+using item_sink = rpc::sink<gateway_item>;
+
+/// One stream of a link: the link's number and how often it has come up. Frames of another generation are dead.
+struct link_handle {
+  uint32_t link = 0;
+  uint32_t generation = 0;  // 0: none
+  bool operator==(const link_handle&) const = default;
+};
+
+/// Who owns a slot, as far as this lane knows, and the stream to there.
+struct owner {
+  link_handle stream;
+  uint64_t epoch = 0;
+};
+
+/// All methods on the io thread, except post() and the constructor.
+class lane {
+ public:
+  lane(core& shared, websocket::io_thread& thread);
+  ~lane();
+  lane(const lane&) = delete;
+  lane& operator=(const lane&) = delete;
+
+  core& shared() noexcept { return core_; }
+  websocket::io_thread& thread() noexcept { return thread_; }
+  uint32_t tick() const noexcept { return tick_; }
+  account_calls& calls() noexcept { return calls_; }
+  /// Room for one transcoding, reused by all clients of the thread.
+  wire::arena& scratch() noexcept { return scratch_; }
+  std::string& buffer() noexcept {
+    buffer_.clear();
+    return buffer_;
+  }
+  /// Runs `work` on the io thread. Thread-safe.
+  void post(std::function<void()> work) { thread_.post(std::move(work)); }
+
+  // ---- for clients and calls ----
+
+  /// Nothing when nobody owns the slot, or the stream to the owner is down.
+  std::optional<owner> owner_of(slot_type slot) const;
+  bool is_up(link_handle stream) const noexcept;
+  /// Queues an item for the stream; flush() hands it over. Dropped when the stream is not up any more: whoever relies on
+  /// the item repeats it after the rebind.
+  gateway_item* add(link_handle stream);
+  /// The newest queued item of the stream if nothing was queued behind it, for merging.
+  gateway_item* newest(link_handle stream);
+  /// Hands over everything queued. Called at the end of every batch of work.
+  void flush();
+  /// The client is told (client::on_retry) when an owner may be there.
+  void wait_for_owner(client& who);
+  /// The client is told (client::on_deadline) at `due` or earlier. Returns the tick of that call.
+  uint32_t watch(client& who, uint32_t due);
+
+  // ---- posted by the supervisor and the links ----
+
+  void on_map(placement::snapshot_ptr current);
+  void on_link_up(link_handle stream, const std::string& node, std::shared_ptr<item_sink> out);
+  void on_link_down(link_handle stream);
+  void on_items(link_handle stream, std::vector<session_item>& items);
+  /// Every tick: deadlines, waiting clients, calls.
+  void on_tick();
+  /// Closes up to `most` clients because of a drain; returns how many are left.
+  size_t close_some(size_t most);
+
+ private:
+  struct stream_state {
+    std::string node;
+    uint32_t generation = 0;
+    std::shared_ptr<item_sink> out;  // null: down
+    std::vector<gateway_item> pending;
+    bool dirty = false;
+  };
+
+  client* find(uint64_t conn) noexcept;
+  void retry_waiting(size_t most);
+  void rebind_changed(const placement::snapshot& previous);
+  void dispatch(link_handle stream, session_item& item);
+  client* addressee(link_handle stream, uint64_t conn);
+  void login_result(link_handle stream, session::v1::LoginResult& result);
+
+  core& core_;
+  websocket::io_thread& thread_;
+  uint32_t tick_;
+  placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();
+  std::vector<stream_state> streams_;                      // by link number
+  std::unordered_map<std::string, uint32_t> link_of_node_;
+  std::vector<uint32_t> dirty_;                            // links with pending items
+  std::vector<uint64_t> waiting_;                          // connections without an owner
+  deadline_wheel wheel_;
+  account_calls calls_;
+  wire::arena scratch_;
+  std::string buffer_;
+};
+
+}  // namespace tern::gateway

@@ -1,0 +1,78 @@
+#include "services/gateway/metrics.hpp"
+
+#include "libs/wire/frame.hpp"
+
+namespace tern::gateway {
+
+namespace {
+
+constexpr const char* outcome_names[] = {"ok", "malformed", "refused", "limited"};
+
+metrics::counter auth_counter(metrics::registry& r, const char* result) {
+  return r.counter("tern_gateway_auth_total", "logins by result", {{"result", result}});
+}
+
+metrics::counter rejected_counter(metrics::registry& r, const char* why) {
+  return r.counter("tern_gateway_frames_rejected_total", "frames of session nodes that were not for a live connection",
+                   {{"reason", why}});
+}
+
+}  // namespace
+
+gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
+    : opened(r.counter("tern_gateway_connections_opened_total", "client connections upgraded")),
+      auth_ok(auth_counter(r, "ok")),
+      auth_refused(auth_counter(r, "refused")),
+      auth_timeout(auth_counter(r, "timeout")),
+      auth_unavailable(auth_counter(r, "unavailable")),
+      slow_consumers(r.counter("tern_gateway_slow_consumers_total", "connections cut off because they did not keep up")),
+      rejected_generation(rejected_counter(r, "generation")),
+      rejected_unknown(rejected_counter(r, "unknown_connection")),
+      bogus_acks(r.counter("tern_gateway_bogus_acks_total", "acknowledgements of nothing this connection was sent")),
+      rebinds(r.counter("tern_gateway_rebinds_total", "terminals bound to a session node again")),
+      replayed(r.counter("tern_gateway_replayed_frames_total", "inbound frames sent again after a rebind")),
+      rate_limited(r.counter("tern_gateway_rate_limited_total", "connections closed for too many frames")),
+      draining(r.gauge("tern_gateway_draining", "1 while a drain runs")),
+      drain_remaining(r.gauge("tern_gateway_drain_remaining_connections", "connections a drain still has to close")),
+      connections(r.gauge("tern_gateway_connections", "open client connections",
+                          {{"transport", "websocket"}, {"tls", tls ? "true" : "false"}})),
+      half_open(r.gauge("tern_gateway_half_open_connections", "connections without a finished handshake or HTTP head")),
+      send_queue_bytes(r.gauge("tern_gateway_send_queue_bytes", "bytes queued to clients and not taken by the kernel")),
+      links_up(r.gauge("tern_gateway_session_links_up", "links to session nodes that are up")),
+      received_bytes(r.gauge("tern_gateway_received_bytes", "bytes read from clients since the start")),
+      sent_bytes(r.gauge("tern_gateway_sent_bytes", "bytes written to clients since the start")),
+      handshake_seconds(r.histogram("tern_gateway_handshake_seconds", "upgraded to logged in", metrics::latency_buckets())),
+      delivery_seconds(r.histogram("tern_gateway_delivery_seconds",
+                                   "accepted from the sender to written to the recipient's socket",
+                                   metrics::latency_buckets())),
+      client_ack_seconds(r.histogram("tern_gateway_client_ack_seconds", "written to a client to acknowledged by it",
+                                     metrics::latency_buckets())) {
+  for (const wire::command& one : wire::commands()) {
+    auto& series = commands_[static_cast<uint8_t>(one.type) & 0x7F];
+    for (size_t enc = 0; enc < 2; ++enc) {
+      for (size_t how = 0; how < outcomes; ++how) {
+        series[enc * outcomes + how] = r.counter(
+            "tern_gateway_commands_total", "client commands by encoding and result",
+            {{"command", std::string(one.name)}, {"encoding", enc == 0 ? "thrift" : "json"}, {"result", outcome_names[how]}});
+      }
+    }
+  }
+  for (size_t i = 0; i < closed_.size(); ++i) {
+    const auto reason = static_cast<websocket::close_reason>(i);
+    closed_[i] = r.counter("tern_gateway_connections_closed_total", "client connections closed by reason",
+                           {{"reason", std::string(websocket::to_string(reason))}});
+  }
+}
+
+void gateway_metrics::command(uint8_t type, wire::encoding enc, outcome how) const noexcept {
+  if (wire::find_command(type & 0x7F) == nullptr) return;
+  const size_t base = enc == wire::encoding::json ? outcomes : 0;
+  commands_[type & 0x7F][base + static_cast<size_t>(how)].add();
+}
+
+void gateway_metrics::closed(websocket::close_reason reason) const noexcept {
+  const auto index = static_cast<size_t>(reason);
+  if (index < closed_.size()) closed_[index].add();
+}
+
+}  // namespace tern::gateway

@@ -1,0 +1,47 @@
+// Every metric series of the gateway. Label values come from closed sets and exist from the start.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "libs/metrics/metrics.hpp"
+#include "libs/websocket/server.hpp"
+#include "libs/wire/codec.hpp"
+
+namespace tern::gateway {
+
+/// How a command ended at the gateway.
+enum class outcome : uint8_t { ok, malformed, refused, limited };
+
+/// Handles, made once. Thread-safe.
+class gateway_metrics {
+ public:
+  gateway_metrics(metrics::registry& registry, bool tls);
+
+  void command(uint8_t type, wire::encoding enc, outcome how) const noexcept;
+  void closed(websocket::close_reason reason) const noexcept;
+
+  metrics::counter opened;
+  metrics::counter auth_ok, auth_refused, auth_timeout, auth_unavailable;
+  metrics::counter slow_consumers;
+  metrics::counter rejected_generation;  // frames of an older link generation
+  metrics::counter rejected_unknown;     // frames for a connection that is gone
+  metrics::counter bogus_acks;
+  metrics::counter rebinds;
+  metrics::counter replayed;
+  metrics::counter rate_limited;
+  metrics::gauge draining, drain_remaining;
+  metrics::gauge connections, half_open, send_queue_bytes;
+  metrics::gauge links_up;
+  metrics::gauge received_bytes, sent_bytes;  // rendered as gauges fed from the server's own counters
+  metrics::histogram handshake_seconds;       // open to logged in
+  metrics::histogram delivery_seconds;        // accepted from the sender to written to the recipient's socket
+  metrics::histogram client_ack_seconds;      // written to acknowledged
+
+ private:
+  static constexpr size_t outcomes = 4;
+  std::array<std::array<metrics::counter, 2 * outcomes>, 128> commands_;
+  std::array<metrics::counter, 8> closed_;
+};
+
+}  // namespace tern::gateway

@@ -1,0 +1,79 @@
+#include "services/gateway/payload.hpp"
+
+namespace tern::gateway {
+
+namespace {
+
+template <class T>
+errc convert(wire::encoding from, wire::encoding to, std::string_view bytes, wire::arena& memory, std::string& out) {
+  memory.clear();
+  const auto value = wire::decode<T>(from, bytes, memory);
+  if (!value) return value.code();
+  if (from == to) {
+    out.append(bytes);
+  } else {
+    wire::encode(to, *value, out);
+  }
+  return errc::ok;
+}
+
+}  // namespace
+
+errc read_payload(wire::frame_type type, wire::encoding from, std::string_view bytes, wire::arena& memory,
+                  std::string& out) {
+  using wire::frame_type;
+  constexpr auto thrift = wire::encoding::thrift;
+  switch (type) {
+    case frame_type::auth:
+      return convert<wire::tim_auth>(from, thrift, bytes, memory, out);
+    case frame_type::offlinemsg:
+      return errc::ok;  // carries nothing; clients in circulation send an empty struct or nothing
+    case frame_type::pullmessage:
+    case frame_type::vroom:
+    case frame_type::business:
+      return convert<wire::tim_req>(from, thrift, bytes, memory, out);
+    case frame_type::nodes:
+      return convert<wire::tim_nodes>(from, thrift, bytes, memory, out);
+    case frame_type::message:
+    case frame_type::revokemessage:
+    case frame_type::burnmessage:
+      return convert<wire::tim_message>(from, thrift, bytes, memory, out);
+    case frame_type::presence:
+    case frame_type::broadpresence:
+      return convert<wire::tim_presence>(from, thrift, bytes, memory, out);
+    case frame_type::stream:
+      return convert<wire::tim_stream>(from, thrift, bytes, memory, out);
+    default:
+      return errc::bad_interface;
+  }
+}
+
+errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, wire::arena& memory,
+                   std::string& out) {
+  using wire::frame_type;
+  constexpr auto thrift = wire::encoding::thrift;
+  switch (type) {
+    case frame_type::ack:
+    case frame_type::logout:
+      return convert<wire::tim_ack>(thrift, to, bytes, memory, out);
+    case frame_type::offlinemsg:
+    case frame_type::pullmessage:
+      return convert<wire::tim_message_list>(thrift, to, bytes, memory, out);
+    case frame_type::nodes:
+      return convert<wire::tim_nodes>(thrift, to, bytes, memory, out);
+    case frame_type::message:
+    case frame_type::revokemessage:
+    case frame_type::burnmessage:
+      return convert<wire::tim_message>(thrift, to, bytes, memory, out);
+    case frame_type::presence:
+    case frame_type::broadpresence:
+      return convert<wire::tim_presence>(thrift, to, bytes, memory, out);
+    case frame_type::stream:
+      return convert<wire::tim_stream>(thrift, to, bytes, memory, out);
+    default:
+      out.append(bytes);  // no struct: OFFLINEMSGEND, PING, big data
+      return errc::ok;
+  }
+}
+
+}  // namespace tern::gateway

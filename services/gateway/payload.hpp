@@ -1,0 +1,23 @@
+// The payload of a frame between the client's encoding and Thrift compact, which all services speak among themselves.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "libs/base/errc.hpp"
+#include "libs/wire/codec.hpp"
+#include "libs/wire/frame.hpp"
+
+namespace tern::gateway {
+
+/// A client's payload, checked, as Thrift compact appended to `out`. errc::bad_format when it is not the struct of that
+/// type (a payload where none belongs included); errc::bad_interface for types without a struct from clients.
+errc read_payload(wire::frame_type type, wire::encoding from, std::string_view bytes, wire::arena& memory,
+                  std::string& out);
+
+/// A Thrift compact payload as a client with encoding `to` gets it, appended to `out`; for JSON clients only, Thrift
+/// ones get the bytes as they are. errc::bad_format when it is not the struct of that type towards clients.
+errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, wire::arena& memory,
+                   std::string& out);
+
+}  // namespace tern::gateway

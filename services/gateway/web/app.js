@@ -1,0 +1,519 @@
+import { call, Link, type } from "/protocol.js";
+
+const $ = (id) => document.getElementById(id);
+const od = { ordinary: 1, revoke: 2, burn: 3, notice: 4 };
+const rtype = { roster: 1, add: 4, friends: 5, remove: 6, block: 7, blocked: 18 };
+const page = 40;             // messages of one history request
+const historyPatience = 1500;  // an empty history is not answered at all
+const sessionKey = "tern.session";
+const wording = {
+  4101: "This name is taken.", 4102: "Wrong name or password.", 4104: "That cannot be right. Check it and try again.",
+  4105: "Not allowed.", 4106: "There is no such address.", 4107: "The server does not offer this.",
+  4110: "You cannot reach this contact.", 4111: "Too many devices are signed in.", 4115: "The login has expired.",
+  4117: "Already done.", 5103: "The server could not store it. Try again.", 5104: "The server is busy. Try again soon.",
+  5105: "Too fast. Wait a moment.",
+};
+const explain = (error) => (error && (wording[error.code] || error.info)) || "Something went wrong.";
+
+let link = null;
+let credentials = null;
+let me = "";
+let current = null;
+let contacts = new Map();
+let requests = new Map();
+let registering = false;
+let history = [];            // nodes whose history was asked for, oldest request first
+
+// ---- contacts ----
+
+function contact(node) {
+  if (!contacts.has(node)) {
+    contacts.set(node, {
+      node, friend: false, blocked: false, messages: new Map(), pending: [], unread: 0, complete: false, asked: false, last: 0,
+    });
+  }
+  return contacts.get(node);
+}
+
+const namesKey = () => `tern.names.${me}`;
+const names = () => JSON.parse(localStorage.getItem(namesKey()) || "{}");
+const nameOf = (node) => names()[node] || `${node.slice(0, 5)}…${node.slice(-3)}`;
+
+function setName(node, name) {
+  const all = names();
+  if (name) all[node] = name; else delete all[node];
+  localStorage.setItem(namesKey(), JSON.stringify(all));
+}
+
+function paintAvatar(element, node, text) {
+  let hash = 0;
+  for (const letter of node) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
+  element.className = `avatar h${hash % 8}`;
+  element.textContent = ([...text][0] || "?").toUpperCase();
+}
+
+// ---- small things ----
+
+function toast(text) {
+  const element = document.createElement("div");
+  element.className = "toast";
+  element.textContent = text;
+  $("toasts").append(element);
+  setTimeout(() => element.remove(), 5000);
+}
+
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined) element.textContent = text;
+  return element;
+}
+
+const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+function dayOf(ms) {
+  const date = new Date(ms);
+  if (date.toDateString() === new Date().toDateString()) return "Today";
+  return date.toLocaleDateString([], { weekday: "short", day: "numeric", month: "long" });
+}
+const randomId = () => {
+  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+  return (high & 0x1fffff) * 0x100000000 + low + 1;
+};
+
+// ---- painting ----
+
+function paintStatus(state) {
+  const text = { connecting: "Connecting…", online: "Online", offline: "No connection. Trying again…" };
+  $("status").textContent = text[state];
+  $("status").className = `status ${state}`;
+}
+
+function paintRoster() {
+  const shown = [...contacts.values()].filter((one) => one.friend || one.blocked || one.messages.size > 0);
+  shown.sort((a, b) => b.last - a.last || nameOf(a.node).localeCompare(nameOf(b.node)));
+  $("roster").replaceChildren(...shown.map((one) => {
+    const button = make("button");
+    button.type = "button";
+    if (one === current) button.setAttribute("aria-current", "true");
+    const avatar = make("span");
+    paintAvatar(avatar, one.node, nameOf(one.node));
+    avatar.setAttribute("aria-hidden", "true");
+    const text = make("span", "me-text");
+    text.append(make("span", "name", nameOf(one.node)), make("span", "last", lastLine(one)));
+    button.append(avatar, text);
+    if (one.unread > 0) {
+      const badge = make("span", "badge", String(one.unread));
+      badge.setAttribute("aria-label", `${one.unread} new`);
+      button.append(badge);
+    }
+    button.addEventListener("click", () => openChat(one));
+    const item = make("li");
+    item.append(button);
+    return item;
+  }));
+  $("roster-empty").hidden = shown.length > 0;
+  const unread = shown.reduce((sum, one) => sum + one.unread, 0);
+  document.title = unread > 0 ? `(${unread}) Tern` : "Tern";
+}
+
+function lastLine(one) {
+  if (one.blocked) return "Blocked";
+  const pending = one.pending[one.pending.length - 1];
+  if (pending) return `You: ${pending.text}`;
+  const newest = sorted(one).pop();
+  if (!newest) return "No messages yet";
+  return newest.mine ? `You: ${newest.text}` : newest.text;
+}
+
+const sorted = (one) => [...one.messages.values()].sort((a, b) => a.mid - b.mid);
+
+function paintRequests() {
+  $("requests").replaceChildren(...[...requests.values()].map((request) => {
+    const box = make("div", "request");
+    box.append(make("strong", "", nameOf(request.node)), make("span", "", " wants to be your friend."));
+    if (request.text) box.append(make("p", "muted", `“${request.text}”`));
+    const row = make("div", "row");
+    const ignore = make("button", "quiet", "Ignore");
+    ignore.addEventListener("click", () => { requests.delete(request.node); paintRequests(); });
+    const accept = make("button", "primary", "Accept");
+    accept.addEventListener("click", () => {
+      requests.delete(request.node);
+      befriend(request.node);
+      paintRequests();
+    });
+    row.append(ignore, accept);
+    box.append(row);
+    return box;
+  }));
+}
+
+function messageElement(message) {
+  const item = make("li", `msg${message.mine ? " mine" : ""}${message.failed ? " failed" : ""}`);
+  item.append(make("p", "", message.text));
+  const meta = make("div", "meta");
+  meta.append(make("time", "", clockTime(message.time)));
+  if (message.mine) {
+    const tick = message.failed ? ["!", message.failed] : message.mid ? ["✓", "Stored"] : ["◷", "Sending"];
+    const mark = make("span", "", tick[0]);
+    mark.title = tick[1];
+    mark.setAttribute("aria-label", tick[1]);
+    meta.append(mark);
+  }
+  item.append(meta);
+  return item;
+}
+
+function paintChat(stay) {
+  if (!current) return;
+  const log = $("log");
+  const fromBottom = log.scrollHeight - log.scrollTop;
+  const atBottom = fromBottom - log.clientHeight < 80;
+  const items = [];
+  let day = "";
+  for (const message of [...sorted(current), ...current.pending]) {
+    const its = dayOf(message.time);
+    if (its !== day) items.push(make("li", "day", day = its));
+    items.push(messageElement(message));
+  }
+  $("messages").replaceChildren(...items);
+  $("older").hidden = current.complete || current.messages.size === 0;
+  $("chat-name").textContent = nameOf(current.node);
+  $("chat-node").textContent = current.node;
+  paintAvatar($("chat-avatar"), current.node, nameOf(current.node));
+  $("block").textContent = current.blocked ? "Unblock" : "Block";
+  $("text").disabled = current.blocked;
+  $("text").placeholder = current.blocked ? "You have blocked this contact" : "Write a message";
+  if (stay) log.scrollTop = log.scrollHeight - fromBottom;
+  else if (atBottom) log.scrollTop = log.scrollHeight;
+}
+
+function paintAll() {
+  paintRoster();
+  paintChat();
+}
+
+// ---- conversations ----
+
+function openChat(one) {
+  current = one;
+  one.unread = 0;
+  $("no-chat").hidden = true;
+  $("chat").hidden = false;
+  $("app").classList.add("in-chat");
+  if (!one.asked) pull(one, 0);
+  paintAll();
+  $("log").scrollTop = $("log").scrollHeight;
+  if (!matchMedia("(max-width: 720px)").matches) $("text").focus();
+}
+
+function pull(one, mid) {
+  one.asked = true;
+  if (!link.send(type.pull, { rtype: 1, node: one.node, reqInt: mid, reqInt2: page })) {
+    one.asked = false;
+    return;
+  }
+  history.push(one.node);
+  setTimeout(() => {
+    const at = history.indexOf(one.node);
+    if (at < 0) return;
+    history.splice(at, 1);
+    one.complete = true;
+    paintChat(true);
+  }, historyPatience);
+}
+
+function onHistory(list) {
+  const messages = (list && list.messageList) || [];
+  const node = messages.length > 0 ? peerOf(messages[0]) : history[0];
+  history = history.filter((one) => one !== node);
+  if (!node) return;
+  const one = contact(node);
+  const grows = one.messages.size > 0;
+  for (const message of messages) store(one, message);
+  if (messages.length < page) one.complete = true;
+  paintRoster();
+  if (one === current) {
+    paintChat(grows);
+    if (!grows) $("log").scrollTop = $("log").scrollHeight;
+  }
+}
+
+const peerOf = (message) => {
+  const from = message.fromTid && message.fromTid.node;
+  return from === me ? message.toTid && message.toTid.node : from;
+};
+
+function store(one, message) {
+  const mine = message.fromTid && message.fromTid.node === me;
+  if (mine && message.id) one.pending = one.pending.filter((pending) => pending.id !== message.id);
+  if (one.messages.has(message.mid)) return false;
+  const time = message.timestamp ? message.timestamp / 1e6 : Date.now();
+  one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine });
+  one.last = Math.max(one.last, time);
+  return !mine;
+}
+
+function onMessage(message) {
+  const node = peerOf(message);
+  if (!node || !message.mid && message.odType !== od.notice) return;
+  if (message.odType === od.notice) {
+    onNotice(node, message);
+    return;
+  }
+  const one = contact(node);
+  if (message.odType === od.revoke || message.odType === od.burn) {
+    one.messages.delete(message.mid);
+  } else if (store(one, message) && (one !== current || document.hidden)) {
+    one.unread += 1;
+  }
+  paintAll();
+}
+
+function onNotice(node, message) {
+  if (message.bnType === rtype.add) {
+    requests.set(node, { node, text: message.dataString || "" });
+    paintRequests();
+  } else if (message.bnType === rtype.friends) {
+    requests.delete(node);
+    paintRequests();
+    if (!contact(node).friend) toast(`${nameOf(node)} is now your friend.`);
+    contact(node).friend = true;
+  } else if (message.bnType === rtype.remove || message.bnType === rtype.block) {
+    contact(node).friend = false;
+  }
+  paintAll();
+}
+
+function onNodes(answer) {
+  const list = new Set(answer.nodelist || []);
+  if (answer.ntype === 1) {
+    for (const one of contacts.values()) one.friend = list.has(one.node);
+    for (const node of list) contact(node).friend = true;
+    if (list.size > 0 && !current && !matchMedia("(max-width: 720px)").matches && contacts.size === 1) paintRoster();
+  } else if (answer.ntype === 8) {
+    for (const one of contacts.values()) one.blocked = list.has(one.node);
+    for (const node of list) contact(node).blocked = true;
+  }
+  paintAll();
+}
+
+function onAck(ack) {
+  if (ack.ok) {
+    if (ack.timType === type.business && ack.n) {
+      const one = contact(ack.n);
+      if (ack.t === rtype.block) one.blocked = true;
+      if (ack.t === rtype.remove) { one.blocked = false; one.friend = false; }
+      paintAll();
+    }
+    return;
+  }
+  if (ack.timType === type.message) {
+    for (const one of contacts.values()) {
+      const waiting = one.pending.find((message) => !message.failed);
+      if (!waiting) continue;
+      waiting.failed = explain(ack.error);
+      toast(`Not sent: ${waiting.failed}`);
+      paintAll();
+      return;
+    }
+  }
+  toast(explain(ack.error));
+}
+
+function onFrame(kind, value) {
+  switch (kind) {
+    case type.message: onMessage(value); break;
+    case type.offline: (value.messageList || []).forEach(onMessage); break;
+    case type.pull: onHistory(value); break;
+    case type.nodes: onNodes(value); break;
+    case type.ack: onAck(value); break;
+    default: break;
+  }
+}
+
+// ---- what the person does ----
+
+function befriend(node) {
+  link.send(type.business, { rtype: rtype.add, node, reqStr: `${credentials.name} would like to chat` });
+  link.send(type.business, { rtype: rtype.roster });
+}
+
+function sendText() {
+  const text = $("text").value.trim();
+  if (!text || !current || current.blocked) return;
+  const message = { id: randomId(), text, time: Date.now(), mine: true };
+  current.pending.push(message);
+  current.last = message.time;
+  transmit(current, message);
+  $("text").value = "";
+  grow();
+  paintAll();
+  $("log").scrollTop = $("log").scrollHeight;
+}
+
+// With the same id again after a reconnect: the server keeps one copy.
+function transmit(one, message) {
+  link.send(type.message, { msType: 2, odType: od.ordinary, id: message.id, toTid: { node: one.node }, dataString: message.text });
+}
+
+function grow() {
+  const field = $("text");
+  field.style.height = "auto";
+  field.style.height = `${field.scrollHeight}px`;
+}
+
+// ---- login ----
+
+function setMode(register) {
+  registering = register;
+  $("tab-login").setAttribute("aria-selected", String(!register));
+  $("tab-register").setAttribute("aria-selected", String(register));
+  $("tab-login").tabIndex = register ? -1 : 0;
+  $("tab-register").tabIndex = register ? 0 : -1;
+  $("login-form").setAttribute("aria-labelledby", register ? "tab-register" : "tab-login");
+  $("login-button").textContent = register ? "Create account" : "Sign in";
+  $("password").autocomplete = register ? "new-password" : "current-password";
+  $("login-error").textContent = "";
+}
+
+async function submitLogin() {
+  const auth = { name: $("name").value, pwd: $("password").value };
+  if ($("domain").value) auth.domain = $("domain").value;
+  $("login-error").textContent = "";
+  $("login-button").disabled = true;
+  try {
+    if (registering) {
+      const ack = await call(type.register, auth);
+      if (!ack.ok) throw new Error(explain(ack.error));
+    }
+    signIn(auth);
+  } catch (problem) {
+    failLogin(problem.message);
+  }
+}
+
+function failLogin(text) {
+  $("login-error").textContent = text;
+  $("login-button").disabled = false;
+}
+
+function signIn(auth) {
+  credentials = auth;
+  link = new Link({ ...auth, resource: "web", termtyp: 3 }, {
+    state: paintStatus,
+    ready: onReady,
+    frame: onFrame,
+    refused: (error) => signOut(error.code === 4105 || error.code === 4102 ? "Wrong name or password." : explain(error)),
+    ended: (reason) => signOut(reason),
+  });
+}
+
+function onReady(node) {
+  me = node;
+  sessionStorage.setItem(sessionKey, JSON.stringify(credentials));
+  $("welcome").hidden = true;
+  $("app").hidden = false;
+  $("login-button").disabled = false;
+  $("password").value = "";
+  $("my-name").textContent = credentials.name;
+  $("my-node").textContent = node;
+  paintAvatar($("my-avatar"), node, credentials.name);
+  history = [];
+  link.send(type.business, { rtype: rtype.roster });
+  link.send(type.business, { rtype: rtype.blocked });
+  link.send(type.offline);
+  for (const one of contacts.values()) {
+    one.pending.filter((message) => !message.failed).forEach((message) => transmit(one, message));
+  }
+  if (current) pull(current, 0);
+  const invited = new URLSearchParams(location.hash.slice(1)).get("add");
+  if (invited && invited !== me) $("add-node").value = invited;
+  paintAll();
+}
+
+function signOut(reason) {
+  if (link) link.stop();
+  link = null;
+  sessionStorage.removeItem(sessionKey);
+  contacts = new Map();
+  requests = new Map();
+  current = null;
+  me = "";
+  $("chat").hidden = true;
+  $("no-chat").hidden = false;
+  $("app").classList.remove("in-chat");
+  $("app").hidden = true;
+  $("welcome").hidden = false;
+  document.title = "Tern";
+  failLogin(reason || "");
+  $("name").focus();
+}
+
+// ---- wiring ----
+
+$("tab-login").addEventListener("click", () => setMode(false));
+$("tab-register").addEventListener("click", () => setMode(true));
+for (const tab of ["tab-login", "tab-register"]) {
+  $(tab).addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+    setMode(!registering);
+    $(registering ? "tab-register" : "tab-login").focus();
+  });
+}
+$("login-form").addEventListener("submit", (event) => { event.preventDefault(); submitLogin(); });
+$("sign-out").addEventListener("click", () => signOut());
+$("copy-node").addEventListener("click", async () => {
+  try {
+    await navigator.clipboard.writeText(me);
+  } catch {
+    getSelection().selectAllChildren($("my-node"));
+    document.execCommand("copy");
+  }
+  $("copy-node").textContent = "Copied";
+  setTimeout(() => { $("copy-node").textContent = "Copy"; }, 1500);
+});
+$("add-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const node = $("add-node").value.trim();
+  if (!node) return;
+  befriend(node);
+  $("add-node").value = "";
+  toast("Request sent.");
+});
+$("send-form").addEventListener("submit", (event) => { event.preventDefault(); sendText(); });
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    sendText();
+  }
+});
+$("text").addEventListener("input", grow);
+$("older").addEventListener("click", () => {
+  const oldest = sorted(current)[0];
+  if (oldest && oldest.mid > 1) pull(current, oldest.mid - 1);
+  else { current.complete = true; paintChat(true); }
+});
+$("back").addEventListener("click", () => {
+  current = null;
+  $("app").classList.remove("in-chat");
+  $("chat").hidden = true;
+  $("no-chat").hidden = false;
+  paintRoster();
+});
+$("block").addEventListener("click", () => {
+  link.send(type.business, { rtype: current.blocked ? rtype.remove : rtype.block, node: current.node });
+});
+$("rename").addEventListener("click", () => {
+  $("rename-input").value = names()[current.node] || "";
+  $("rename-dialog").showModal();
+});
+$("rename-dialog").addEventListener("close", () => {
+  if ($("rename-dialog").returnValue === "ok" && current) setName(current.node, $("rename-input").value.trim());
+  paintAll();
+});
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && current) { current.unread = 0; paintRoster(); }
+});
+
+const kept = sessionStorage.getItem(sessionKey);
+if (kept) signIn(JSON.parse(kept)); else $("welcome").hidden = false;

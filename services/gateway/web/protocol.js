@@ -1,0 +1,124 @@
+// TIM frames over a WebSocket in their JSON form: type byte with the top bit, then JSON. A frame whose answer is wanted
+// carries 4 raw bytes in front of its payload, and they are sent back as they are.
+export const type = {
+  ack: 12, ping: 13, register: 14, token: 15, auth: 16, offline: 17, offlineEnd: 18, logout: 20, pull: 21,
+  business: 41, nodes: 42, message: 90,
+};
+
+const jsonBit = 0x80;
+const pingEvery = 60000;
+const firstDelay = 500;
+const longestDelay = 15000;
+
+export function encode(kind, value) {
+  const text = value === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(value));
+  const frame = new Uint8Array(1 + text.length);
+  frame[0] = kind | jsonBit;
+  frame.set(text, 1);
+  return frame;
+}
+
+// -> {kind, sync (Uint8Array or null), value}
+export function decode(buffer) {
+  const bytes = new Uint8Array(buffer);
+  if (bytes.length === 0) throw new Error("empty frame");
+  const wanted = (bytes[0] & jsonBit) !== 0;
+  const start = wanted ? 5 : 1;
+  const text = new TextDecoder().decode(bytes.subarray(start));
+  return {
+    kind: bytes[0] & 0x7f,
+    sync: wanted ? bytes.slice(1, 5) : null,
+    value: text.length > 0 ? JSON.parse(text) : null,
+  };
+}
+
+// REGISTER or TOKEN: resolves with the TimAck.
+export async function call(kind, auth) {
+  const answer = await fetch("/tim2", { method: "POST", body: encode(kind, auth), cache: "no-store" });
+  if (answer.status !== 200 && answer.status !== 503 && answer.status !== 429) {
+    throw new Error(answer.status === 403 ? "This is switched off on the server." : `The server answered ${answer.status}.`);
+  }
+  return decode(await answer.arrayBuffer()).value;
+}
+
+// One login that outlives its sockets: connects again with growing delays until stop().
+// on: {state(text), ready(node), frame(kind, value), refused(error), ended(reason)}
+export class Link {
+  constructor(credentials, on) {
+    this.credentials = credentials;
+    this.on = on;
+    this.delay = firstDelay;
+    this.stopped = false;
+    this.ready = false;
+    this.online = () => { if (!this.socket && !this.stopped) this.connect(); };
+    window.addEventListener("online", this.online);
+    this.connect();
+  }
+
+  connect() {
+    clearTimeout(this.timer);
+    this.on.state("connecting");
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/tim`);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onopen = () => this.send(type.auth, this.credentials);
+    socket.onmessage = (event) => this.receive(socket, event.data);
+    socket.onclose = () => this.closed(socket);
+  }
+
+  send(kind, value) {
+    if (!this.socket || this.socket.readyState !== WebSocket.OPEN) return false;
+    this.socket.send(encode(kind, value));
+    return true;
+  }
+
+  receive(socket, data) {
+    const { kind, sync, value } = decode(data);
+    if (kind === type.ack && value && value.timType === type.auth && !this.ready) {
+      this.authenticated(value);
+    } else if (kind === type.logout) {
+      this.stop();
+      this.on.ended("You were signed out because this account signed in elsewhere.");
+    } else {
+      this.on.frame(kind, value);
+    }
+    // After it was handled: what is not shown must come again.
+    if (sync) socket.send(new Uint8Array([type.ack | jsonBit, ...sync]));
+  }
+
+  authenticated(ack) {
+    if (!ack.ok) {
+      const busy = ack.error && ack.error.code === 5104;
+      if (busy) return;  // the server closes, and we try again
+      this.stop();
+      this.on.refused(ack.error || {});
+      return;
+    }
+    this.ready = true;
+    this.delay = firstDelay;
+    this.pinger = setInterval(() => this.send(type.ping), pingEvery);
+    this.on.state("online");
+    this.on.ready(ack.n);
+  }
+
+  closed(socket) {
+    if (socket !== this.socket) return;
+    clearInterval(this.pinger);
+    this.socket = null;
+    this.ready = false;
+    if (this.stopped) return;
+    this.on.state("offline");
+    const wait = this.delay / 2 + Math.random() * this.delay / 2;
+    this.delay = Math.min(this.delay * 2, longestDelay);
+    this.timer = setTimeout(() => this.connect(), wait);
+  }
+
+  stop() {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    clearInterval(this.pinger);
+    window.removeEventListener("online", this.online);
+    if (this.socket) this.socket.close(1000);
+  }
+}
