@@ -6,7 +6,6 @@
 #include "libs/wire/json_out.hpp"
 #include "libs/wire/json_tape.hpp"
 #include "libs/wire/unique_keys.hpp"
-#include "libs/wire/utf8.hpp"
 
 namespace tern::wire {
 namespace {
@@ -52,14 +51,12 @@ class json_in {
 
   bool name(text& out) {
     out = next().bytes;
-    if (out.size() > limits_.string_bytes) return fail("name too long");
-    return valid_utf8(out) || fail("lone surrogate");
+    return out.size() <= limits_.string_bytes || fail("name too long");
   }
   bool utf8(text& out, size_t limit) {
     if (peek() != json_token::string) return fail("string expected");
     out = next().bytes;
-    if (out.size() > limit) return fail("text too long");
-    return valid_utf8(out) || fail("lone surrogate");
+    return out.size() <= limit || fail("text too long");
   }
   bool base64(text& out, size_t limit) {
     if (peek() != json_token::string) return fail("base64 string expected");

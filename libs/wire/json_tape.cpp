@@ -20,8 +20,8 @@ class tape_writer {
   bool Null() { return add(json_token::null); }
   bool Bool(bool value) { return add(value ? json_token::yes : json_token::no); }
   bool RawNumber(const char* text, rapidjson::SizeType size, bool) { return add(json_token::number, {text, size}); }
-  bool String(const char* text, rapidjson::SizeType size, bool) { return add(json_token::string, {text, size}); }
-  bool Key(const char* text, rapidjson::SizeType size, bool) { return add(json_token::name, {text, size}); }
+  bool String(const char* text, rapidjson::SizeType size, bool) { return add_text(json_token::string, {text, size}); }
+  bool Key(const char* text, rapidjson::SizeType size, bool) { return add_text(json_token::name, {text, size}); }
   bool StartObject() { return open(json_token::object_begin); }
   bool EndObject(rapidjson::SizeType) { return close(json_token::object_end); }
   bool StartArray() { return open(json_token::array_begin); }
@@ -43,6 +43,10 @@ class tape_writer {
     tape_.push_back({token, bytes});
     return true;
   }
+  /// RapidJSON lets a lone low surrogate through; unescaped it is no UTF-8.
+  bool add_text(json_token token, std::string_view bytes) {
+    return valid_utf8(bytes) ? add(token, bytes) : fail("not UTF-8, or a lone surrogate");
+  }
   bool open(json_token token) {
     if (++depth_ > limits_.depth) return fail("nested too deeply");
     return add(token);
@@ -63,7 +67,6 @@ class tape_writer {
 const char* json_tokenize(std::string_view bytes, arena& memory, const decode_limits& limits,
                           std::vector<json_item>& tape) {
   if (bytes.empty()) return "empty";
-  if (!valid_utf8(bytes)) return "not UTF-8";
   char* copy = memory.room(bytes.size() + 1);
   std::memcpy(copy, bytes.data(), bytes.size());
   copy[bytes.size()] = '\0';

@@ -15,7 +15,7 @@ enum class json_token : uint8_t {
   array_begin,
   array_end,
   name,    // of an object's member
-  string,  // unescaped
+  string,  // unescaped, UTF-8
   number,  // its text
   yes,
   no,
@@ -28,8 +28,8 @@ struct json_item {
 };
 
 /// Fills `tape` with the tokens of one JSON value that spans all of `bytes`. Parsing is iterative: nesting costs no
-/// call stack. Returns nullptr, or what is wrong: syntax, UTF-8, depth, too many tokens, anything behind the value.
-/// A lone surrogate escape shows as invalid UTF-8 of that string (the caller checks strings it uses).
+/// call stack. All names and strings are valid UTF-8. Returns nullptr, or what is wrong: syntax, UTF-8, a lone surrogate,
+/// depth, too many tokens, anything behind the value.
 const char* json_tokenize(std::string_view bytes, arena& memory, const decode_limits& limits,
                           std::vector<json_item>& tape);
 

@@ -34,6 +34,7 @@ struct compact_field {
   int16_t id = 0;
 };
 
+/// The small functions are inlined by force: one call per field would cost as much as the decoding.
 class thrift_in {
  public:
   thrift_in(std::string_view bytes, const decode_limits& limits) noexcept
@@ -48,14 +49,14 @@ class thrift_in {
     return false;
   }
 
-  bool byte(uint8_t& out) noexcept {
+  [[gnu::always_inline]] bool byte(uint8_t& out) noexcept {
     if (at_ == end_) [[unlikely]] return fail("cut off");
     out = static_cast<uint8_t>(*at_++);
     return true;
   }
 
   /// A ULEB128 number of at most 32 bits in its shortest form.
-  bool varint32(uint32_t& out) noexcept {
+  [[gnu::always_inline]] bool varint32(uint32_t& out) noexcept {
     if (at_ == end_) [[unlikely]] return fail("cut off");
     out = static_cast<uint8_t>(*at_);
     if (out < 0x80) [[likely]] {
@@ -72,27 +73,29 @@ class thrift_in {
   /// A ULEB128 number of at most 64 bits in its shortest form.
   bool varint64(uint64_t& out) noexcept {
     uint64_t value = 0;
+    const char* at = at_;
     for (unsigned shift = 0; shift < 70; shift += 7) {
-      if (at_ == end_) [[unlikely]] return fail("cut off");
-      const auto next = static_cast<uint8_t>(*at_++);
+      if (at == end_) [[unlikely]] return fail("cut off");
+      const auto next = static_cast<uint8_t>(*at++);
       value |= static_cast<uint64_t>(next & 0x7FU) << shift;
       if (next < 0x80) {
         if (next == 0 && shift != 0) [[unlikely]] return fail("overlong number");
         if (shift == 63 && next > 1) [[unlikely]] return fail("number too large");
         out = value;
+        at_ = at;
         return true;
       }
     }
     return fail("number too long");
   }
 
-  bool value(int8_t& out) noexcept {
+  [[gnu::always_inline]] bool value(int8_t& out) noexcept {
     uint8_t raw = 0;
     if (!byte(raw)) return false;
     out = static_cast<int8_t>(raw);
     return true;
   }
-  bool value(int16_t& out) noexcept {
+  [[gnu::always_inline]] bool value(int16_t& out) noexcept {
     int32_t wide = 0;
     if (!value(wide)) return false;
     if (wide < std::numeric_limits<int16_t>::min() || wide > std::numeric_limits<int16_t>::max()) {
@@ -101,7 +104,7 @@ class thrift_in {
     out = static_cast<int16_t>(wide);
     return true;
   }
-  bool value(int32_t& out) noexcept {
+  [[gnu::always_inline]] bool value(int32_t& out) noexcept {
     uint32_t raw = 0;
     if (!varint32(raw)) return false;
     out = static_cast<int32_t>((raw >> 1U) ^ (~(raw & 1U) + 1U));
@@ -115,7 +118,7 @@ class thrift_in {
   }
 
   /// Bytes of at most `limit`.
-  bool bytes(std::string_view& out, size_t limit) noexcept {
+  [[gnu::always_inline]] bool bytes(std::string_view& out, size_t limit) noexcept {
     uint32_t size = 0;
     if (!varint32(size)) return false;
     if (size > limit) [[unlikely]] return fail("text too long");
@@ -125,14 +128,14 @@ class thrift_in {
     return true;
   }
   /// UTF-8 text of at most `limit` bytes.
-  bool utf8(std::string_view& out, size_t limit) noexcept {
+  [[gnu::always_inline]] bool utf8(std::string_view& out, size_t limit) noexcept {
     if (!bytes(out, limit)) return false;
     if (limits_.check_utf8 && !valid_utf8(out)) [[unlikely]] return fail("not UTF-8");
     return true;
   }
 
   /// The next field header; `field.id` must be the previous id (0 at the start of a struct).
-  bool next_field(compact_field& field) noexcept {
+  [[gnu::always_inline]] bool next_field(compact_field& field) noexcept {
     uint8_t head = 0;
     if (!byte(head)) return false;
     if (head == 0) {

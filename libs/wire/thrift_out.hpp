@@ -22,13 +22,13 @@ class thrift_out {
   /// Appends what is still in the buffer; call it once at the end.
   void finish() { flush(); }
 
-  void byte(uint8_t value) {
+  [[gnu::always_inline]] void byte(uint8_t value) {
     need(1);
     put(value);
   }
 
   /// Field header; `last` is the id of the previous field and becomes `id`.
-  void field(compact type, int16_t id, int16_t& last) {
+  [[gnu::always_inline]] void field(compact type, int16_t id, int16_t& last) {
     need(4);
     const int delta = id - last;
     if (delta > 0 && delta <= 15) {
@@ -40,9 +40,9 @@ class thrift_out {
     last = id;
   }
 
-  void value(int8_t v) { byte(static_cast<uint8_t>(v)); }
-  void value(int16_t v) { value(int32_t{v}); }
-  void value(int32_t v) {
+  [[gnu::always_inline]] void value(int8_t v) { byte(static_cast<uint8_t>(v)); }
+  [[gnu::always_inline]] void value(int16_t v) { value(int32_t{v}); }
+  [[gnu::always_inline]] void value(int32_t v) {
     need(5);
     varint(zigzag(v));
   }
@@ -96,28 +96,31 @@ class thrift_out {
   void put(uint8_t value) noexcept { *at_++ = static_cast<char>(value); }
   template <class Unsigned>
   void varint(Unsigned v) noexcept {
+    char* at = at_;  // a local: bytes written through a char* could be at_ itself for all the compiler knows
     while (v >= 0x80) {
-      put(static_cast<uint8_t>(v | 0x80U));
+      *at++ = static_cast<char>(v | 0x80U);
       v >>= 7U;
     }
-    put(static_cast<uint8_t>(v));
+    *at++ = static_cast<char>(v);
+    at_ = at;
   }
   /// Short texts are copied without a call to memcpy: names and nodes are 8 to 32 bytes.
   void copy(std::string_view v) noexcept {
     const size_t size = v.size();
+    char* to = at_;
     if (size >= 8 && size <= 32) {
       const char* from = v.data();
       if (size >= 16) {
-        std::memcpy(at_, from, 16);
-        std::memcpy(at_ + size - 16, from + size - 16, 16);
+        std::memcpy(to, from, 16);
+        std::memcpy(to + size - 16, from + size - 16, 16);
       } else {
-        std::memcpy(at_, from, 8);
-        std::memcpy(at_ + size - 8, from + size - 8, 8);
+        std::memcpy(to, from, 8);
+        std::memcpy(to + size - 8, from + size - 8, 8);
       }
     } else if (size != 0) {
-      std::memcpy(at_, v.data(), size);
+      std::memcpy(to, v.data(), size);
     }
-    at_ += size;
+    at_ = to + size;
   }
 
   std::string& out_;
