@@ -1,0 +1,148 @@
+// The actors of the storage service and what they say to each other. Per shard and epoch: one writer (detached: it blocks
+// in the database) and one dispatcher; one supervisor (detached) for all.
+#pragma once
+
+#include <caf/all.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/actor/actor.hpp"
+#include "libs/base/backoff.hpp"
+#include "libs/base/clock.hpp"
+#include "libs/placement/view.hpp"
+#include "services/storage/logic/dispatch_window.hpp"
+#include "services/storage/logic/write_request.hpp"
+#include "services/storage/logic/writer_engine.hpp"
+
+namespace tern::storage {
+
+class delivery_hub;
+class shard_port;
+struct shard_metrics;
+struct storage_metrics;
+
+// ---- to the writer -----------------------------------------------------------------------------------------------
+
+/// Writes in order; answered after their commit.
+struct write_message {
+  std::shared_ptr<std::vector<write_request>> items;
+};
+/// Outbox entries to delete with the next commit.
+struct done_message {
+  std::shared_ptr<std::vector<uint64_t>> entries;
+};
+/// Wanted: the outbox after `after`; answered to the dispatcher with page_message.
+struct page_request {
+  uint64_t after = 0;
+};
+/// Answer what waits with wrong_owner and quit.
+struct stop_message {};
+/// To itself: run a round; the pause after a failure is over; confirmations have waited long enough.
+struct round_message {};
+struct resume_message {};
+struct done_due_message {};
+
+// ---- to the dispatcher -------------------------------------------------------------------------------------------
+
+struct writer_message {
+  caf::actor writer;
+};
+/// Entries of one commit, in order.
+struct committed_message {
+  std::shared_ptr<std::vector<session::v1::Delivery>> entries;
+};
+struct page_message {
+  std::shared_ptr<std::vector<session::v1::Delivery>> entries;  // null: could not be read
+  bool last = false;
+};
+/// A commit ended in an unknown outcome: look into the outbox.
+struct resync_message {};
+struct map_message {
+  placement::snapshot_ptr map;
+};
+/// A stream to a session node is up, or (null) down.
+struct stream_message {
+  std::string node;
+  std::shared_ptr<delivery_sink> out;
+};
+struct replies_message {
+  std::shared_ptr<std::vector<session::v1::DeliveryReply>> items;
+};
+/// To itself: try again what had to wait.
+struct pump_message {};
+
+// ---- to the supervisor -------------------------------------------------------------------------------------------
+
+/// The writer serves (or lost) its database; `stale`: another node owns the shard, the writer has quit.
+struct shard_state_message {
+  std::string shard;
+  uint64_t epoch = 0;
+  bool open = false;
+  bool stale = false;
+};
+/// To itself, every 200 ms.
+struct tick_message {};
+
+/// What a writer is made with.
+struct writer_setup {
+  writer_options options;
+  const clock* time = nullptr;
+  writer_engine::open_function open;
+  std::shared_ptr<shard_port> port;
+  std::shared_ptr<shard_metrics> metrics;
+  std::shared_ptr<storage_metrics> service_metrics;
+  caf::actor dispatcher;
+  caf::actor supervisor;                     // may be empty
+};
+struct writer_state {
+  static inline const char* name = "shard_writer";
+  writer_setup setup;
+  std::unique_ptr<writer_engine> engine;
+  backoff pause{std::chrono::milliseconds{10}, std::chrono::milliseconds{250}};  // between attempts to reach the database
+  bool round_due = false;
+  bool paused = false;
+  bool done_due = false;
+  bool announced_open = false;
+  uint64_t statements_counted = 0;
+};
+/// Spawn it detached.
+caf::behavior writer_behavior(actor::stateful<writer_state>* self, writer_setup setup);
+
+struct dispatcher_setup {
+  std::string shard;
+  uint64_t epoch = 0;
+  const clock* time = nullptr;
+  dispatch_options options;
+  std::shared_ptr<shard_metrics> metrics;
+  placement::snapshot_ptr map;
+};
+struct dispatcher_state {
+  static inline const char* name = "dispatcher";
+  dispatcher_setup setup;
+  dispatch_window window;
+  caf::actor writer;
+  bool pump_due = false;
+};
+caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispatcher_setup setup);
+
+}  // namespace tern::storage
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::write_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::done_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::page_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::stop_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::round_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::resume_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::done_due_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::writer_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::committed_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::page_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::resync_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::map_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::stream_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::replies_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::pump_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::shard_state_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::tick_message)

@@ -1,0 +1,218 @@
+// Follows the cluster map: starts a writer and a dispatcher for each shard this node owns, with the map's epoch, and stops
+// them when the shard moves on; keeps a stream to every session node.
+#include <chrono>
+#include <utility>
+
+#include "libs/log/log.hpp"
+#include "services/storage/supervisor.hpp"
+
+namespace tern::storage {
+namespace {
+
+using supervisor_self = actor::stateful<supervisor_state>;
+const log::logger logger{"storage"};
+constexpr std::chrono::milliseconds tick_every{200};
+constexpr std::chrono::seconds sizes_every{60};
+
+void send_refused(supervisor_state& state, shard_slot& slot, std::vector<answer>& refused) {
+  if (refused.empty()) return;
+  slot.service_metrics->operations.observe(refused, state.setup.time->now());
+  send_answers(refused);
+}
+
+void report_readiness(supervisor_state& state) {
+  std::string why;
+  if (state.map->version == 0) why = "no map from routing yet";
+  if (state.suspended && why.empty()) why = "lease not renewed";
+  for (const auto& [name, shard] : state.running) {
+    if (!shard.open && why.empty()) why = "shard " + name + " is not open";
+  }
+  if (state.setup.readiness) state.setup.readiness(why.empty(), why);
+}
+
+void stop_shard(supervisor_self* self, const std::string& name) {
+  auto& state = self->state;
+  const auto at = state.running.find(name);
+  if (at == state.running.end()) return;
+  auto& shard = at->second;
+  auto& slot = *state.setup.shards->at(name);
+  std::vector<answer> refused;
+  slot.port->close(shard.epoch, refused);
+  send_refused(state, slot, refused);
+  self->send(shard.writer, stop_message{});
+  state.setup.hub->leave(name, shard.dispatcher);
+  self->send(shard.dispatcher, stop_message{});
+  slot.metrics->up.set(0);
+  logger.info("shard is no longer served", {{"shard", name}, {"epoch", shard.epoch}});
+  state.running.erase(at);
+}
+
+void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch) {
+  auto& state = self->state;
+  auto& slot = *state.setup.shards->at(name);
+  auto& shard = state.running[name];
+  shard.epoch = epoch;
+  shard.dispatcher = self->spawn(
+      dispatcher_behavior,
+      dispatcher_setup{name, epoch, state.setup.time, state.setup.dispatch, slot.metrics, state.map});
+  writer_setup setup;
+  setup.options = state.setup.writer;
+  setup.options.shard = name;
+  setup.options.epoch = epoch;
+  setup.time = state.setup.time;
+  setup.open = [store = slot.store, epoch] { return store->writer(epoch); };
+  setup.port = slot.port;
+  setup.metrics = slot.metrics;
+  setup.service_metrics = slot.service_metrics;
+  setup.dispatcher = shard.dispatcher;
+  setup.supervisor = caf::actor_cast<caf::actor>(self);
+  shard.writer = self->spawn<caf::detached>(writer_behavior, std::move(setup));
+  self->send(shard.dispatcher, writer_message{shard.writer});
+  state.setup.hub->join(name, shard.dispatcher);
+  slot.metrics->epoch.set(static_cast<double>(epoch));
+  std::vector<answer> refused;
+  slot.port->open(
+      epoch,
+      [writer = shard.writer](std::vector<write_request>&& items) {
+        caf::anon_send(writer, write_message{std::make_shared<std::vector<write_request>>(std::move(items))});
+      },
+      refused);
+  send_refused(state, slot, refused);
+  logger.info("shard is taken over", {{"shard", name}, {"epoch", epoch}});
+}
+
+void follow_shards(supervisor_self* self) {
+  auto& state = self->state;
+  for (const auto& [name, slot] : *state.setup.shards) {
+    const auto* known = state.map->find_shard(name);
+    const auto at = state.running.find(name);
+    const bool runs = at != state.running.end();
+    const bool mine = known != nullptr && known->owner == state.setup.self.node;
+    if (runs && (!mine || at->second.epoch != known->epoch)) stop_shard(self, name);
+    if (known == nullptr) continue;
+    if (!mine) {
+      std::vector<answer> refused;
+      slot->port->close(known->epoch, refused);
+      send_refused(state, *slot, refused);
+    } else if (!state.running.contains(name) && slot->port->may_open(known->epoch)) {
+      start_shard(self, name, known->epoch);
+    }
+  }
+}
+
+void follow_sessions(supervisor_self* self) {
+  auto& state = self->state;
+  for (auto at = state.links.begin(); at != state.links.end();) {
+    const auto* node = state.map->find_node(at->first);
+    if (node != nullptr && node->service == "session" && node->address == at->second.address) {
+      ++at;
+      continue;
+    }
+    at->second.link.reset();
+    state.setup.hub->down(at->first);
+    at = state.links.erase(at);
+  }
+  for (const auto& node : state.map->nodes) {
+    if (node.service != "session" || !node.alive || state.links.contains(node.name)) continue;
+    auto handler = std::make_shared<delivery_client>(state.setup.hub, node.name);
+    auto& made = state.links[node.name];
+    made.address = node.address;
+    made.link = state.setup.network->connect<rpc::deliver_stream>(state.setup.self, node.address, std::move(handler));
+  }
+}
+
+void follow_map(supervisor_self* self, const placement::snapshot_ptr& map) {
+  auto& state = self->state;
+  if (map->version < state.map->version) return;
+  state.map = map;
+  // Dispatchers learn the owners before they get the streams to them.
+  for (const auto& [name, shard] : state.running) self->send(shard.dispatcher, map_message{map});
+  follow_sessions(self);
+  follow_shards(self);
+  report_readiness(state);
+}
+
+void follow_lease(supervisor_state& state) {
+  const bool suspended = state.setup.lease_valid && !state.setup.lease_valid();
+  if (suspended != state.suspended) {
+    state.suspended = suspended;
+    if (state.map->version != 0) {
+      logger.warn(suspended ? "lease not renewed: shards are paused" : "lease renewed: shards are served again");
+    }
+    report_readiness(state);
+  }
+  for (const auto& [name, slot] : *state.setup.shards) {
+    std::vector<answer> refused;
+    slot->port->suspend(suspended, refused);
+    slot->port->expire(refused);
+    send_refused(state, *slot, refused);
+  }
+}
+
+void measure(supervisor_state& state) {
+  const auto now = state.setup.time->now();
+  for (const auto& [name, slot] : *state.setup.shards) {
+    slot->metrics->writes_waiting.set(static_cast<double>(slot->port->waiting()));
+    slot->metrics->reads_waiting.set(static_cast<double>(slot->readers->waiting()));
+    if (now < state.sizes_at || !state.running.contains(name)) continue;
+    auto run = [holder = slot->store, metrics = slot->metrics](reader_store&) {
+      if (auto bytes = holder->size_bytes()) metrics->bytes.set(static_cast<double>(*bytes));
+      return errc::ok;
+    };
+    slot->readers->submit({now, now + sizes_every, std::move(run), [](errc) {}});
+  }
+  if (now >= state.sizes_at) state.sizes_at = now + sizes_every;
+  for (const auto& [name, slot] : *state.setup.shards) {
+    slot->service_metrics->hashes_waiting.set(static_cast<double>(state.setup.logins->hashes_waiting()));
+    slot->service_metrics->delivery_links.set(static_cast<double>(state.setup.hub->streams()));
+    break;
+  }
+}
+
+void tick(supervisor_self* self) {
+  auto& state = self->state;
+  state.setup.alive_at->store(std::chrono::nanoseconds(state.setup.time->now().time_since_epoch()).count());
+  follow_lease(state);
+  follow_shards(self);
+  measure(state);
+  self->delayed_send(self, tick_every, tick_message{});
+}
+
+void take_state(supervisor_self* self, const shard_state_message& m) {
+  auto& state = self->state;
+  const auto at = state.running.find(m.shard);
+  if (at == state.running.end() || at->second.epoch != m.epoch) return;
+  if (m.stale) {
+    stop_shard(self, m.shard);
+  } else {
+    at->second.open = m.open;
+  }
+  report_readiness(state);
+}
+
+void stop_all(supervisor_self* self) {
+  auto& state = self->state;
+  while (!state.running.empty()) stop_shard(self, std::string(state.running.begin()->first));
+  for (auto& [node, one] : state.links) {
+    one.link.reset();
+    state.setup.hub->down(node);
+  }
+  state.links.clear();
+  self->quit();
+}
+
+}  // namespace
+
+caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervisor_setup setup) {
+  actor::set_common_handlers(self);
+  self->state.setup = std::move(setup);
+  self->send(self, tick_message{});
+  return {
+      [self](const map_message& m) { follow_map(self, m.map); },
+      [self](const shard_state_message& m) { take_state(self, m); },
+      [self](const tick_message&) { tick(self); },
+      [self](const stop_message&) { stop_all(self); },
+  };
+}
+
+}  // namespace tern::storage

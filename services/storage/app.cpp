@@ -1,0 +1,187 @@
+#include "services/storage/app.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <caf/all.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "libs/log/log.hpp"
+#include "libs/placement/membership.hpp"
+#include "services/storage/grpc/storage_service.hpp"
+#include "services/storage/login/redis_soft_store.hpp"
+#include "services/storage/supervisor.hpp"
+
+namespace tern::storage {
+namespace {
+
+const log::logger logger{"storage"};
+
+login_options to_login(const storage_config& from) {
+  login_options to;
+  to.threads = from.login_threads;
+  to.queue_most = from.login_queue;
+  to.token_life = from.token_ttl;
+  to.proof_life = from.proof_ttl;
+  to.proofs_most = from.proof_entries;
+  to.throttling.account_failures = from.account_failures;
+  to.throttling.address_failures = from.address_failures;
+  return to;
+}
+
+class storage_service final : public app::service {
+ public:
+  using open_function = std::function<result<std::unique_ptr<store>>(const std::string&)>;
+  storage_service(app::context& with, storage_config options, open_function open)
+      : with_(with), options_(std::move(options)), open_(std::move(open)) {}
+  ~storage_service() override { stop(); }
+
+  std::string name() const override { return "storage"; }
+  result<void> start() override;
+  void drain(std::chrono::milliseconds limit) override;
+  void stop() override;
+
+ private:
+  result<void> make_shards();
+  supervisor_setup supervision();
+  bool has_moved_out() const;
+  bool others_could_take() const;
+  size_t waiting() const;
+
+  app::context& with_;
+  const storage_config options_;
+  const open_function open_;
+  std::shared_ptr<storage_metrics> metrics_;
+  std::shared_ptr<login_desk> logins_;
+  std::shared_ptr<const shard_slots> shards_;
+  std::shared_ptr<delivery_hub> hub_ = std::make_shared<delivery_hub>();
+  std::shared_ptr<std::atomic<int64_t>> alive_at_ = std::make_shared<std::atomic<int64_t>>(0);
+  std::unique_ptr<placement::membership> membership_;
+  caf::actor supervisor_;
+};
+
+result<void> storage_service::make_shards() {
+  std::string problem;
+  const auto settings = parse_shards(options_.shards, problem);
+  if (settings.empty()) return error{errc::config, problem};
+  slot_options how;
+  how.port.writes_most = how.port.parked_most = options_.queue_requests;
+  how.port.request_timeout = options_.request_timeout;
+  how.readers = {options_.reader_threads, options_.reader_queue};
+  auto slots = std::make_shared<shard_slots>();
+  for (const auto& setting : settings) {
+    auto holder = std::make_shared<store_holder>(setting.dsn, open_);
+    (*slots)[setting.name] =
+        std::make_shared<shard_slot>(setting.name, std::move(holder), how, with_.time, logins_, metrics_);
+  }
+  shards_ = std::move(slots);
+  return {};
+}
+
+supervisor_setup storage_service::supervision() {
+  supervisor_setup setup;
+  setup.self = {"storage", with_.node, with_.incarnation};
+  setup.network = &with_.network;
+  setup.time = &with_.time;
+  setup.lease_valid = [this] { return membership_->lease_valid(); };
+  setup.readiness = [this](bool ready, const std::string& why) { with_.health.set_ready("storage.shards", ready, why); };
+  setup.shards = shards_;
+  setup.hub = hub_;
+  setup.logins = logins_;
+  setup.writer.batch_requests = options_.batch_requests;
+  setup.writer.batch_bytes = options_.batch_bytes;
+  setup.dispatch.entries_most = options_.dispatch_entries;
+  setup.alive_at = alive_at_;
+  return setup;
+}
+
+result<void> storage_service::start() {
+  metrics_ = std::make_shared<storage_metrics>(with_.metrics);
+  std::shared_ptr<soft_store> shared;
+  if (!options_.redis_url.empty()) {
+    auto made = make_redis_soft_store(options_.redis_url);
+    if (!made) return made.error();
+    shared = std::move(*made);
+  }
+  logins_ = std::make_shared<login_desk>(to_login(options_), with_.time, std::move(shared));
+  if (auto made = make_shards(); !made) return made;
+  with_.health.set_ready("storage.shards", false, "starting");
+
+  placement::membership_options about;
+  about.self = {"storage", with_.node, with_.incarnation};
+  about.address = with_.address;
+  for (const auto& [name, slot] : *shards_) about.shards.push_back(name);
+  about.slots_wanted = true;
+  about.routing_address = with_.routing_address;
+  membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
+  with_.network.serve<rpc::storage_stream>(with_.address, make_storage_acceptor(shards_, metrics_, with_.time));
+
+  supervisor_ = with_.actors.spawn<caf::detached>(supervisor_behavior, supervision());
+  alive_at_->store(std::chrono::nanoseconds(with_.time.now().time_since_epoch()).count());
+  with_.health.add_liveness("storage.supervisor", [time = &with_.time, at = alive_at_] {
+    const auto now = std::chrono::nanoseconds(time->now().time_since_epoch()).count();
+    return now - at->load() < std::chrono::nanoseconds(std::chrono::seconds{30}).count();
+  });
+  membership_->cluster().subscribe(
+      [supervisor = supervisor_](const placement::snapshot_ptr&, const placement::snapshot_ptr& current) {
+        caf::anon_send(supervisor, map_message{current});
+      });
+  membership_->start();
+  return {};
+}
+
+bool storage_service::has_moved_out() const {
+  const auto map = membership_->cluster().get();
+  return std::none_of(map->shards.begin(), map->shards.end(),
+                      [&](const placement::shard& one) { return one.owner == with_.node; });
+}
+
+bool storage_service::others_could_take() const {
+  const auto map = membership_->cluster().get();
+  return std::any_of(map->nodes.begin(), map->nodes.end(), [&](const placement::node& one) {
+    return one.service == "storage" && one.alive && one.name != with_.node;
+  });
+}
+
+size_t storage_service::waiting() const {
+  size_t sum = 0;
+  for (const auto& [name, slot] : *shards_) sum += slot->port->waiting() + slot->readers->waiting();
+  return sum;
+}
+
+void storage_service::drain(std::chrono::milliseconds limit) {
+  if (!membership_) return;
+  membership_->leave();
+  const auto end = std::chrono::steady_clock::now() + limit;
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock guard(mutex);
+  // Without another storage node nobody can take the shards: then only what was accepted is finished.
+  while (std::chrono::steady_clock::now() < end && ((others_could_take() && !has_moved_out()) || waiting() > 0)) {
+    never.wait_for(guard, std::chrono::milliseconds{20});
+  }
+  logger.info("drained", {{"moved_out", has_moved_out()}, {"waiting", waiting()}});
+}
+
+void storage_service::stop() {
+  if (!supervisor_) return;
+  membership_->stop();
+  caf::anon_send(supervisor_, stop_message{});
+  caf::scoped_actor self{with_.actors};
+  self->wait_for(supervisor_);
+  supervisor_ = nullptr;
+  logins_->stop();
+  for (const auto& [name, slot] : *shards_) slot->readers->stop();
+}
+
+}  // namespace
+
+std::unique_ptr<app::service> make_storage_service(
+    app::context& with, const storage_config& options,
+    std::function<result<std::unique_ptr<store>>(const std::string&)> open) {
+  return std::make_unique<storage_service>(with, options, std::move(open));
+}
+
+}  // namespace tern::storage

@@ -1,0 +1,19 @@
+// The storage service, put together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "libs/app/service.hpp"
+#include "services/storage/config.hpp"
+#include "services/storage/repositories/store.hpp"
+
+namespace tern::storage {
+
+/// `with` must outlive the service. `open` replaces open_store in tests.
+std::unique_ptr<app::service> make_storage_service(
+    app::context& with, const storage_config& options,
+    std::function<result<std::unique_ptr<store>>(const std::string&)> open = open_store);
+
+}  // namespace tern::storage

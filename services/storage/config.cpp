@@ -1,0 +1,65 @@
+#include "services/storage/config.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "libs/config/schema.hpp"
+
+namespace tern::storage {
+
+void declare(config::schema& options, storage_config& into) {
+  options.add("storage.shards", into.shards,
+              "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string, sqlite:PATH or memory:");
+  options.add("storage.batch.max_requests", into.batch_requests, "Most writes in one commit", {1, 65'536});
+  options.add("storage.batch.max_bytes", into.batch_bytes, "Most bytes of message bodies in one commit",
+              {1024, int64_t{256} << 20});
+  options.add("storage.queue.max_requests", into.queue_requests,
+              "Unanswered writes per shard; more are refused with 5104 at once", {1, 10'000'000});
+  options.add("storage.request.timeout_ms", into.request_timeout,
+              "A request that the database did not serve in this time is answered with an error", {50, 60'000});
+  options.add("storage.readers.threads", into.reader_threads, "Reading connections per shard", {1, 64});
+  options.add("storage.readers.max_queue", into.reader_queue, "Waiting reads per shard; more are refused with 5104",
+              {1, 1'000'000});
+  options.add("storage.dispatch.max_entries", into.dispatch_entries,
+              "Undelivered outbox entries kept in memory per shard; the rest is read again later", {100, 10'000'000});
+  options.add("storage.login.threads", into.login_threads, "Password hashes computed at once; 0: one per core",
+              {0, 256});
+  options.add("storage.login.max_queue", into.login_queue, "Waiting password hashes; more are refused with 5104",
+              {1, 100'000});
+  options.add("storage.login.proof_ttl_ms", into.proof_ttl,
+              "For so long a password that was right is known without hashing it again; 0: never", {0, 3'600'000});
+  options.add("storage.login.max_proofs", into.proof_entries, "Most such passwords remembered", {1, 10'000'000});
+  options.add("storage.login.account_failures", into.account_failures,
+              "Wrong passwords per account in 5 minutes before attempts are refused for growing pauses", {1, 1'000'000});
+  options.add("storage.login.address_failures", into.address_failures,
+              "Wrong passwords per client address in 5 minutes before attempts are refused for growing pauses",
+              {1, 1'000'000'000});
+  options.add("storage.login.token_ttl_ms", into.token_ttl, "Life of a login token", {1000, 86'400'000});
+  options.add("storage.redis.url", into.redis_url,
+              "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
+}
+
+std::vector<shard_setting> parse_shards(const std::vector<std::string>& list, std::string& problem) {
+  std::vector<shard_setting> out;
+  std::set<std::string> names;
+  for (const auto& text : list) {
+    const auto cut = text.find('=');
+    const auto name = text.substr(0, cut);
+    const bool named = !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (cut == std::string::npos || cut + 1 == text.size() || !named) {
+      problem = "storage.shards: an entry is not name=dsn with a name of a-z, 0-9, _ and -";
+      return {};
+    }
+    if (!names.insert(name).second) {
+      problem = "storage.shards: the name " + name + " comes twice";
+      return {};
+    }
+    out.push_back({name, text.substr(cut + 1)});
+  }
+  if (out.empty()) problem = "storage.shards: at least one shard is needed";
+  return out;
+}
+
+}  // namespace tern::storage

@@ -1,0 +1,45 @@
+// Options of the storage service.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tern::config {
+class schema;
+}
+
+namespace tern::storage {
+
+struct storage_config {
+  std::vector<std::string> shards;       // "name=dsn"
+  uint64_t batch_requests = 1024;
+  uint64_t batch_bytes = 4U << 20U;
+  uint64_t queue_requests = 16'384;
+  std::chrono::milliseconds request_timeout{1500};
+  uint64_t reader_threads = 2;
+  uint64_t reader_queue = 1024;
+  uint64_t dispatch_entries = 50'000;
+  uint64_t login_threads = 0;
+  uint64_t login_queue = 256;
+  std::chrono::milliseconds proof_ttl{60'000};
+  uint64_t proof_entries = 100'000;
+  int64_t account_failures = 5;
+  int64_t address_failures = 100;
+  std::chrono::milliseconds token_ttl{60'000};
+  std::string redis_url;
+};
+
+void declare(config::schema& options, storage_config& into);
+
+/// A shard of the list.
+struct shard_setting {
+  std::string name;
+  std::string dsn;
+};
+/// The list taken apart; `problem` is filled, and the result is empty, when an entry is not "name=dsn", a name is not
+/// of [a-z0-9_-]{1,32}, or a name comes twice.
+std::vector<shard_setting> parse_shards(const std::vector<std::string>& list, std::string& problem);
+
+}  // namespace tern::storage

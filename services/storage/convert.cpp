@@ -1,0 +1,84 @@
+#include "services/storage/convert.hpp"
+
+#include <utility>
+
+namespace tern::storage {
+
+session::v1::Delivery to_delivery(std::string_view shard, uint64_t epoch, outbox_entry&& entry, uint64_t trace) {
+  session::v1::Delivery out;
+  out.set_shard(shard.data(), shard.size());
+  out.set_epoch(epoch);
+  out.set_entry(entry.row.entry);
+  out.set_account(entry.row.recipient.value);
+  to_proto(entry.row.conversation, *out.mutable_conversation());
+  out.set_trace(trace);
+  out.set_accepted_ns(entry.row.accepted_ns);
+  if (entry.row.kind == outbox_kind::relation) {
+    if (!out.mutable_relation()->ParseFromString(entry.row.payload)) out.clear_what();
+  } else if (entry.message) {
+    auto& message = *out.mutable_message();
+    message.set_mid(entry.message->mid);
+    message.set_sender(entry.message->sender.value);
+    message.set_timestamp_ns(entry.message->timestamp_ns);
+    message.set_body(std::move(entry.message->body));
+  }
+  return out;
+}
+
+v1::StorageReply reply_to(const v1::StorageRequest& request, errc code) {
+  v1::StorageReply reply;
+  reply.set_call(request.call());
+  reply.set_code(static_cast<int32_t>(code));
+  reply.set_shard(request.shard());
+  reply.set_epoch(request.epoch());
+  return reply;
+}
+
+bool is_write(const v1::StorageRequest& request) {
+  switch (request.op_case()) {
+    case v1::StorageRequest::kAppend:
+    case v1::StorageRequest::kRelate:
+    case v1::StorageRequest::kRosterPut:
+    case v1::StorageRequest::kCursorPut:
+    case v1::StorageRequest::kNoticeDrop:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string_view operation_name(v1::StorageRequest::OpCase op) {
+  switch (op) {
+    case v1::StorageRequest::kAppend:
+      return "append";
+    case v1::StorageRequest::kRelate:
+      return "relate";
+    case v1::StorageRequest::kRosterPut:
+      return "roster_put";
+    case v1::StorageRequest::kCursorPut:
+      return "cursor_put";
+    case v1::StorageRequest::kNoticeDrop:
+      return "notice_drop";
+    case v1::StorageRequest::kAccountCreate:
+      return "account_create";
+    case v1::StorageRequest::kTokenIssue:
+      return "token_issue";
+    case v1::StorageRequest::kTokenLogin:
+      return "token_login";
+    case v1::StorageRequest::kPasswordLogin:
+      return "password_login";
+    case v1::StorageRequest::kAccountGet:
+      return "account_get";
+    case v1::StorageRequest::kRosterList:
+      return "roster_list";
+    case v1::StorageRequest::kBacklog:
+      return "backlog";
+    case v1::StorageRequest::kRead:
+      return "read";
+    case v1::StorageRequest::OP_NOT_SET:
+      break;
+  }
+  return "none";
+}
+
+}  // namespace tern::storage

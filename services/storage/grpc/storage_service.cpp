@@ -1,0 +1,60 @@
+#include "services/storage/grpc/storage_service.hpp"
+
+#include <utility>
+#include <vector>
+
+namespace tern::storage {
+namespace {
+
+class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
+ public:
+  exchange_handler(std::shared_ptr<const shard_slots> shards, std::shared_ptr<storage_metrics> metrics,
+                   const clock& time, std::shared_ptr<reply_sink> out)
+      : shards_(std::move(shards)), metrics_(std::move(metrics)), time_(time), out_(std::move(out)) {}
+
+  void on_items(std::vector<v1::StorageRequest>& items) override {
+    std::vector<answer> refused;
+    for (size_t first = 0; first < items.size();) {
+      size_t end = first + 1;
+      while (end < items.size() && items[end].shard() == items[first].shard()) ++end;
+      admit(items, first, end, refused);
+      first = end;
+    }
+    if (refused.empty()) return;
+    metrics_->operations.observe(refused, time_.now());
+    send_answers(refused);
+  }
+
+  /// What was accepted is still executed: the other side asks again on its next stream.
+  void on_down() override {}
+
+ private:
+  void admit(std::vector<v1::StorageRequest>& items, size_t first, size_t end, std::vector<answer>& refused) {
+    const auto at = shards_->find(items[first].shard());
+    if (at == shards_->end()) {
+      for (size_t i = first; i < end; ++i) refused.push_back(refuse(items[i], out_, errc::wrong_owner, time_.now()));
+      return;
+    }
+    std::vector<v1::StorageRequest> run(std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(first)),
+                                        std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(end)));
+    at->second->port->admit(std::move(run), out_, refused);
+  }
+
+  const std::shared_ptr<const shard_slots> shards_;
+  const std::shared_ptr<storage_metrics> metrics_;
+  const clock& time_;
+  const std::shared_ptr<reply_sink> out_;
+};
+
+}  // namespace
+
+rpc::accept_function<rpc::storage_stream> make_storage_acceptor(std::shared_ptr<const shard_slots> shards,
+                                                                std::shared_ptr<storage_metrics> metrics,
+                                                                const clock& time) {
+  return [shards = std::move(shards), metrics = std::move(metrics), &time](
+             const rpc::peer&, std::shared_ptr<reply_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::storage_stream>> {
+    return std::make_shared<exchange_handler>(shards, metrics, time, std::move(out));
+  };
+}
+
+}  // namespace tern::storage

@@ -1,0 +1,214 @@
+#include "services/storage/logic/writer_engine.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "libs/log/log.hpp"
+#include "services/storage/convert.hpp"
+
+namespace tern::storage {
+namespace {
+
+const log::logger logger{"storage"};
+
+bool lost_connection(errc code) { return code == errc::unavailable || code == errc::deadline; }
+
+}  // namespace
+
+writer_engine::writer_engine(writer_options how, const clock& time, open_function open)
+    : how_(std::move(how)),
+      time_(time),
+      open_(std::move(open)),
+      cache_(how_.cached_conversations, how_.cached_keys),
+      counters_(how_.epoch) {}
+
+void writer_engine::add(std::vector<write_request>&& items) {
+  for (auto& item : items) items_.push_back(std::move(item));
+  items.clear();
+}
+
+void writer_engine::add_done(const std::vector<uint64_t>& entries) {
+  done_.insert(done_.end(), entries.begin(), entries.end());
+}
+
+std::vector<answer> writer_engine::refuse_all(errc code) {
+  std::vector<answer> out;
+  out.reserve(items_.size());
+  for (auto& item : items_) out.push_back(make_answer(item, item.in_doubt ? errc::deadline : code));
+  items_.clear();
+  done_.clear();
+  return out;
+}
+
+std::vector<answer> writer_engine::expire() {
+  std::vector<answer> out;
+  const auto now = time_.now();
+  const auto late = [&](write_request& item) {
+    if (item.deadline > now) return false;
+    out.push_back(make_answer(item, item.in_doubt ? errc::deadline : errc::unavailable));
+    return true;
+  };
+  std::erase_if(items_, late);
+  return out;
+}
+
+result<void> writer_engine::ensure_open() {
+  if (store_) return {};
+  auto opened = open_();
+  if (!opened) return opened.error();
+  store_ = std::move(*opened);
+  return {};
+}
+
+uint64_t writer_engine::statements() const { return closed_statements_ + (store_ ? store_->statements() : 0); }
+
+void writer_engine::drop_store() {
+  closed_statements_ += store_ ? store_->statements() : 0;
+  store_.reset();
+}
+
+size_t writer_engine::batch_size() const {
+  const size_t most = solo_ > 0 ? 1 : how_.batch_requests;
+  size_t count = 0;
+  size_t bytes = 0;
+  for (const auto& item : items_) {
+    if (count == most) break;
+    bytes += item.message.has_append() ? item.message.append().body().size() : 256;
+    if (count > 0 && bytes > how_.batch_bytes) break;
+    ++count;
+  }
+  return count;
+}
+
+round writer_engine::run() {
+  round out;
+  out.answers = expire();
+  if (items_.empty() && done_.empty()) {
+    out.what = out.answers.empty() ? round::outcome::idle : round::outcome::served;
+    return out;
+  }
+  const size_t count = batch_size();
+  if (auto opened = ensure_open(); !opened) {
+    fail(opened.error(), count, false, out);
+    return out;
+  }
+  batch_builder builder(how_.shard, how_.epoch, cache_, counters_, time_.wall_ns());
+  if (auto known = read(builder, count); !known) {
+    fail(known.error(), count, false, out);
+    return out;
+  }
+  for (size_t i = 0; i < count; ++i) builder.plan(items_[i]);
+  commit(builder, count, out);
+  return out;
+}
+
+result<void> writer_engine::read(batch_builder& builder, size_t count) {
+  for (size_t i = 0; i < count; ++i) builder.need(items_[i]);
+  if (const auto& wanted = builder.conversations_wanted(); !wanted.empty()) {
+    auto rows = store_->load(wanted);
+    if (!rows) return rows.error();
+    builder.learn_conversations(std::move(*rows));
+  }
+  if (const auto& wanted = builder.keys_wanted(); !wanted.empty()) {
+    auto found = store_->find_keys(wanted);
+    if (!found) return found.error();
+    builder.learn_keys(*found);
+  }
+  return {};
+}
+
+void writer_engine::commit(batch_builder& builder, size_t count, round& out) {
+  auto& batch = builder.batch();
+  done_in_batch_ = std::min(done_.size(), how_.done_rows);
+  batch.outbox_done.assign(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
+  out.rows = batch.rows();
+  out.messages = builder.messages();
+  if (batch.empty()) {
+    builder.committed({});
+    settle(builder, count, out);
+    return;
+  }
+  auto outcome = store_->commit(batch);
+  if (!outcome) {
+    fail(outcome.error(), count, true, out);
+    return;
+  }
+  builder.committed(*outcome);
+  settle(builder, count, out);
+}
+
+void writer_engine::settle(batch_builder& builder, size_t count, round& out) {
+  auto& replies = builder.replies();
+  for (size_t i = 0; i < count; ++i) {
+    auto& item = items_[i];
+    if (item.message.trace() != 0) log::trace(item.message.trace(), "storage", "commit");
+    out.answers.push_back(make_answer(item, std::move(replies[i])));
+  }
+  out.deliveries = std::move(builder.deliveries());
+  out.what = round::outcome::served;
+  forget(count);
+  done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
+  done_in_batch_ = 0;
+}
+
+void writer_engine::forget(size_t count) {
+  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(count));
+  solo_ -= std::min(solo_, count);
+}
+
+void writer_engine::fail(const error& why, size_t count, bool committing, round& out) {
+  out.failure = why.code;
+  out.detail = why.detail;
+  out.rows = out.messages = 0;
+  drop_store();
+  if (why.code == errc::stale_epoch) {
+    out.what = round::outcome::stale;
+    auto refused = refuse_all(errc::wrong_owner);
+    std::move(refused.begin(), refused.end(), std::back_inserter(out.answers));
+    return;
+  }
+  out.what = round::outcome::retry;
+  const bool in_doubt = committing && why.code != errc::unavailable;
+  if (in_doubt) {
+    // Whether a taken token was there before cannot be read back: its owner is told that the outcome is unknown.
+    for (size_t i = 0; i < count; ++i) items_[i].in_doubt = true;
+    out.resync = true;
+    cache_.clear();
+    const auto undecidable = [&](write_request& item) {
+      if (!item.in_doubt || !item.message.has_token_login()) return false;
+      out.answers.push_back(make_answer(item, errc::deadline));
+      return true;
+    };
+    count -= std::erase_if(items_, undecidable);
+  }
+  if (lost_connection(why.code)) return;
+
+  // Not the connection: something in the batch itself. One by one, so that only the culprit suffers.
+  logger.error("batch refused by the database", {{"shard", how_.shard}, {"code", to_string(why.code)},
+                                                 {"detail", why.detail}, {"requests", count}});
+  if (count > 1) {
+    solo_ = count;
+  } else if (count == 1) {
+    out.answers.push_back(make_answer(items_.front(), errc::database));
+    forget(1);
+  } else {
+    // Only confirmations: they stay in the outbox, and whoever scans it next delivers them again, which is harmless.
+    done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
+  }
+  done_in_batch_ = 0;
+}
+
+result<std::vector<session::v1::Delivery>> writer_engine::scan(uint64_t after, size_t limit) {
+  if (auto opened = ensure_open(); !opened) return opened.error();
+  auto rows = store_->scan_outbox(after, limit);
+  if (!rows) {
+    drop_store();
+    return rows.error();
+  }
+  std::vector<session::v1::Delivery> out;
+  out.reserve(rows->size());
+  for (auto& row : *rows) out.push_back(to_delivery(how_.shard, how_.epoch, std::move(row)));
+  return out;
+}
+
+}  // namespace tern::storage

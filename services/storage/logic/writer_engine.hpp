@@ -1,0 +1,96 @@
+// The shard writer without its actor: the queue, the rounds of group commit, and what happens when the database fails.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/base/clock.hpp"
+#include "services/storage/logic/batch_builder.hpp"
+#include "services/storage/logic/write_request.hpp"
+
+namespace tern::storage {
+
+struct writer_options {
+  std::string shard;
+  uint64_t epoch = 0;
+  size_t batch_requests = 1024;          // per commit
+  size_t batch_bytes = 4U << 20U;        // of bodies, per commit; one request always fits
+  size_t done_rows = 4096;               // confirmed outbox entries deleted by one commit
+  size_t cached_conversations = 100'000;
+  size_t cached_keys = 100'000;
+};
+
+/// What one round did.
+struct round {
+  enum class outcome : uint8_t {
+    idle,     // nothing to do
+    served,   // a batch was committed, or its requests needed no commit
+    retry,    // the database is away: try again after a pause
+    stale,    // another writer owns the shard: nothing more will be served; everything has been answered
+  };
+  outcome what = outcome::idle;
+  std::vector<answer> answers;
+  std::vector<session::v1::Delivery> deliveries;  // of this commit, in entry order
+  bool resync = false;      // outbox rows may have been committed without being in `deliveries`: scan
+  errc failure = errc::ok;  // why, for retry
+  std::string detail;
+  size_t rows = 0;          // of the committed batch
+  size_t messages = 0;
+};
+
+/// Used by one thread. Nothing is answered before it is durable; after an unknown outcome the caches are dropped and each
+/// request is decided by what the database says, never by a guess.
+class writer_engine {
+ public:
+  /// Opens the store and acquires the shard with the engine's epoch; called again after each failure.
+  using open_function = std::function<result<std::unique_ptr<writer_store>>()>;
+  writer_engine(writer_options how, const clock& time, open_function open);
+
+  void add(std::vector<write_request>&& items);
+  /// Outbox entries that their recipients' owners confirmed; deleted by the next commit.
+  void add_done(const std::vector<uint64_t>& entries);
+  /// Takes one batch through reading, planning and commit. Blocks for the database.
+  round run();
+  /// A page of the outbox as deliveries. unavailable, deadline: try again later. stale_epoch never.
+  result<std::vector<session::v1::Delivery>> scan(uint64_t after, size_t limit);
+  /// Answers everything that waits. Afterwards the engine is empty.
+  std::vector<answer> refuse_all(errc code);
+  /// Answers what waited beyond its deadline.
+  std::vector<answer> expire();
+
+  size_t waiting() const noexcept { return items_.size(); }
+  size_t done_waiting() const noexcept { return done_.size(); }
+  bool open() const noexcept { return store_ != nullptr; }
+  /// Opens the store if it is not open. stale_epoch: somebody else owns the shard.
+  result<void> ensure_open();
+  /// Statements sent to the database so far, over all connections.
+  uint64_t statements() const;
+
+ private:
+  size_t batch_size() const;
+  result<void> read(batch_builder& builder, size_t count);
+  void commit(batch_builder& builder, size_t count, round& out);
+  void settle(batch_builder& builder, size_t count, round& out);
+  void fail(const error& why, size_t count, bool committing, round& out);
+  void drop_store();
+  void forget(size_t count);
+
+  writer_options how_;
+  const clock& time_;
+  open_function open_;
+  std::unique_ptr<writer_store> store_;
+  uint64_t closed_statements_ = 0;
+  shard_cache cache_;
+  shard_counters counters_;
+  std::deque<write_request> items_;
+  std::deque<uint64_t> done_;
+  size_t done_in_batch_ = 0;
+  size_t solo_ = 0;  // so many requests go one by one, because a batch with them failed for no known reason
+};
+
+}  // namespace tern::storage

@@ -1,0 +1,64 @@
+// The metric series of the storage service.
+#pragma once
+
+#include <tern/storage/v1/storage.pb.h>
+
+#include <array>
+#include <map>
+#include <string>
+
+#include "libs/metrics/metrics.hpp"
+#include "services/storage/logic/write_request.hpp"
+
+namespace tern::storage {
+
+/// Per operation: answers by result and the time from arrival to answer.
+class operation_metrics {
+ public:
+  explicit operation_metrics(metrics::registry& registry);
+  void observe(v1::StorageRequest::OpCase op, int32_t code, double seconds) const;
+  void observe(const std::vector<answer>& answers, clock::time_point now) const;
+
+ private:
+  enum result_kind : size_t { ok, rejected, overload, wrong_owner, failed, result_kinds };
+  struct series {
+    std::array<metrics::counter, result_kinds> answers;
+    metrics::histogram seconds;
+  };
+  static result_kind kind_of(int32_t code);
+  std::map<v1::StorageRequest::OpCase, series> by_op_;
+};
+
+/// Per shard.
+struct shard_metrics {
+  shard_metrics(metrics::registry& registry, const std::string& shard);
+  metrics::gauge up;                  // 1 while this node serves the shard
+  metrics::gauge epoch;
+  metrics::counter commits;
+  metrics::histogram commit_seconds;
+  metrics::histogram batch_rows;
+  metrics::counter messages;
+  metrics::counter statements;
+  metrics::gauge writes_waiting;
+  metrics::gauge reads_waiting;
+  metrics::histogram pool_wait_seconds;
+  metrics::counter retries_unavailable, retries_unknown, retries_other;
+  metrics::gauge outbox_rows;
+  metrics::gauge outbox_oldest_seconds;
+  metrics::gauge outbox_behind;       // 1 while the outbox is read from the database, not taken from commits
+  metrics::counter dispatched;
+  metrics::counter confirmed;
+  metrics::counter refused;           // entries a session node did not own
+  metrics::gauge bytes;
+};
+
+/// Of the whole service.
+struct storage_metrics {
+  explicit storage_metrics(metrics::registry& registry);
+  metrics::registry& registry;
+  operation_metrics operations;
+  metrics::gauge hashes_waiting;
+  metrics::gauge delivery_links;      // streams to session nodes that are up
+};
+
+}  // namespace tern::storage

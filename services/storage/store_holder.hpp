@@ -1,0 +1,33 @@
+// A shard's database, opened when it is first needed and kept over all epochs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "services/storage/repositories/store.hpp"
+
+namespace tern::storage {
+
+/// Thread-safe; calls block for the database.
+class store_holder {
+ public:
+  using open_function = std::function<result<std::unique_ptr<store>>(const std::string& dsn)>;
+  explicit store_holder(std::string dsn, open_function open = open_store) : dsn_(std::move(dsn)), open_(std::move(open)) {}
+
+  /// A writer that has acquired the shard in `epoch`.
+  result<std::unique_ptr<writer_store>> writer(uint64_t epoch);
+  result<std::unique_ptr<reader_store>> reader();
+  result<uint64_t> size_bytes();
+
+ private:
+  result<store*> opened();
+
+  const std::string dsn_;
+  const open_function open_;
+  std::mutex mutex_;
+  std::unique_ptr<store> store_;
+};
+
+}  // namespace tern::storage

@@ -1,0 +1,59 @@
+// The supervisor of the storage service: which shards this node serves, and the streams to session nodes.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "libs/rpc/network.hpp"
+#include "services/storage/actors.hpp"
+#include "services/storage/delivery_hub.hpp"
+#include "services/storage/shard_slot.hpp"
+
+namespace tern::storage {
+
+struct supervisor_setup {
+  rpc::peer self;
+  rpc::network* network = nullptr;
+  const clock* time = nullptr;
+  std::function<bool()> lease_valid;
+  /// Told when all owned shards are served (or why not), and of each change.
+  std::function<void(bool ready, const std::string& why)> readiness;
+  std::shared_ptr<const shard_slots> shards;
+  std::shared_ptr<delivery_hub> hub;
+  std::shared_ptr<login_desk> logins;
+  writer_options writer;        // shard and epoch are filled in
+  dispatch_options dispatch;
+  /// Steady time of the last tick, nanoseconds; for the liveness probe.
+  std::shared_ptr<std::atomic<int64_t>> alive_at;
+};
+
+/// A shard that is served now.
+struct running_shard {
+  uint64_t epoch = 0;
+  caf::actor writer;
+  caf::actor dispatcher;
+  bool open = false;
+};
+
+struct supervisor_state {
+  static inline const char* name = "storage_supervisor";
+  supervisor_setup setup;
+  placement::snapshot_ptr map = std::make_shared<const placement::snapshot>();
+  std::map<std::string, running_shard> running;
+  struct session_link {
+    std::string address;
+    std::unique_ptr<rpc::link> link;
+  };
+  std::map<std::string, session_link> links;
+  bool suspended = false;
+  clock::time_point sizes_at;
+};
+
+/// Spawn it detached: ending a link waits for its handlers. Takes map_message, shard_state_message, tick_message,
+/// stop_message. After stop_message all writers and dispatchers have been told to quit, links are gone, and it quits.
+caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervisor_setup setup);
+
+}  // namespace tern::storage
