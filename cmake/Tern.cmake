@@ -7,11 +7,11 @@ target_compile_options(tern_options INTERFACE -Wall -Wextra -Wshadow -Wconversio
 
 # One precompiled header for everything built on CAF, made once.
 if(TERN_PCH)
-  file(WRITE ${CMAKE_BINARY_DIR}/pch/caf_pch.cpp "\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch/caf_pch.cpp CONTENT "\n")  # keeps its date when unchanged
   add_library(tern_pch_caf OBJECT ${CMAKE_BINARY_DIR}/pch/caf_pch.cpp)
   target_link_libraries(tern_pch_caf PRIVATE tern_options dep::caf)
   target_precompile_headers(tern_pch_caf PRIVATE ${PROJECT_SOURCE_DIR}/cmake/pch_caf.hpp)
-  file(WRITE ${CMAKE_BINARY_DIR}/pch/gtest_pch.cpp "\n")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/pch/gtest_pch.cpp CONTENT "\n")
   add_library(tern_pch_gtest OBJECT ${CMAKE_BINARY_DIR}/pch/gtest_pch.cpp)
   target_link_libraries(tern_pch_gtest PRIVATE tern_options dep::gtest)
   target_precompile_headers(tern_pch_gtest PRIVATE <gtest/gtest.h> <gmock/gmock.h> <string> <vector> <memory>)

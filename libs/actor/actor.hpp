@@ -50,16 +50,16 @@ template <class Base>
 using hb = Base;
 #endif
 
-/// The base of all actors with state: `caf::behavior f(actor::stateful<x_state>* self, …)`. The state is destroyed when
-/// the actor quits, even while handles to it survive.
+/// The base of all actors with state: `caf::behavior f(actor::stateful<x_state>* self, …)`. The state is destroyed
+/// when the actor quits, even while handles to it survive.
 template <class State>
 using stateful = caf::stateful_actor<State, hb<caf::event_based_actor>>;
 
 /// The same for an actor without state.
 using plain = hb<caf::event_based_actor>;
 
-/// Unexpected messages are logged by type, answered with sec::unexpected_message and dropped; an exception that leaves a
-/// handler is logged and ends the actor with sec::runtime_error. Call it first in each behaviour function.
+/// Unexpected messages are logged by type, answered with sec::unexpected_message and dropped; an exception that
+/// leaves a handler is logged and ends the actor with sec::runtime_error. Call it first in each behaviour function.
 void set_common_handlers(caf::scheduled_actor* self);
 
 /// Configuration of an actor system: work sharing (its idle cost is nil and its wake-ups are quick on few cores),

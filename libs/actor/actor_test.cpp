@@ -74,9 +74,8 @@ TEST(actor_system, runs_actors_on_its_own_threads) {
   auto config = make_actor_config(2);
   caf::actor_system actors{config};
   caf::scoped_actor self{actors};
-  const auto it = actors.spawn([](caf::event_based_actor*) -> caf::behavior {
-    return {[](int n) { return n + 1; }};
-  });
+  const auto it =
+      actors.spawn([](caf::event_based_actor*) -> caf::behavior { return {[](int n) { return n + 1; }}; });
   self->request(it, 10s, 1).receive([](int n) { EXPECT_EQ(n, 2); }, [](const caf::error&) { FAIL(); });
   caf::anon_send_exit(it, caf::exit_reason::user_shutdown);
 }

@@ -72,7 +72,8 @@ std::string flag_lines(const program& what) {
   const auto line = [&](const std::string& flag, const std::string& help) {
     out += "  " + padded(flag, width) + help + "\n";
   };
-  for (const auto& alias : what.flags) line("--" + alias.flag + " " + alias.value, alias.help + " (" + alias.key + ")");
+  for (const auto& alias : what.flags)
+    line("--" + alias.flag + " " + alias.value, alias.help + " (" + alias.key + ")");
   line("--config FILE", "YAML file with options; may be repeated, later ones win");
   line("--set KEY=VALUE", "one option; may be repeated");
   line("--print-config", "show the effective options as YAML and end");
@@ -112,10 +113,11 @@ result<command_line> parse_command_line(const std::vector<std::string>& argument
 }
 
 std::string help_text(const program& what, const config::schema& all) {
-  std::string out = what.name + " " + std::string(version()) + ": " + what.summary + "\n\nUsage: " + what.name +
-                    " [flags]\n\nFlags:\n" + flag_lines(what) +
-                    "\nOptions, each with its type and [default]. They are set, the weaker first, in a file (--config), by\n"
-                    "environment variables (TERN_ and the key in capitals, dots as underscores) and by --set:\n";
+  std::string out =
+      what.name + " " + std::string(version()) + ": " + what.summary + "\n\nUsage: " + what.name +
+      " [flags]\n\nFlags:\n" + flag_lines(what) +
+      "\nOptions, each with its type and [default]. They are set, the weaker first, in a file (--config), by\n"
+      "environment variables (TERN_ and the key in capitals, dots as underscores) and by --set:\n";
   std::string section;
   for (const auto& it : all.describe()) {
     if (const auto head = it.key.substr(0, it.key.find('.')); head != section) {

@@ -22,7 +22,8 @@ program sample() {
 }
 
 TEST(command_line, takes_flags_in_both_spellings) {
-  const auto line = parse_command_line({"--config", "a", "--config=b", "--set", "x=1", "--listen", ":1", "--set=y=a=b"}, sample());
+  const auto line =
+      parse_command_line({"--config", "a", "--config=b", "--set", "x=1", "--listen", ":1", "--set=y=a=b"}, sample());
   ASSERT_TRUE(line);
   EXPECT_EQ(line->what, action::run);
   EXPECT_THAT(line->files, ElementsAre("a", "b"));

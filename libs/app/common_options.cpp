@@ -44,10 +44,13 @@ void declare_links(config::schema& into, common_options& o) {
            "where other nodes reach this one: host:port or unix:PATH; port 0: any free one", peer_address_complaint);
   into.add("rpc.advertise_address", o.advertise_address,
            "what other nodes are told to connect to; empty: rpc.listen_address", optional_peer_address_complaint);
-  into.add("rpc.tls.ca_file", o.tls_ca_file, "PEM: who signs all nodes' certificates; with the two below: mutual TLS");
-  into.add("rpc.tls.certificate_file", o.tls_certificate_file, "PEM: this node's certificate, its name the service's");
+  into.add("rpc.tls.ca_file", o.tls_ca_file,
+           "PEM: who signs all nodes' certificates; with the two below: mutual TLS");
+  into.add("rpc.tls.certificate_file", o.tls_certificate_file,
+           "PEM: this node's certificate, its name the service's");
   into.add("rpc.tls.key_file", o.tls_key_file, "PEM: its private key");
-  into.add("routing.address", o.routing_address, "host:port or unix:PATH of the routing service", peer_address_complaint);
+  into.add("routing.address", o.routing_address, "host:port or unix:PATH of the routing service",
+           peer_address_complaint);
 }
 
 }  // namespace

@@ -29,9 +29,9 @@ enum class links : uint8_t {
 
 /// One service a program consists of.
 struct service_entry {
-  std::string name;                                                // "gateway"
-  std::function<void(config::schema&)> declare;                    // its options; may be empty
-  std::function<std::vector<std::string>()> check;                 // errors of options taken together; may be empty
+  std::string name;                                 // "gateway"
+  std::function<void(config::schema&)> declare;     // its options; may be empty
+  std::function<std::vector<std::string>()> check;  // errors of options taken together; may be empty
   std::function<std::unique_ptr<service>(context&)> make;
 };
 
@@ -41,9 +41,9 @@ struct host_options {
   std::string listen_address;     // gRPC: "host:port" or "unix:PATH"
   std::string advertise_address;  // what peers are told; empty: the listen address with the port really bound
   std::string tls_ca_file, tls_certificate_file, tls_key_file;
-  std::string routing_address;    // ignored with local links
-  std::string metrics_address;    // empty: no operations server
-  size_t actor_threads = 0;       // 0: one per core
+  std::string routing_address;  // ignored with local links
+  std::string metrics_address;  // empty: no operations server
+  size_t actor_threads = 0;     // 0: one per core
   std::function<void(const std::string& why)> fatal = [](const std::string&) {};
 };
 
@@ -55,8 +55,8 @@ class host {
   host(const host&) = delete;
   host& operator=(const host&) = delete;
 
-  /// Makes and starts the services in the given order. On an error those already started are stopped again; its detail
-  /// names the service.
+  /// Makes and starts the services in the given order. On an error those already started are stopped again; its
+  /// detail names the service.
   result<void> start(const std::vector<service_entry>& entries);
   /// Not ready from now on; services drain in order, within `limit` together.
   void drain(std::chrono::milliseconds limit);

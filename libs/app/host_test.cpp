@@ -113,10 +113,9 @@ TEST(host, shows_metrics_and_health_on_its_own_port) {
   EXPECT_THAT(get(port, "/readyz"), HasSubstr("ready"));
   it.health().set_ready("database", false, "away");
   EXPECT_THAT(get(port, "/readyz"), AllOf(HasSubstr(" 503 "), HasSubstr("database: away")));
-  EXPECT_THAT(get(port, "/metrics"),
-              AllOf(HasSubstr("tern_build_info{"), HasSubstr("process_resident_memory_bytes "),
-                    HasSubstr("process_cpu_seconds_total "), HasSubstr("process_open_fds "),
-                    HasSubstr("process_start_time_seconds 1"), HasSubstr("version=0.0.4")));
+  EXPECT_THAT(get(port, "/metrics"), AllOf(HasSubstr("tern_build_info{"), HasSubstr("process_resident_memory_bytes "),
+                                           HasSubstr("process_cpu_seconds_total "), HasSubstr("process_open_fds "),
+                                           HasSubstr("process_start_time_seconds 1"), HasSubstr("version=0.0.4")));
   EXPECT_THAT(get(port, "/metrics", "POST"), HasSubstr(" 405 "));
   EXPECT_THAT(get(port, "/secret"), HasSubstr(" 404 "));
 }

@@ -82,7 +82,9 @@ class growing {
 
 void add_process_metrics(metrics::registry& into) {
   into.gauge("tern_build_info", "what runs here; always 1",
-             {{"version", std::string(version())}, {"commit", std::string(commit())}, {"type", std::string(build_type())}})
+             {{"version", std::string(version())},
+              {"commit", std::string(commit())},
+              {"type", std::string(build_type())}})
       .set(1);
   into.gauge("process_start_time_seconds", "start of the process, seconds since 1970").set(start_time());
   rlimit files{};

@@ -1,5 +1,5 @@
-// What a service gets from its process and what a process expects of a service. `ternd` runs five of them in one process,
-// the other binaries one each.
+// What a service gets from its process and what a process expects of a service. `ternd` runs five of them in one
+// process, the other binaries one each.
 #pragma once
 
 #include <chrono>
@@ -39,9 +39,9 @@ struct context {
   caf::actor_system& actors;
   rpc::network& network;
   app::health& health;
-  std::string node = {};      // stable name of this node, e.g. "session-0"; in ternd "<service>-0" per service
-  uint64_t incarnation = 0;   // new at every process start
-  std::string address = {};   // where peers reach this service: "host:port", "unix:PATH", "local:<node>" in ternd
+  std::string node = {};     // stable name of this node, e.g. "session-0"; in ternd "<service>-0" per service
+  uint64_t incarnation = 0;  // new at every process start
+  std::string address = {};  // where peers reach this service: "host:port", "unix:PATH", "local:<node>" in ternd
   std::string routing_address = {};  // membership_options.routing_address: "local:routing-0" in ternd
   /// For what this process cannot go on after (a failed fsync): logs it, drains, ends with exit code 1. Thread-safe.
   std::function<void(const std::string& why)> fatal = [](const std::string&) {};

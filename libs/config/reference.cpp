@@ -35,7 +35,8 @@ std::string schema::reference() const {
   for (const auto& it : describe()) {
     if (section_of(it.key) != section) {
       section = section_of(it.key);
-      out += (out.empty() ? "" : "\n") + ("## " + section) + "\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
+      out += (out.empty() ? "" : "\n") + ("## " + section) +
+             "\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
     }
     const bool secret = it.type == "secret";
     out += "| `" + it.key + (secret ? "_file" : "") + "` | " + cell(secret ? "file with a secret" : it.type) + " | " +

@@ -28,7 +28,7 @@ struct description {
   std::string type;           // "text", "integer 1…65535", "one of: debug, info", "list of texts", "secret"
   std::string default_value;  // as it would be written in the file; empty for secrets
   std::string help;
-  std::string environment;    // TERN_…
+  std::string environment;  // TERN_…
 };
 
 /// Collects declarations, then fills their targets. Keys read `<service>.<area>.<name>` with the unit in the name.
@@ -64,7 +64,8 @@ class schema {
   /// The effective value as text; nothing for unknown keys and secrets.
   std::optional<std::string> value_of(const std::string& key) const;
 
-  /// Reads YAML text; nested maps and dotted keys mean the same; unknown or duplicate keys and type errors are collected.
+  /// Reads YAML text; nested maps and dotted keys mean the same; unknown or duplicate keys and type errors are
+  /// collected.
   void read_yaml(const std::string& text, const std::string& source_name);
   /// Variables that name no option are only warned of: Kubernetes and others invent TERN_… names of their own.
   /// Lists are separated by commas (a backslash before a comma keeps it) here and in assignments.

@@ -93,7 +93,9 @@ TEST(schema, writes_a_reference_with_each_key_and_no_secret) {
   EXPECT_THAT(text, HasSubstr("## gateway\n\n| key | type | default | meaning |\n"));
   EXPECT_THAT(text, HasSubstr("| `gateway.listen.port` | integer 1…65535 | `8080` | TCP port |\n"));
   EXPECT_THAT(text, HasSubstr("| `gateway.write.timeout_ms` | integer 1…60000 | `2000` | longest write |\n"));
-  EXPECT_THAT(text, HasSubstr("| `storage.shards` | list of texts | `[\"s0=sqlite:x\"]` | name=dsn of each shard \\| database |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("| `storage.shards` | list of texts | `[\"s0=sqlite:x\"]` | name=dsn of each shard \\| database |"));
   EXPECT_THAT(text, HasSubstr("| `identity.key_file` | file with a secret |  | cluster secret |\n"));
   EXPECT_EQ(text.find("hidden"), std::string::npos);
 }
@@ -118,7 +120,8 @@ TEST(schema, dumps_what_it_can_read_back_without_secrets_and_passwords) {
 }
 
 TEST(text, finds_the_nearest_key_if_it_is_near) {
-  EXPECT_EQ(nearest("gateway.listen.adress", {"gateway.listen.address", "gateway.ack.timeout_ms"}), "gateway.listen.address");
+  EXPECT_EQ(nearest("gateway.listen.adress", {"gateway.listen.address", "gateway.ack.timeout_ms"}),
+            "gateway.listen.address");
   EXPECT_EQ(nearest("zzz", {"gateway.listen.address"}), "");
   EXPECT_EQ(nearest(std::string(100'000, 'x'), {"gateway.listen.address"}), "");
 }

@@ -18,8 +18,8 @@ std::string place_of(const std::string& source, const YAML::Mark& mark) {
   return mark.is_null() ? source : source + ":" + std::to_string(mark.line + 1);
 }
 
-/// Walks one YAML document. Sections no option lies in are reported once and not entered, which also bounds the work on
-/// a document full of aliases.
+/// Walks one YAML document. Sections no option lies in are reported once and not entered, which also bounds the work
+/// on a document full of aliases.
 class walker {
  public:
   walker(schema::impl& into, std::string source) : into_(into), source_(std::move(source)) {}

@@ -89,7 +89,8 @@ TEST_F(sources, with_nothing_in_them_are_fine) {
 }
 
 TEST_F(sources, report_all_errors_at_once_with_key_and_line) {
-  all.read_yaml("gateway:\n  listen:\n    port: 70000\n    adress: x\nlog.level: loud\ngateway.sample.ratio: 2\n", "tern.yaml");
+  all.read_yaml("gateway:\n  listen:\n    port: 70000\n    adress: x\nlog.level: loud\ngateway.sample.ratio: 2\n",
+                "tern.yaml");
   all.read_assignment("gateway.compress.enabled=perhaps");
   EXPECT_THAT(all.errors(),
               ElementsAre("tern.yaml:3: gateway.listen.port: 70000 is not within 1…65535",
@@ -100,20 +101,34 @@ TEST_F(sources, report_all_errors_at_once_with_key_and_line) {
 }
 
 TEST_F(sources, refuse_port_zero) { EXPECT_THAT(error_of("gateway.listen.port: 0"), HasSubstr("0 is not within")); }
-TEST_F(sources, refuse_a_negative_timeout) { EXPECT_THAT(error_of("gateway.write.timeout_ms: -1"), HasSubstr("-1 is less than 0")); }
-TEST_F(sources, refuse_numbers_with_rubbish) { EXPECT_THAT(error_of("gateway.listen.port: 80x"), HasSubstr("an integer expected")); }
+TEST_F(sources, refuse_a_negative_timeout) {
+  EXPECT_THAT(error_of("gateway.write.timeout_ms: -1"), HasSubstr("-1 is less than 0"));
+}
+TEST_F(sources, refuse_numbers_with_rubbish) {
+  EXPECT_THAT(error_of("gateway.listen.port: 80x"), HasSubstr("an integer expected"));
+}
 TEST_F(sources, refuse_numbers_too_large) {
   EXPECT_THAT(error_of("gateway.write.timeout_ms: 99999999999999999999"), HasSubstr("an integer expected"));
 }
 TEST_F(sources, refuse_nan) { EXPECT_THAT(error_of("gateway.sample.ratio: nan"), HasSubstr("a number expected")); }
-TEST_F(sources, refuse_a_list_for_one_value) { EXPECT_THAT(error_of("gateway.listen.port: [1]"), HasSubstr("not a list")); }
-TEST_F(sources, refuse_one_value_for_a_list) { EXPECT_THAT(error_of("storage.shards: a=b"), HasSubstr("a list expected")); }
-TEST_F(sources, refuse_a_value_for_a_section) { EXPECT_THAT(error_of("gateway: 3"), HasSubstr("a section expected")); }
+TEST_F(sources, refuse_a_list_for_one_value) {
+  EXPECT_THAT(error_of("gateway.listen.port: [1]"), HasSubstr("not a list"));
+}
+TEST_F(sources, refuse_one_value_for_a_list) {
+  EXPECT_THAT(error_of("storage.shards: a=b"), HasSubstr("a list expected"));
+}
+TEST_F(sources, refuse_a_value_for_a_section) {
+  EXPECT_THAT(error_of("gateway: 3"), HasSubstr("a section expected"));
+}
 TEST_F(sources, refuse_a_section_for_a_value) {
   EXPECT_THAT(error_of("gateway.listen.port: {a: 1}"), HasSubstr("not a section"));
 }
-TEST_F(sources, refuse_a_key_without_value) { EXPECT_THAT(error_of("gateway.listen.address:"), HasSubstr("has no value")); }
-TEST_F(sources, refuse_what_is_not_a_map) { EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("a map of options expected")); }
+TEST_F(sources, refuse_a_key_without_value) {
+  EXPECT_THAT(error_of("gateway.listen.address:"), HasSubstr("has no value"));
+}
+TEST_F(sources, refuse_what_is_not_a_map) {
+  EXPECT_THAT(error_of("- a\n- b\n"), HasSubstr("a map of options expected"));
+}
 TEST_F(sources, refuse_broken_yaml_with_its_line) {
   EXPECT_THAT(error_of("a: 1\nb: [1, 2\n"), AllOf(HasSubstr("tern.yaml:"), HasSubstr("not valid YAML")));
 }
@@ -140,7 +155,8 @@ TEST_F(sources, only_warn_of_unknown_variables) {
   char* environment[] = {typo, other, list, nullptr};
   all.read_environment(environment);
   EXPECT_THAT(all.errors(), IsEmpty());
-  EXPECT_THAT(all.warnings(), ElementsAre("environment TERN_LOG_LEVLE names no option; did you mean TERN_LOG_LEVEL?"));
+  EXPECT_THAT(all.warnings(),
+              ElementsAre("environment TERN_LOG_LEVLE names no option; did you mean TERN_LOG_LEVEL?"));
   EXPECT_THAT(shards, ElementsAre("a", "b"));
 }
 
@@ -185,7 +201,8 @@ TEST(required_secret, must_be_given) {
   schema all;
   std::string key;
   all.add_secret("identity.key", key, "cluster secret", true);
-  EXPECT_THAT(all.errors(), ElementsAre("identity.key: required: name its file by identity.key_file, or set TERN_IDENTITY_KEY"));
+  EXPECT_THAT(all.errors(),
+              ElementsAre("identity.key: required: name its file by identity.key_file, or set TERN_IDENTITY_KEY"));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Helpers on keys and values as text.
+// Keys and values as text.
 #include <algorithm>
 #include <cctype>
 #include <numeric>

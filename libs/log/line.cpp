@@ -94,8 +94,9 @@ void append_number(std::string& out, Number value) {
 
 void append_value(std::string& out, const field& f, bool always_quoted) {
   if (const auto* text = std::get_if<std::string_view>(&f.value)) {
-    const bool plain = !always_quoted && !text->empty() &&
-                       std::none_of(text->begin(), text->end(), [](char c) { return c <= ' ' || c == '"' || c > '~'; });
+    const bool plain = !always_quoted && !text->empty() && std::none_of(text->begin(), text->end(), [](char c) {
+      return c <= ' ' || c == '"' || c > '~';
+    });
     return plain ? append_escaped(out, *text) : append_quoted(out, *text);
   }
   if (const auto* number = std::get_if<int64_t>(&f.value)) return append_number(out, *number);

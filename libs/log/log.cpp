@@ -70,8 +70,8 @@ void put(line what, fields values) {
     const auto out = current();
     what.node = out->how.node;
     what.wall_ns = system_clock().wall_ns();
-    out->logger->log(spdlog::level::info, spdlog::string_view_t{
-        out->how.json ? format_json(what, values) : format_text(what, values)});
+    out->logger->log(spdlog::level::info,
+                     spdlog::string_view_t{out->how.json ? format_json(what, values) : format_text(what, values)});
   } catch (...) {  // a log line is never worth more than what it tells about
   }
 }

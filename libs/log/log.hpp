@@ -1,4 +1,5 @@
-// Structured logging: one JSON object per line (or plain text for a terminal). Light header; spdlog stays inside log.cpp.
+// Structured logging: one JSON object per line (or plain text for a terminal). Light header; spdlog stays inside
+// log.cpp.
 #pragma once
 
 #include <concepts>
@@ -22,8 +23,7 @@ struct field {
   field(std::string_view k, bool v) : key(k), value(v) {}
   field(std::string_view k, double v) : key(k), value(v) {}
   template <class Int>
-    requires std::integral<Int>
-  field(std::string_view k, Int v) : key(k) {
+  requires std::integral<Int> field(std::string_view k, Int v) : key(k) {
     if constexpr (std::is_signed_v<Int>) {
       value = static_cast<int64_t>(v);
     } else {
@@ -36,7 +36,7 @@ using fields = std::initializer_list<field>;
 struct options {
   level least = level::info;
   bool json = true;
-  std::string node;           // on every line
+  std::string node;  // on every line
 };
 
 /// Sets up the process-wide output (stderr). Call once, before threads start.
@@ -46,8 +46,8 @@ void shutdown();
 /// Lines given up because the queue was full, since the start.
 uint64_t dropped() noexcept;
 bool enabled(level at) noexcept;
-/// Thread-safe. Never throws or blocks: after init() lines go through a bounded queue whose oldest line is given up when
-/// it is full. Strings are escaped and cut so that a line stays within 8 KiB.
+/// Thread-safe. Never throws or blocks: after init() lines go through a bounded queue whose oldest line is given up
+/// when it is full. Strings are escaped and cut so that a line stays within 8 KiB.
 void write(level at, std::string_view service, std::string_view message, fields values);
 
 /// A logger that knows its service; cheap to copy.

@@ -25,9 +25,8 @@ line sample() {
 
 TEST(log_line, is_one_json_object_with_the_agreed_members) {
   const auto text = format_json(sample(), {{"n", -3}, {"u", 7U}, {"r", 0.5}, {"b", true}, {"s", "x"}});
-  EXPECT_EQ(text,
-            R"({"ts":"2026-01-01T00:00:00.123456Z","level":"warn","service":"gateway","node":"gateway-0",)"
-            R"("msg":"hello","n":-3,"u":7,"r":0.5,"b":true,"s":"x"})");
+  EXPECT_EQ(text, R"({"ts":"2026-01-01T00:00:00.123456Z","level":"warn","service":"gateway","node":"gateway-0",)"
+                  R"("msg":"hello","n":-3,"u":7,"r":0.5,"b":true,"s":"x"})");
   EXPECT_TRUE(nlohmann::json::accept(text));
 }
 

@@ -56,7 +56,8 @@ struct family {
 /// Prometheus naming: base units and lower case by our own rule, counters end in _total.
 void check_name(const std::string& name, kind what) {
   const auto legal = [](unsigned char c) { return std::islower(c) != 0 || std::isdigit(c) != 0 || c == '_'; };
-  if (name.empty() || !std::all_of(name.begin(), name.end(), legal)) throw std::logic_error("bad metric name " + name);
+  if (name.empty() || !std::all_of(name.begin(), name.end(), legal))
+    throw std::logic_error("bad metric name " + name);
   if ((what == kind::counter) != name.ends_with("_total")) {
     throw std::logic_error("counters, and only they, end in _total: " + name);
   }
@@ -92,9 +93,8 @@ registry::~registry() = default;
 
 counter registry::counter(const std::string& name, const std::string& help, const labels& values) {
   const std::lock_guard hold{impl_->lock};
-  auto& found = impl_->find(name, help, kind::counter, {}, [&] {
-    return &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->store);
-  });
+  auto& found = impl_->find(name, help, kind::counter, {},
+                            [&] { return &prometheus::BuildCounter().Name(name).Help(help).Register(impl_->store); });
   metrics::counter handle;
   handle.impl_ = &static_cast<prometheus::Family<prometheus::Counter>*>(found.impl)->Add(values);
   return handle;
@@ -102,9 +102,8 @@ counter registry::counter(const std::string& name, const std::string& help, cons
 
 gauge registry::gauge(const std::string& name, const std::string& help, const labels& values) {
   const std::lock_guard hold{impl_->lock};
-  auto& found = impl_->find(name, help, kind::gauge, {}, [&] {
-    return &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->store);
-  });
+  auto& found = impl_->find(name, help, kind::gauge, {},
+                            [&] { return &prometheus::BuildGauge().Name(name).Help(help).Register(impl_->store); });
   metrics::gauge handle;
   handle.impl_ = &static_cast<prometheus::Family<prometheus::Gauge>*>(found.impl)->Add(values);
   return handle;

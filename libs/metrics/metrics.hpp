@@ -47,8 +47,8 @@ const std::vector<double>& latency_buckets();
 /// Bytes or rows in powers of 4 from 1 (rows) or 64 (bytes).
 const std::vector<double>& size_buckets();
 
-/// One per process. Asking twice for the same name and labels gives the same series; another help text or kind is a bug
-/// and throws std::logic_error.
+/// One per process. Asking twice for the same name and labels gives the same series; another help text or kind is a
+/// bug and throws std::logic_error.
 class registry {
  public:
   registry();

@@ -16,7 +16,8 @@ TEST(metrics, are_rendered_with_help_type_and_labels) {
   all.gauge("tern_b", "level").set(2.5);
   all.histogram("tern_c_seconds", "time", latency_buckets()).observe(0.3);
   const auto text = all.render();
-  EXPECT_THAT(text, HasSubstr("# HELP tern_a_total things\n# TYPE tern_a_total counter\ntern_a_total{kind=\"x\"} 3\n"));
+  EXPECT_THAT(text,
+              HasSubstr("# HELP tern_a_total things\n# TYPE tern_a_total counter\ntern_a_total{kind=\"x\"} 3\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE tern_b gauge\ntern_b 2.5\n"));
   EXPECT_THAT(text, HasSubstr("tern_c_seconds_bucket{le=\"0.25\"} 0\n"));
   EXPECT_THAT(text, HasSubstr("tern_c_seconds_bucket{le=\"0.5\"} 1\n"));

@@ -16,7 +16,7 @@ struct process_options {
   std::string output{};                    // file for stdout and stderr (appended); empty: inherited
   std::string directory{};                 // working directory; empty: ours
   std::vector<std::string> environment{};  // "NAME=value", added to ours
-  bool dies_with_us = true;              // SIGKILL when the thread that started it ends: no orphans of crashed tests
+  bool dies_with_us = true;  // SIGKILL when the thread that started it ends: no orphans of crashed tests
 };
 
 /// One child. The destructor kills it (SIGKILL) and reaps it, unless detach() was called. Not thread-safe.

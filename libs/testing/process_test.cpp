@@ -44,7 +44,9 @@ TEST(process, ended_by_a_signal_reports_it) {
   EXPECT_EQ(child->stop(10s), 128 + SIGTERM);
 }
 
-TEST(process, overrunning_its_limit_is_killed) { EXPECT_EQ(run_program({"sleep", "1000"}, {}, 10ms).code(), errc::deadline); }
+TEST(process, overrunning_its_limit_is_killed) {
+  EXPECT_EQ(run_program({"sleep", "1000"}, {}, 10ms).code(), errc::deadline);
+}
 
 }  // namespace
 }  // namespace tern::testing

@@ -98,10 +98,9 @@ result<std::unique_ptr<postgres_server>> postgres_server::start(postgres_options
 }
 
 result<void> postgres_server::initialise() {
-  const auto made =
-      run_program({postgres_program("initdb"), "--pgdata", (home_ / "data").string(), "--username", "tern", "--auth",
-                   "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"},
-                  as_postgres(), start_limit);
+  const auto made = run_program({postgres_program("initdb"), "--pgdata", (home_ / "data").string(), "--username",
+                                 "tern", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"},
+                                as_postgres(), start_limit);
   if (!made) return made.error();
   return {};
 }
@@ -128,8 +127,8 @@ result<void> postgres_server::launch() {
 
 result<void> postgres_server::wait_until_ready() {
   const auto end = std::chrono::steady_clock::now() + start_limit;
-  const std::vector<std::string> ask{postgres_program("pg_isready"), "-q", "-h",  home_.string(),
-                                     "-p", std::to_string(how_.port), "-d", "postgres"};
+  const std::vector<std::string> ask{postgres_program("pg_isready"), "-q", "-h",      home_.string(), "-p",
+                                     std::to_string(how_.port),      "-d", "postgres"};
   while (std::chrono::steady_clock::now() < end) {
     if (!child_.running()) return error{errc::unavailable, "postgres ended at its start, see " + log_file()};
     if (run_program(ask, {}, 10s)) return {};
@@ -154,8 +153,8 @@ result<void> postgres_server::create_database(const std::string& name) {
 }
 
 result<std::string> postgres_server::query(const std::string& sql, const std::string& database) {
-  return run_program({postgres_program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dsn(database),
-                      "-c", sql});
+  return run_program(
+      {postgres_program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dsn(database), "-c", sql});
 }
 
 void postgres_server::end(int signal) {
@@ -229,9 +228,21 @@ result<std::unique_ptr<redis_server>> redis_server::start(redis_options how) {
 }
 
 result<void> redis_server::launch() {
-  std::vector<std::string> arguments{"redis-server", "--port", std::to_string(how_.port), "--bind", "127.0.0.1",
-                                     "--unixsocket", socket_path(), "--dir", home_.string(), "--save", "",
-                                     "--appendonly", "no", "--daemonize", "no"};
+  std::vector<std::string> arguments{"redis-server",
+                                     "--port",
+                                     std::to_string(how_.port),
+                                     "--bind",
+                                     "127.0.0.1",
+                                     "--unixsocket",
+                                     socket_path(),
+                                     "--dir",
+                                     home_.string(),
+                                     "--save",
+                                     "",
+                                     "--appendonly",
+                                     "no",
+                                     "--daemonize",
+                                     "no"};
   arguments.insert(arguments.end(), how_.arguments.begin(), how_.arguments.end());
   process_options how;
   how.output = (home_ / "redis.log").string();

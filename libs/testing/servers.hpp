@@ -1,5 +1,5 @@
-// Real database servers for tests and the local cluster, each with its own directory, port and unix socket. No root is
-// needed; as root PostgreSQL runs as user postgres, which is how it insists on being run.
+// Real database servers for tests and the local cluster, each with its own directory, port and unix socket. No root
+// is needed; as root PostgreSQL runs as user postgres, which is how it insists on being run.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace tern::testing {
 
 struct postgres_options {
   std::string directory{};              // kept after the end; empty: a temporary one
-  uint16_t port = 0;                  // 0: a free one; the same after a restart
+  uint16_t port = 0;                    // 0: a free one; the same after a restart
   std::vector<std::string> settings{};  // "name=value", as in postgresql.conf
-  bool dies_with_us = true;           // see process_options
+  bool dies_with_us = true;             // see process_options
 };
 
 /// One PostgreSQL server: fsync on, trust authentication on its socket and 127.0.0.1, superuser and database "tern".

@@ -9,8 +9,8 @@
 
 namespace tern::testing {
 
-/// Made under $TMPDIR (default /tmp), removed with its content by the destructor. Readable by other users, because the
-/// database servers of tests run as their own user.
+/// Made under $TMPDIR (default /tmp), removed with its content by the destructor. Readable by other users, because
+/// the database servers of tests run as their own user.
 class temp_dir {
  public:
   explicit temp_dir(const std::string& stem = "tern") {

@@ -49,22 +49,25 @@ int main(int argc, char** argv) {
   what.name = "tern-probe";
   what.summary = "tests of libs/app";
   what.links = app::links::local;
-  what.services.push_back(
-      {"probe",
-       [&](config::schema& into) {
-         into.add_choice("probe.trouble", config.trouble, {"none", "start", "unready", "fatal", "drain", "check"}, "what goes wrong");
-         into.add_secret("probe.token", config.token, "a secret", false);
-       },
-       [&]() -> std::vector<std::string> {
-         return config.trouble == "check" ? std::vector<std::string>{"probe.trouble: does not go with the rest"}
-                                          : std::vector<std::string>{};
-       },
-       [&](app::context& around) { return std::make_unique<probe_service>(around, config); }});
+  what.services.push_back({"probe",
+                           [&](config::schema& into) {
+                             into.add_choice("probe.trouble", config.trouble,
+                                             {"none", "start", "unready", "fatal", "drain", "check"},
+                                             "what goes wrong");
+                             into.add_secret("probe.token", config.token, "a secret", false);
+                           },
+                           [&]() -> std::vector<std::string> {
+                             return config.trouble == "check"
+                                        ? std::vector<std::string>{"probe.trouble: does not go with the rest"}
+                                        : std::vector<std::string>{};
+                           },
+                           [&](app::context& around) { return std::make_unique<probe_service>(around, config); }});
   what.declare = [&](config::schema& into) { into.add("program.directory", config.directory, "where it all lies"); };
   what.flags.push_back({"data-dir", "DIR", "program.directory", "directory of all data"});
   what.defaults = {{"log.format", "json"}, {"metrics.listen_address", ""}};
   what.prepare = [&](config::schema&, bool) -> result<void> {
-    return config.directory == "/forbidden" ? result<void>{error{errc::config, "program.directory: forbidden"}} : result<void>{};
+    return config.directory == "/forbidden" ? result<void>{error{errc::config, "program.directory: forbidden"}}
+                                            : result<void>{};
   };
   return app::run_main(argc, argv, what);
 }

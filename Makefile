@@ -1,0 +1,57 @@
+# Tern: one place for everything a developer does. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install build run test lint format docs bench cluster fuzz clean
+
+BUILD := build
+# ccache has to look through precompiled headers.
+export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+install: ## install every missing Debian package by name (root or sudo)
+	@tools/install/install.sh
+
+$(BUILD)/.installed: tools/install/packages.txt
+	@tools/install/install.sh
+	@mkdir -p $(BUILD) && touch $@
+
+build: $(BUILD)/.installed ## build everything into build/ (release)
+	@cmake --preset release > $(BUILD)/configure.log 2>&1 || { tail -40 $(BUILD)/configure.log; exit 1; }
+	@cmake --build $(BUILD)
+
+run: build ## ternd with its data in ./tern-data; ARGS="--set key=value" for options
+	@exec $(BUILD)/bin/ternd --data-dir ./tern-data $(ARGS)
+
+# The last line reads "N passed, N failed"; the exit code is ctest's.
+test: build ## all tests; TESTS="-R name" or "-L unit" for some of them
+	@status=0; ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2 $(TESTS) \
+	  | tee $(BUILD)/ctest.log || status=$$?; \
+	sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$$/\1 \2/p' $(BUILD)/ctest.log \
+	  | { read -r failed all && echo "$$((all - failed)) passed, $$failed failed"; } || status=1; \
+	exit $$status
+
+lint: ## formatting, dependency rules, file sizes, scripts
+	@python3 tools/lint/lint.py
+
+format: ## clang-format all C++ files in place
+	@git ls-files -co --exclude-standard '*.cpp' '*.hpp' | xargs -r clang-format -i
+
+docs: build ## write docs/configuration.md from what the programs declare
+	@tools/docs/configuration.sh $(BUILD)/bin > $(BUILD)/configuration.md
+	@cp $(BUILD)/configuration.md docs/configuration.md
+
+bench: build ## benchmarks on ternd and a local cluster; writes docs/benchmarks.md; ARGS=--quick
+	@$(BUILD)/bin/tern-bench suite $(ARGS)
+
+cluster: build ## a local cluster with PostgreSQL and Redis until Ctrl-C; data in ./tern-cluster
+	@exec $(BUILD)/bin/tern-cluster $(ARGS)
+
+fuzz: $(BUILD)/.installed ## libFuzzer on every parser, FUZZ_SECONDS (60) each
+	@tools/install/install.sh --optional
+	@tools/fuzz/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+clean: ## remove build/
+	@rm -rf $(BUILD)
