@@ -1,9 +1,151 @@
-#include "services/storage/repositories/backends.hpp"
+// One shard in one PostgreSQL database.
+#include <atomic>
+#include <limits>
+#include <mutex>
+
+#include "libs/sql/migrations.hpp"
+#include "libs/sql/pg.hpp"
+#include "migrations/storage_pg_migrations.hpp"
+#include "services/storage/repositories/pg_statements.hpp"
+#include "services/storage/repositories/pg_writer.hpp"
 
 namespace tern::storage {
+namespace {
 
-result<std::unique_ptr<store>> open_pg_store(const std::string&) {
-  return error{errc::config, "this build has no PostgreSQL shards yet"};
+class pg_reader final : public reader_store {
+ public:
+  explicit pg_reader(const std::string& dsn) : link_(dsn, {}) {}
+
+  result<std::optional<account_row>> account(account_id id) override {
+    auto found = run(pg_text::get_account, of(id, params_[0]));
+    if (!found) return found.error();
+    if (found->size() == 0) return std::optional<account_row>{};
+    return std::optional(account_row{id, std::string(found->bytes(0, 0)), std::string(found->bytes(0, 1)),
+                                     std::string(found->bytes(0, 2)), found->integer(0, 3)});
+  }
+
+  result<std::vector<roster_row>> roster(account_id id) override {
+    auto found = run(pg_text::get_roster, of(id, params_[0]));
+    if (!found) return found.error();
+    std::vector<roster_row> rows(found->size());
+    for (size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = {id, {found->number(i, 0)}, found->number(i, 1), found->number32(i, 2), found->number32(i, 3)};
+    }
+    return rows;
+  }
+
+  result<backlog> waiting(account_id id, uint32_t limit) override;
+  result<history_page> history(const history_query& query) override;
+  uint64_t statements() const override { return link_.statements(); }
+
+ private:
+  static sql::pg_params& of(account_id id, sql::pg_params& params) {
+    params.clear();
+    return params.int8(uint64_t{slot_of(id)}).int8(id.value);
+  }
+
+  result<std::vector<sql::pg_rows>> run(std::span<const sql::pg_link::call> calls) {
+    auto found = link_.run(calls);
+    if (found || found.code() != errc::deadline) return found;
+    return error{errc::unavailable, found.error().detail};  // a read is never in doubt
+  }
+  result<sql::pg_rows> run(const sql::pg_statement& statement, sql::pg_params& params) {
+    const sql::pg_link::call call{&statement, &params};
+    auto found = run({&call, 1});
+    if (!found) return found.error();
+    return std::move(found->front());
+  }
+
+  sql::pg_link link_;
+  sql::pg_params params_[2];
+};
+
+result<backlog> pg_reader::waiting(account_id id, uint32_t limit) {
+  const sql::pg_link::call calls[] = {{&pg_text::get_dirty, &of(id, params_[0]).int8(limit + int64_t{1})},
+                                      {&pg_text::get_notices, &of(id, params_[1]).int8(limit + int64_t{1})}};
+  auto answer = run(calls);
+  if (!answer) return answer.error();
+  const auto& dirty = answer->front();
+  const auto& notices = answer->back();
+  backlog found;
+  for (size_t i = 0; i < std::min<size_t>(dirty.size(), limit); ++i) {
+    found.dirty.push_back({id, {dirty.number(i, 0), dirty.number(i, 1)}, {dirty.number(i, 2)}, dirty.number(i, 3),
+                           cursor_kind::mark});
+  }
+  for (size_t i = 0; i < std::min<size_t>(notices.size(), limit); ++i) {
+    found.notices.push_back({id, notices.number(i, 0), std::string(notices.bytes(i, 1))});
+  }
+  found.more = dirty.size() > limit || notices.size() > limit;
+  return found;
+}
+
+result<history_page> pg_reader::history(const history_query& query) {
+  constexpr int64_t no_bound = std::numeric_limits<int64_t>::max();
+  const int64_t from = query.newest_first && query.from_mid == 0 ? no_bound : static_cast<int64_t>(query.from_mid);
+  auto& params = params_[0];
+  params.clear();
+  params.int8(uint64_t{slot_of(query.conversation)}).int8(query.conversation.hi).int8(query.conversation.lo).int8(from);
+  params.int8(query.skip_sender.value).int8(uint64_t{query.limit}).int8(std::max<uint64_t>(1, query.max_bytes));
+  if (query.newest_first) params.int8(query.not_after_ns == 0 ? no_bound : query.not_after_ns);
+  auto found = run(query.newest_first ? pg_text::page_backward : pg_text::page_forward, params);
+  if (!found) return found.error();
+  history_page page;
+  if (found->size() == 0) return page;
+  page.conversation = conversation_row{query.conversation, {found->number(0, 0)}, {found->number(0, 1)},
+                                       found->number(0, 2), found->number32(0, 3), found->number32(0, 4),
+                                       found->number(0, 5)};
+  size_t bytes = 0;
+  for (size_t i = 0; i < found->size() && !found->null(i, 6); ++i) {
+    bytes += found->bytes(i, 9).size();
+    page.rows.push_back({query.conversation, found->number(i, 6), {found->number(i, 7)}, {}, found->integer(i, 8),
+                         std::string(found->bytes(i, 9))});
+  }
+  finish_page(query, bytes >= query.max_bytes, page);
+  return page;
+}
+
+class pg_store final : public store {
+ public:
+  explicit pg_store(std::string dsn) : dsn_(std::move(dsn)) {}
+
+  result<std::unique_ptr<writer_store>> open_writer() override {
+    if (auto done = migrate_once(); !done) return done.error();
+    return std::unique_ptr<writer_store>(std::make_unique<pg_writer>(dsn_));
+  }
+  result<std::unique_ptr<reader_store>> open_reader() override {
+    if (auto done = migrate_once(); !done) return done.error();
+    return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_));
+  }
+
+  result<void> migrate() override {
+    const std::unique_lock held(mutex_);
+    auto database = sql::open_pg(dsn_, {});
+    if (!database) return database.error();
+    auto done = sql::migrate(**database, sql::storage_pg_migrations());
+    migrated_ = static_cast<bool>(done);
+    return done;
+  }
+
+  result<uint64_t> size_bytes() override {
+    auto database = sql::open_pg(dsn_, {});
+    if (!database) return database.error();
+    auto rows = (*database)->query("select pg_database_size(current_database())");
+    if (!rows) return rows.error();
+    return rows->empty() ? 0 : static_cast<uint64_t>(sql::as_int(rows->front()[0]));
+  }
+
+ private:
+  result<void> migrate_once() { return migrated_ ? result<void>{} : migrate(); }
+
+  std::string dsn_;
+  std::mutex mutex_;  // one migration at a time in this process too
+  std::atomic<bool> migrated_ = false;
+};
+
+}  // namespace
+
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn) {
+  return std::unique_ptr<store>(std::make_unique<pg_store>(dsn));
 }
 
 }  // namespace tern::storage

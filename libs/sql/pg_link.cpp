@@ -1,0 +1,202 @@
+#include "libs/sql/pg_link.hpp"
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "libs/sql/pg.hpp"
+
+namespace tern::sql {
+namespace {
+
+using steady = std::chrono::steady_clock;
+
+/// All our statements are look-ups by key: a plan made while a table was empty must be right for a full one, and no
+/// time is spent on planning again.
+constexpr const char* session_settings =
+    " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c enable_bitmapscan=off -c jit=off -c statement_timeout=";
+
+/// The server options that the connection string itself asks for.
+std::string options_of(const std::string& dsn) {
+  std::string found;
+  auto* parsed = PQconninfoParse(dsn.c_str(), nullptr);
+  for (auto* option = parsed; option != nullptr && option->keyword != nullptr; ++option) {
+    if (std::string_view(option->keyword) == "options" && option->val != nullptr) found = option->val;
+  }
+  PQconninfoFree(parsed);
+  return found;
+}
+
+std::string field(const PGresult* result, int code) {
+  const char* text = PQresultErrorField(result, code);
+  return text == nullptr ? std::string{} : std::string(text);
+}
+
+bool ends_connection(const PGresult* result) {
+  const auto severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+  return severity == "FATAL" || severity == "PANIC";
+}
+
+error error_of(const PGresult* result) {
+  const auto state = field(result, PG_DIAG_SQLSTATE);
+  return {map_sqlstate(state), state + ": " + field(result, PG_DIAG_MESSAGE_PRIMARY)};
+}
+
+}  // namespace
+
+void pg_rows::clear_result::operator()(pg_result* handle) const { PQclear(handle); }
+size_t pg_rows::size() const { return static_cast<size_t>(PQntuples(handle_.get())); }
+bool pg_rows::null(size_t line, int column) const {
+  return PQgetisnull(handle_.get(), static_cast<int>(line), column) != 0;
+}
+
+std::string_view pg_rows::bytes(size_t line, int column) const {
+  return {PQgetvalue(handle_.get(), static_cast<int>(line), column),
+          static_cast<size_t>(PQgetlength(handle_.get(), static_cast<int>(line), column))};
+}
+
+int64_t pg_rows::integer(size_t line, int column) const {
+  const auto data = bytes(line, column);
+  if (data.empty()) return 0;
+  uint64_t number = static_cast<int8_t>(data[0]) < 0 ? ~uint64_t{0} : 0;  // the sign
+  for (const char byte : data) number = number << 8U | static_cast<uint8_t>(byte);
+  return static_cast<int64_t>(number);
+}
+
+pg_link::~pg_link() { close(); }
+
+void pg_link::close() {
+  PQfinish(handle_);
+  handle_ = nullptr;
+  prepared_.clear();
+}
+
+result<void> pg_link::ensure() {
+  if (handle_ != nullptr && !alive()) close();
+  return handle_ == nullptr ? connect() : result<void>{};
+}
+
+result<void> pg_link::connect() {
+  const auto full = complete_pg_dsn(dsn_, {options_.connect_timeout, options_.statement_timeout});
+  const auto settings = options_of(full) + session_settings + std::to_string(options_.statement_timeout.count());
+  const char* keys[] = {"dbname", "options", nullptr};
+  const char* settings_values[] = {full.c_str(), settings.c_str(), nullptr};
+  handle_ = PQconnectdbParams(keys, settings_values, 1);
+  if (PQstatus(handle_) != CONNECTION_OK || PQsetnonblocking(handle_, 1) != 0 || PQenterPipelineMode(handle_) != 1) {
+    error failed{errc::unavailable, PQerrorMessage(handle_)};
+    close();
+    return failed;
+  }
+  ++generation_;
+  return {};
+}
+
+/// An idle connection has nothing to read; if it has, that is its end.
+bool pg_link::alive() {
+  pollfd socket{PQsocket(handle_), POLLIN, 0};
+  while (::poll(&socket, 1, 0) > 0) {
+    if (PQconsumeInput(handle_) == 0) return false;
+    if ((socket.revents & (POLLHUP | POLLERR)) != 0) return false;
+  }
+  return PQstatus(handle_) == CONNECTION_OK;
+}
+
+bool pg_link::wait(wait_for what) {
+  while (true) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - steady::now()).count();
+    late_ = left <= 0;
+    if (late_) return false;
+    pollfd socket{PQsocket(handle_), static_cast<short>(what == wait_for::room ? POLLIN | POLLOUT : POLLIN), 0};
+    const int ready = ::poll(&socket, 1, static_cast<int>(std::min<int64_t>(left, 60'000)));
+    if (ready < 0 && errno != EINTR) return false;
+    if (ready <= 0) continue;
+    return (socket.revents & ~POLLOUT) == 0 || PQconsumeInput(handle_) == 1;
+  }
+}
+
+bool pg_link::flush() {
+  while (true) {
+    const int left = PQflush(handle_);
+    if (left <= 0) return left == 0;
+    if (!wait(wait_for::room)) return false;
+  }
+}
+
+bool pg_link::send(const call& next, bool prepare) {
+  ++statements_;
+  const auto& [name, text] = *next.statement;
+  if (prepare && PQsendPrepare(handle_, name, text, 0, nullptr) != 1) return false;
+  return PQsendQueryPrepared(handle_, name, next.params->count(), next.params->values(), next.params->lengths(),
+                             next.params->formats(), 1) == 1;
+}
+
+result<std::vector<pg_rows>> pg_link::run(std::span<const call> calls) {
+  if (auto there = ensure(); !there) return there.error();
+  until_ = steady::now() + options_.answer_timeout;
+  std::vector<bool> prepares;
+  for (const auto& next : calls) {
+    const auto same = [&](const call& earlier) { return earlier.statement == next.statement; };
+    prepares.push_back(!prepared_.contains(next.statement) &&
+                       std::none_of(calls.data(), &next, same));
+    // Until the sync below is sent nothing can be committed, but large batches go out before it.
+    if (!send(next, prepares.back())) {
+      auto failed = lost("cannot send");
+      failed.code = errc::unavailable;
+      return failed;
+    }
+  }
+  if (PQpipelineSync(handle_) != 1 || !flush()) return lost("cannot send");
+  return collect(calls, prepares);
+}
+
+/// The next result, or nothing at the end of a statement's results or when the connection is lost.
+pg_result* pg_link::next_result() {
+  while (PQisBusy(handle_) == 1) {
+    if (!wait(wait_for::answer)) return nullptr;
+  }
+  return PQgetResult(handle_);
+}
+
+result<std::vector<pg_rows>> pg_link::collect(std::span<const call> calls, const std::vector<bool>& prepares) {
+  std::vector<pg_rows> rows;
+  std::optional<error> failed;
+  for (size_t i = 0; i < calls.size(); ++i) {
+    for (int part = prepares[i] ? 0 : 1; part < 2; ++part) {  // preparing, executing
+      pg_rows answer(next_result());
+      auto* handle = answer.handle();
+      const auto status = PQresultStatus(handle);
+      if (handle == nullptr || (status == PGRES_FATAL_ERROR && ends_connection(handle))) {
+        return lost(handle == nullptr ? "no answer" : error_of(handle).detail);
+      }
+      if (status == PGRES_FATAL_ERROR && field(handle, PG_DIAG_SQLSTATE).empty()) return lost(PQerrorMessage(handle_));
+      if (status == PGRES_FATAL_ERROR && !failed) failed = error_of(handle);
+      const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
+      if (good && part == 0) prepared_.insert(calls[i].statement);
+      if (good && part == 1) rows.push_back(std::move(answer));
+      if (pg_rows separator(next_result()); separator.handle() != nullptr) return lost("answers out of step");
+    }
+  }
+  // Only the answer to the sync says that the transaction is over.
+  const pg_rows end(next_result());
+  if (PQresultStatus(end.handle()) == PGRES_FATAL_ERROR && !ends_connection(end.handle()) && !failed) {
+    failed = error_of(end.handle());
+    close();  // a COMMIT that failed: rare enough to start over
+    return *failed;
+  }
+  if (PQresultStatus(end.handle()) != PGRES_PIPELINE_SYNC) return lost("no answer to COMMIT");
+  if (failed) return *failed;
+  return rows;
+}
+
+error pg_link::lost(std::string why) {
+  why += late_ ? ": no answer in time" : std::string(": ") + PQerrorMessage(handle_);
+  late_ = false;
+  close();
+  return {errc::deadline, "postgresql: " + why};
+}
+
+}  // namespace tern::sql

@@ -1,0 +1,142 @@
+// tern-store-bench: group commits of one writer, as the storage service makes them.
+//   tern-store-bench DSN [batches] [rows per batch] [body bytes] [conversations]
+// Each batch adds messages with keys and outbox entries and deletes the entries of the batch before the last. Prints
+// appends per second, statements per message, and CPU per message here and (for a local server) of all its processes.
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <unistd.h>
+
+#include "services/storage/repositories/store.hpp"
+
+namespace {
+
+using namespace tern;
+using namespace tern::storage;
+using steady = std::chrono::steady_clock;
+
+double own_cpu() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+/// CPU seconds so far of every process named "postgres", and of their ended children.
+double server_cpu() {
+  double ticks = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream stat(entry.path() / "stat");
+    std::string line;
+    if (!std::getline(stat, line) || line.find("(postgres)") == std::string::npos) continue;
+    unsigned long user = 0, system = 0;
+    long children_user = 0, children_system = 0;
+    std::sscanf(line.c_str() + line.rfind(')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &user,
+                &system, &children_user, &children_system);
+    ticks += static_cast<double>(user + system) + static_cast<double>(children_user + children_system);
+  }
+  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
+
+conversation_id conversation_of(uint64_t n) { return {(n + 1) * 0x9E3779B97F4A7C15U, n}; }
+
+struct load {
+  std::vector<uint64_t> heads;
+  uint64_t next_entry = 1, next_key = 1;
+  size_t next_conversation = 0;
+  std::vector<uint64_t> done, before;
+
+  write_batch batch(size_t rows, size_t body) {
+    write_batch made;
+    for (size_t i = 0; i < rows; ++i) {
+      const auto n = next_conversation++ * 7919 % heads.size();
+      const auto id = conversation_of(n);
+      const account_id sender{n * 2 + 1}, recipient{n * 2 + 2};
+      std::string key(9, 'i');
+      ++next_key;
+      for (size_t b = 0; b < 8; ++b) key[b + 1] = static_cast<char>(next_key >> (8 * b));
+      made.messages.push_back({id, ++heads[n], sender, key, static_cast<int64_t>(next_key), std::string(body, 'x')});
+      made.outbox.push_back({next_entry, recipient, id, outbox_kind::message, heads[n], {}, 1});
+      made.conversations.push_back({id, sender, recipient, heads[n], relation_friend, relation_friend, 2});
+      before.push_back(next_entry++);
+    }
+    made.outbox_done = std::move(done);
+    done = std::move(before);
+    before.clear();
+    return made;
+  }
+};
+
+int fail(const error& why) {
+  std::fprintf(stderr, "%s: %s\n", std::string(to_string(why.code)).c_str(), why.detail.c_str());
+  return 1;
+}
+
+/// Reads back a history page of each conversation: what an off-line drain costs.
+int read_pages(store& shard, size_t conversations) {
+  auto reader = shard.open_reader();
+  if (!reader) return fail(reader.error());
+  size_t rows = 0;
+  const double cpu = own_cpu(), server = server_cpu();
+  const auto start = steady::now();
+  size_t pages = 0;
+  for (; pages < std::min<size_t>(conversations, 4000); ++pages) {
+    history_query query;
+    query.conversation = conversation_of(pages);
+    query.newest_first = false;
+    auto page = (*reader)->history(query);
+    if (!page) return fail(page.error());
+    rows += page->rows.size();
+  }
+  const double wall = std::chrono::duration<double>(steady::now() - start).count();
+  const auto count = static_cast<double>(rows);
+  std::printf("pages of 50    %9.0f rows/s %7.0f pages/s   CPU per row: client %.2f us, server %.2f us\n", count / wall,
+              static_cast<double>(pages) / wall, (own_cpu() - cpu) * 1e6 / count, (server_cpu() - server) * 1e6 / count);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: %s DSN [batches=500] [rows=200] [body=200] [conversations=2000]\n", argv[0]);
+    return 2;
+  }
+  const auto argument = [&](int i, size_t otherwise) { return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise; };
+  const size_t batches = argument(2, 500), rows = argument(3, 200), body = argument(4, 200), pairs = argument(5, 2000);
+  auto shard = open_store(argv[1]);
+  if (!shard) return fail(shard.error());
+  auto writer = (*shard)->open_writer();
+  if (!writer) return fail(writer.error());
+  if (auto owned = (*writer)->acquire(1); !owned) return fail(owned.error());
+  load work;
+  work.heads.resize(pairs);
+  for (size_t i = 0; i < 20; ++i) {  // plans, caches, first pages
+    if (auto done = (*writer)->commit(work.batch(rows, body)); !done) return fail(done.error());
+  }
+  double making = 0;
+  const auto statements = (*writer)->statements();
+  const double cpu = own_cpu(), server = server_cpu();
+  const auto start = steady::now();
+  for (size_t i = 0; i < batches; ++i) {
+    const auto before = steady::now();
+    const auto batch = work.batch(rows, body);
+    making += std::chrono::duration<double>(steady::now() - before).count();
+    if (auto done = (*writer)->commit(batch); !done) return fail(done.error());
+  }
+  const double wall = std::chrono::duration<double>(steady::now() - start).count();
+  const auto count = static_cast<double>(batches * rows);
+  std::printf("%zu x %zu rows %9.0f messages/s %7.0f commits/s  CPU per message: client %.2f us, server %.2f us"
+              "  statements per message %.4f  (making batches: %.2f us, not counted in client)\n",
+              batches, rows, count / wall, static_cast<double>(batches) / wall, (own_cpu() - cpu - making) * 1e6 / count,
+              (server_cpu() - server) * 1e6 / count,
+              static_cast<double>((*writer)->statements() - statements) / count, making * 1e6 / count);
+  return read_pages(**shard, pairs);
+}

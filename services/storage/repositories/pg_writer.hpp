@@ -1,0 +1,46 @@
+// The writer of a PostgreSQL shard.
+#pragma once
+
+#include <deque>
+
+#include "libs/sql/pg_link.hpp"
+#include "services/storage/repositories/backends.hpp"
+
+namespace tern::storage {
+
+/// After a failure the next call connects anew and proves that the shard is still its own before anything else.
+class pg_writer final : public writer_store {
+ public:
+  explicit pg_writer(const std::string& dsn, const sql::pg_link_options& options = {}) : link_(dsn, options) {}
+
+  result<void> acquire(uint64_t epoch) override;
+  result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
+  result<std::vector<found_key>> find_keys(std::span<const message_key> keys) override;
+  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
+  result<write_outcome> commit(const write_batch& batch) override;
+  uint64_t statements() const override { return link_.statements(); }
+
+ private:
+  /// A connection on which the fence has been proven.
+  result<void> ready();
+  /// Runs `update` with a new session number; no row: the shard is somebody else's.
+  result<void> claim(const sql::pg_statement& update, uint64_t epoch);
+  /// Runs the one call added, which only reads: its connection may be lost at any time without doubt.
+  result<sql::pg_rows> read();
+  sql::pg_params& add(const sql::pg_statement& statement);
+  void add_chat(const write_batch& batch);
+  void add_cursors(std::vector<cursor_row> left);
+  void add_lists(const write_batch& batch);
+  void add_logins(const write_batch& batch);
+
+  sql::pg_link link_;
+  std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
+  std::vector<sql::pg_link::call> calls_;
+  uint64_t epoch_ = 0;
+  uint64_t session_ = 0;                 // 0: never acquired
+  std::vector<uint64_t> sessions_;       // asked for since the last answer
+  uint64_t proven_ = 0;                  // the link's generation on which the fence was proven
+  dirty_stamp stamps_;
+};
+
+}  // namespace tern::storage
