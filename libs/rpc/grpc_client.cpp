@@ -1,0 +1,302 @@
+// The calling half: each link keeps one attempt under way, each attempt has a channel (one connection) of its own, so
+// that nothing of a failed one, and no backoff of gRPC's own, outlives it.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <utility>
+#include <vector>
+
+#include "libs/base/backoff.hpp"
+#include "libs/rpc/byte_buffer.hpp"
+#include "libs/rpc/grpc_parts.hpp"
+#include "libs/rpc/grpc_stream.hpp"
+
+namespace tern::rpc::detail {
+namespace {
+
+using bidi_reactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+/// What attempts of all links need.
+struct client_core {
+  grpc_options how;
+  std::shared_ptr<timer> later;
+};
+
+/// Null when the TLS files cannot be read: nothing goes out in plaintext then. Files are read for each attempt, so that
+/// renewed certificates are used.
+std::shared_ptr<grpc::Channel> make_channel(const grpc_options& how, const std::string& address,
+                                            const std::string& method) {
+  grpc::ChannelArguments with;
+  const auto keepalive = static_cast<int>(how.keepalive.count());
+  with.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  with.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  with.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  with.SetInt(GRPC_ARG_SERVICE_CONFIG_DISABLE_RESOLUTION, 1);
+  with.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive);
+  with.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive / 2);
+  with.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  with.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  with.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(how.connect_timeout.count()));
+  with.SetMaxReceiveMessageSize(max_message_bytes);
+  with.SetMaxSendMessageSize(max_message_bytes);
+  if (!how.tls.enabled()) return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), with);
+  const auto files = read_pem(how.tls);
+  if (!files) return nullptr;
+  grpc::SslCredentialsOptions secret;
+  secret.pem_root_certs = files->ca;
+  secret.pem_private_key = files->key;
+  secret.pem_cert_chain = files->cert;
+  with.SetSslTargetNameOverride(service_of(method));
+  return grpc::CreateCustomChannel(address, grpc::SslCredentials(secret), with);
+}
+
+class client_link;
+
+/// One attempt: a channel, a call, and the stream if it comes to one. Lives until OnDone.
+class attempt final : public bidi_reactor, private wire {
+ public:
+  attempt(std::shared_ptr<client_link> owner, std::shared_ptr<grpc::Channel> channel,
+          std::shared_ptr<grpc_stream> stream, std::shared_ptr<receiver> client)
+      : owner_(std::move(owner)), stub_(std::move(channel)), stream_(std::move(stream)), client_(std::move(client)) {}
+
+  void begin(const peer& self, const std::string& method, uint32_t window) {
+    context_.AddMetadata(service_key, self.service);
+    context_.AddMetadata(node_key, self.node);
+    context_.AddMetadata(incarnation_key, std::to_string(self.incarnation));
+    context_.AddMetadata(window_key, std::to_string(window));
+    stub_.PrepareBidiStreamingCall(&context_, method, {}, this);
+    AddHold();  // writes start outside of reactions until the last read
+    StartCall();
+  }
+  void cancel() override { context_.TryCancel(); }
+
+  void OnReadInitialMetadataDone(bool ok) override;
+  void OnReadDone(bool ok) override {
+    if (ok) {
+      const flat_bytes flat(incoming_);
+      return stream_->on_message(flat.view());
+    }
+    reads_over_ = true;
+    stream_->on_read_end();
+    RemoveHold();
+  }
+  void OnWriteDone(bool ok) override { stream_->on_written(ok); }
+  void OnDone(const grpc::Status& status) override;
+
+ private:
+  void start_write(std::string batch) override {
+    outgoing_ = to_byte_buffer(std::move(batch));
+    StartWrite(&outgoing_);
+  }
+  void start_read() override { StartRead(&incoming_); }
+  void finish() override {
+    if (!reads_over_) StartWritesDone();
+  }
+
+  std::shared_ptr<client_link> owner_;
+  grpc::GenericStub stub_;
+  grpc::ClientContext context_;
+  std::shared_ptr<grpc_stream> stream_;
+  std::shared_ptr<receiver> client_;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+  std::atomic<bool> reads_over_ = false;
+};
+
+/// A link's state machine: attempt, up, down, pause, attempt, … until end().
+class client_link : public std::enable_shared_from_this<client_link> {
+ public:
+  client_link(client_core core, peer self, std::string address, std::string method, std::shared_ptr<receiver> client)
+      : core_(std::move(core)),
+        self_(std::move(self)),
+        address_(std::move(address)),
+        method_(std::move(method)),
+        client_(std::move(client)),
+        pause_(core_.how.first_retry, core_.how.last_retry) {}
+
+  void begin_attempt();
+  void end();
+  /// The attempt's stream stands: its deadline is off, the next pause is short again.
+  void attempt_up();
+  /// The attempt is over. It goes on the timer's thread: gRPC 1.51 ends its callback threads with the last channel and
+  /// waits for them, so a channel must not go in one of them.
+  void forget(std::shared_ptr<attempt> which);
+  void attempt_over();
+
+ private:
+  void retry_later();
+  std::shared_ptr<grpc_stream> make_stream();
+  void limit_connecting();
+
+  const client_core core_;
+  const peer self_;
+  const std::string address_;
+  const std::string method_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::shared_ptr<receiver> client_;  // until end()
+  attempt* current_ = nullptr;        // lives until forget()
+  bool busy_ = false;                 // from begin_attempt() to attempt_over()
+  std::shared_ptr<grpc_stream> stream_;
+  uint64_t number_ = 0;  // of the current attempt
+  bool up_ = false;
+  bool ended_ = false;
+  backoff pause_;
+};
+
+void attempt::OnReadInitialMetadataDone(bool ok) {
+  uint64_t credit = 0;
+  if (ok) {
+    const auto& metadata = context_.GetServerInitialMetadata();
+    if (const auto at = metadata.find(window_key); at != metadata.end()) {
+      credit = to_number({at->second.data(), at->second.size()});
+    }
+  }
+  if (credit == 0) {  // refused, or nobody there
+    context_.TryCancel();
+    StartRead(&incoming_);
+    return;
+  }
+  owner_->attempt_up();
+  stream_->open(client_, *this, credit);
+  stream_->up();
+  stream_->read();
+}
+
+void attempt::OnDone(const grpc::Status&) {
+  stream_->on_done();
+  client_.reset();
+  const auto owner = owner_;
+  owner->forget(std::shared_ptr<attempt>(this));
+  owner->attempt_over();
+}
+
+void client_link::begin_attempt() {
+  const std::lock_guard lock(mutex_);
+  if (ended_ || busy_) return;
+  auto channel = make_channel(core_.how, address_, method_);
+  if (!channel) return retry_later();
+  stream_ = make_stream();
+  up_ = false;
+  ++number_;
+  busy_ = true;
+  current_ = new attempt(shared_from_this(), std::move(channel), stream_, client_);
+  limit_connecting();
+  current_->begin(self_, method_, core_.how.window_items);
+}
+
+std::shared_ptr<grpc_stream> client_link::make_stream() {
+  auto stream = std::make_shared<grpc_stream>(limits_of(core_.how));
+  stream->on_lingering([later = core_.later, after = core_.how.close_timeout, weak = stream->weak_from_this()] {
+    later->after(after, [weak] {
+      if (const auto still = weak.lock()) still->cut();
+    });
+  });
+  return stream;
+}
+
+void client_link::limit_connecting() {
+  core_.later->after(core_.how.connect_timeout, [weak = weak_from_this(), number = number_] {
+    const auto self = weak.lock();
+    if (!self) return;
+    const std::lock_guard lock(self->mutex_);
+    if (self->current_ != nullptr && self->number_ == number && !self->up_) self->current_->cancel();
+  });
+}
+
+void client_link::attempt_up() {
+  const std::lock_guard lock(mutex_);
+  up_ = true;
+  pause_.reset();
+}
+
+void client_link::forget(std::shared_ptr<attempt> which) {
+  const std::lock_guard lock(mutex_);
+  current_ = nullptr;
+  core_.later->after(std::chrono::milliseconds(0), [which = std::move(which)]() mutable { which.reset(); });
+}
+
+void client_link::attempt_over() {
+  const std::lock_guard lock(mutex_);
+  busy_ = false;
+  stream_.reset();
+  if (!ended_) retry_later();
+  idle_.notify_all();
+}
+
+void client_link::retry_later() {
+  core_.later->after(pause_.next(), [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->begin_attempt();
+  });
+}
+
+void client_link::end() {
+  std::unique_lock lock(mutex_);
+  ended_ = true;
+  if (current_ != nullptr) current_->cancel();
+  if (busy_) {
+    if (stream_->called_by_this_thread()) {
+      stream_->mute();
+    } else {
+      idle_.wait(lock, [this] { return !busy_; });
+    }
+  }
+  auto client = std::move(client_);
+  lock.unlock();
+}
+
+class grpc_link final : public link {
+ public:
+  explicit grpc_link(std::shared_ptr<client_link> state) : state_(std::move(state)) {}
+  ~grpc_link() override { state_->end(); }
+
+ private:
+  std::shared_ptr<client_link> state_;
+};
+
+class client_half final : public grpc_client {
+ public:
+  explicit client_half(client_core core) : core_(std::move(core)) {}
+  ~client_half() override { stop(); }
+
+  std::unique_ptr<link> connect(const peer& self, const std::string& address, const std::string& method,
+                                std::shared_ptr<receiver> client) override {
+    auto state = std::make_shared<client_link>(core_, self, address, method, std::move(client));
+    auto made = std::make_unique<grpc_link>(state);
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_) return made;
+      std::erase_if(links_, [](const auto& each) { return each.expired(); });
+      links_.push_back(state);
+    }
+    state->begin_attempt();
+    return made;
+  }
+
+  void stop() override {
+    std::vector<std::weak_ptr<client_link>> links;
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+      links.swap(links_);
+    }
+    for (const auto& each : links) {
+      if (const auto state = each.lock()) state->end();
+    }
+  }
+
+ private:
+  const client_core core_;
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<client_link>> links_;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later) {
+  return std::make_unique<client_half>(client_core{how, std::move(later)});
+}
+
+}  // namespace tern::rpc::detail

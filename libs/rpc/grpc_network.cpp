@@ -1,0 +1,95 @@
+#include "libs/rpc/grpc_network.hpp"
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "libs/rpc/grpc_parts.hpp"
+
+namespace tern::rpc {
+namespace detail {
+
+outbox_limits limits_of(const grpc_options& how) {
+  outbox_limits limits;
+  limits.items = how.queue_items;
+  limits.bytes = how.queue_bytes;
+  limits.window = how.window_items;
+  return limits;
+}
+
+result<pem> read_pem(const tls_files& files) {
+  const auto read = [](const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return in ? text.str() : std::string();
+  };
+  pem out{read(files.ca), read(files.cert), read(files.key)};
+  for (const auto& [text, path] : {std::pair(&out.ca, &files.ca), {&out.cert, &files.cert}, {&out.key, &files.key}}) {
+    if (text->empty()) return error{errc::config, "TLS file '" + *path + "' cannot be read or is empty"};
+  }
+  return out;
+}
+
+std::string service_of(const std::string& method) {
+  const auto first = method.find('.');
+  const auto last = method.find('.', first + 1);
+  if (first == std::string::npos || last == std::string::npos) return {};
+  return method.substr(first + 1, last - first - 1);
+}
+
+uint64_t to_number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return problem == std::errc() && end == text.data() + text.size() ? value : 0;
+}
+
+}  // namespace detail
+
+namespace {
+
+class grpc_network final : public network {
+ public:
+  explicit grpc_network(grpc_options how)
+      : how_(std::move(how)),
+        later_(std::make_shared<timer>()),
+        server_(detail::make_grpc_server(how_, later_)),
+        client_(detail::make_grpc_client(how_, later_)) {}
+  ~grpc_network() override { stop(); }
+
+  result<void> start() override { return how_.listen_address.empty() ? result<void>{} : server_->start(); }
+  void stop() override {
+    client_->stop();
+    server_->stop();
+    later_->stop();
+  }
+  int port() const { return server_->port(); }
+
+ protected:
+  void raw_serve(const std::string&, const std::string& method, detail::raw_accept accept) override {
+    server_->serve(method, std::move(accept));
+  }
+  void raw_withdraw(const std::string&, const std::string& method) override { server_->withdraw(method); }
+  std::unique_ptr<link> raw_connect(const peer& self, const std::string& address, const std::string& method,
+                                    std::shared_ptr<detail::receiver> client) override {
+    return client_->connect(self.service.empty() ? how_.self : self, address, method, std::move(client));
+  }
+
+ private:
+  const grpc_options how_;
+  std::shared_ptr<timer> later_;
+  std::unique_ptr<detail::grpc_server> server_;
+  std::unique_ptr<detail::grpc_client> client_;
+};
+
+}  // namespace
+
+std::unique_ptr<network> make_grpc_network(grpc_options how) { return std::make_unique<grpc_network>(std::move(how)); }
+
+int bound_port(const network& of) {
+  const auto* grpc = dynamic_cast<const grpc_network*>(&of);
+  return grpc != nullptr ? grpc->port() : 0;
+}
+
+}  // namespace tern::rpc

@@ -1,0 +1,305 @@
+// The serving half: one generic callback service for every stream kind (the method's name decides).
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "libs/rpc/byte_buffer.hpp"
+#include "libs/rpc/grpc_parts.hpp"
+#include "libs/rpc/grpc_stream.hpp"
+
+namespace tern::rpc::detail {
+namespace {
+
+/// The streams of one method, and who is just being accepted.
+struct offer {
+  raw_accept accept;
+  std::set<std::shared_ptr<grpc_stream>> live;
+  int busy = 0;  // being accepted or live
+  bool withdrawn = false;
+};
+
+struct offers {
+  std::mutex mutex;
+  std::condition_variable idle;
+  std::map<std::string, std::shared_ptr<offer>, std::less<>> by_method;
+};
+
+std::string text_of(const std::multimap<grpc::string_ref, grpc::string_ref>& metadata, const char* key) {
+  const auto at = metadata.find(key);
+  return at == metadata.end() ? std::string() : std::string(at->second.data(), at->second.size());
+}
+
+/// With TLS the service a peer claims must be its certificate's CN or one of its SANs.
+bool certified(const grpc::CallbackServerContext& context, const std::string& service) {
+  const auto auth = context.auth_context();
+  for (const char* property : {GRPC_X509_SAN_PROPERTY_NAME, GRPC_X509_CN_PROPERTY_NAME}) {
+    const auto names = auth->FindPropertyValues(property);
+    if (std::any_of(names.begin(), names.end(), [&](const grpc::string_ref& name) { return name == service; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+class refusing_reactor final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit refusing_reactor(const grpc::Status& why) { Finish(why); }
+  void OnDone() override { delete this; }
+};
+
+/// One served stream; deletes itself when the call is over.
+class server_reactor final : public grpc::ServerGenericBidiReactor, private wire {
+ public:
+  server_reactor(grpc::CallbackServerContext* context, std::shared_ptr<offers> all, std::shared_ptr<offer> of,
+                 std::shared_ptr<grpc_stream> stream)
+      : context_(context), all_(std::move(all)), offer_(std::move(of)), stream_(std::move(stream)) {}
+
+  void begin(std::shared_ptr<receiver> handler, uint32_t our_window, uint64_t credit) {
+    context_->AddInitialMetadata(window_key, std::to_string(our_window));
+    StartSendInitialMetadata();
+    stream_->open(std::move(handler), *this, credit);
+    stream_->read();
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) return stream_->on_read_end();
+    const flat_bytes flat(incoming_);
+    stream_->on_message(flat.view());
+  }
+  void OnWriteDone(bool ok) override { stream_->on_written(ok); }
+  void OnDone() override {
+    stream_->on_done();
+    {
+      const std::lock_guard lock(all_->mutex);
+      offer_->live.erase(stream_);
+      --offer_->busy;
+      all_->idle.notify_all();
+    }
+    delete this;
+  }
+
+ private:
+  void start_write(std::string batch) override {
+    if (finished_) return;
+    outgoing_ = to_byte_buffer(std::move(batch));
+    StartWrite(&outgoing_);
+  }
+  void start_read() override {
+    if (!finished_) StartRead(&incoming_);
+  }
+  void finish() override {
+    finished_ = true;
+    Finish(grpc::Status::OK);
+  }
+  void cancel() override { context_->TryCancel(); }
+
+  grpc::CallbackServerContext* context_;
+  std::shared_ptr<offers> all_;
+  std::shared_ptr<offer> offer_;
+  std::shared_ptr<grpc_stream> stream_;
+  grpc::ByteBuffer incoming_;
+  grpc::ByteBuffer outgoing_;
+  bool finished_ = false;  // guarded by the stream, as all calls of the wire are
+};
+
+class generic_service final : public grpc::CallbackGenericService {
+ public:
+  generic_service(const grpc_options& how, std::shared_ptr<offers> all, std::shared_ptr<timer> later)
+      : how_(how), all_(std::move(all)), later_(std::move(later)) {}
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+
+ private:
+  std::shared_ptr<offer> enter(const std::string& method);
+  void leave(offer& of);
+  std::shared_ptr<grpc_stream> make_stream();
+
+  const grpc_options& how_;
+  std::shared_ptr<offers> all_;
+  std::shared_ptr<timer> later_;
+};
+
+std::shared_ptr<offer> generic_service::enter(const std::string& method) {
+  const std::lock_guard lock(all_->mutex);
+  const auto at = all_->by_method.find(method);
+  if (at == all_->by_method.end()) return nullptr;
+  ++at->second->busy;
+  return at->second;
+}
+
+void generic_service::leave(offer& of) {
+  const std::lock_guard lock(all_->mutex);
+  --of.busy;
+  all_->idle.notify_all();
+}
+
+std::shared_ptr<grpc_stream> generic_service::make_stream() {
+  auto stream = std::make_shared<grpc_stream>(limits_of(how_));
+  stream->on_lingering([later = later_, after = how_.close_timeout, weak = stream->weak_from_this()] {
+    later->after(after, [weak] {
+      if (const auto still = weak.lock()) still->cut();
+    });
+  });
+  return stream;
+}
+
+grpc::ServerGenericBidiReactor* generic_service::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  const auto refuse = [](grpc::StatusCode code, const char* why) {
+    return new refusing_reactor(grpc::Status(code, why));
+  };
+  const auto& metadata = context->client_metadata();
+  const peer who{text_of(metadata, service_key), text_of(metadata, node_key),
+                 to_number(text_of(metadata, incarnation_key))};
+  const uint64_t credit = to_number(text_of(metadata, window_key));
+  if (who.service.empty() || who.node.empty() || credit == 0) {
+    return refuse(grpc::StatusCode::INVALID_ARGUMENT, "who are you");
+  }
+  if (how_.tls.enabled() && !certified(*context, who.service)) {
+    return refuse(grpc::StatusCode::PERMISSION_DENIED, "the certificate is not of this service");
+  }
+  auto of = enter(context->method());
+  if (!of) return refuse(grpc::StatusCode::UNIMPLEMENTED, "not served here");
+  auto stream = make_stream();
+  auto handler = of->accept(who, stream);
+  if (!handler) {
+    leave(*of);
+    return refuse(grpc::StatusCode::UNAVAILABLE, "refused");
+  }
+  auto* reactor = new server_reactor(context, all_, of, stream);
+  bool withdrawn = false;
+  {
+    const std::lock_guard lock(all_->mutex);
+    of->live.insert(stream);
+    withdrawn = of->withdrawn;
+  }
+  reactor->begin(std::move(handler), how_.window_items, credit);
+  if (withdrawn) stream->cut();
+  return reactor;
+}
+
+/// A unix socket path that nobody listens on is left over from a crash; one that answers is in use.
+result<void> free_unix_path(const std::string& address) {
+  if (!address.starts_with("unix:")) return {};
+  const std::string path = address.substr(5);
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(at.sun_path)) {
+    return error{errc::config, "unix socket path '" + path + "' is empty or too long"};
+  }
+  std::copy(path.begin(), path.end(), at.sun_path);
+  const int probe = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool in_use = ::connect(probe, reinterpret_cast<const sockaddr*>(&at), sizeof(at)) == 0;
+  ::close(probe);
+  if (in_use) return error{errc::unavailable, address + " is in use"};
+  ::unlink(path.c_str());
+  return {};
+}
+
+class server_half final : public grpc_server {
+ public:
+  server_half(const grpc_options& how, std::shared_ptr<timer> later)
+      : how_(how), all_(std::make_shared<offers>()), service_(how, all_, std::move(later)) {}
+  ~server_half() override { stop(); }
+
+  void serve(const std::string& method, raw_accept accept) override {
+    const std::lock_guard lock(all_->mutex);
+    if (stopped_) return;
+    auto& at = all_->by_method[method];
+    at = std::make_shared<offer>();
+    at->accept = std::move(accept);
+  }
+  void withdraw(const std::string& method) override;
+  result<void> start() override;
+  void stop() override;
+  int port() const override { return port_; }
+
+ private:
+  result<std::shared_ptr<grpc::ServerCredentials>> credentials() const;
+  void set_arguments(grpc::ServerBuilder& builder) const;
+
+  const grpc_options& how_;
+  std::shared_ptr<offers> all_;
+  generic_service service_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  bool stopped_ = false;
+};
+
+void server_half::withdraw(const std::string& method) {
+  std::unique_lock lock(all_->mutex);
+  const auto at = all_->by_method.find(method);
+  if (at == all_->by_method.end()) return;
+  const auto of = at->second;
+  all_->by_method.erase(at);
+  of->withdrawn = true;
+  const auto live = of->live;
+  lock.unlock();
+  for (const auto& stream : live) stream->cut();
+  lock.lock();
+  all_->idle.wait(lock, [&] { return of->busy == 0; });
+}
+
+result<std::shared_ptr<grpc::ServerCredentials>> server_half::credentials() const {
+  if (!how_.tls.enabled()) return grpc::InsecureServerCredentials();
+  auto files = read_pem(how_.tls);
+  if (!files) return files.error();
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = files->ca;
+  options.pem_key_cert_pairs.push_back({files->key, files->cert});
+  return grpc::SslServerCredentials(options);
+}
+
+void server_half::set_arguments(grpc::ServerBuilder& builder) const {
+  const auto keepalive = static_cast<int>(how_.keepalive.count());
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive / 2);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive / 4);
+  builder.SetMaxReceiveMessageSize(max_message_bytes);
+  builder.SetMaxSendMessageSize(max_message_bytes);
+}
+
+result<void> server_half::start() {
+  if (auto free = free_unix_path(how_.listen_address); !free) return free;
+  auto secret = credentials();
+  if (!secret) return secret.error();
+  grpc::ServerBuilder builder;
+  set_arguments(builder);
+  builder.AddListeningPort(how_.listen_address, *secret, &port_);
+  builder.RegisterCallbackGenericService(&service_);
+  server_ = builder.BuildAndStart();
+  if (server_ && (port_ != 0 || how_.listen_address.starts_with("unix:"))) return {};
+  return error{errc::unavailable, "cannot listen on " + how_.listen_address};
+}
+
+void server_half::stop() {
+  std::vector<std::string> methods;
+  {
+    const std::lock_guard lock(all_->mutex);
+    stopped_ = true;
+    for (const auto& [method, of] : all_->by_method) methods.push_back(method);
+  }
+  for (const auto& method : methods) withdraw(method);
+  if (!server_) return;
+  server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  server_.reset();
+  if (how_.listen_address.starts_with("unix:")) ::unlink(how_.listen_address.substr(5).c_str());
+}
+
+}  // namespace
+
+std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later) {
+  return std::make_unique<server_half>(how, std::move(later));
+}
+
+}  // namespace tern::rpc::detail

@@ -1,0 +1,76 @@
+// What both ends of a gRPC stream do alike: queue, credit, one write at a time, ordered calls of the handler.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include "libs/rpc/erased.hpp"
+#include "libs/rpc/outbox.hpp"
+
+namespace tern::rpc::detail {
+
+/// The operations of a reactor, which the stream calls under its lock (they start something and return).
+class wire {
+ public:
+  virtual ~wire() = default;
+  virtual void start_write(std::string batch) = 0;
+  virtual void start_read() = 0;
+  /// No write will follow. Server: Finish. Client: half-close.
+  virtual void finish() = 0;
+  /// Cuts the call: what is under way fails soon.
+  virtual void cancel() = 0;
+};
+
+/// Shared by the reactor, which feeds it, and the sinks. Reactions (on_…) come one after the other except on_written,
+/// which may run beside on_message.
+class grpc_stream final : public raw_sink, public std::enable_shared_from_this<grpc_stream> {
+ public:
+  explicit grpc_stream(const outbox_limits& limits) : out_(limits) {}
+
+  bool send(google::protobuf::MessageLite& item) override;
+  bool send_all(item_list& items) override;
+  void close() override;
+
+  /// The handler is known and the call stands: sends are taken and written. `credit`: what the peer lets us send.
+  void open(std::shared_ptr<receiver> handler, wire& to, uint64_t credit);
+  /// Client, once after open(): calls the handler's up() with this stream as the sink.
+  void up();
+  /// Once after open() (and up()): the first read.
+  void read();
+  void on_message(std::string_view batch);
+  void on_read_end();
+  void on_written(bool ok);
+  /// The call is over; nothing of it runs. Calls down() if open() came before.
+  void on_done();
+
+  /// Cuts the stream. With `mute` a call of the handler that runs in this thread is the last one.
+  void cut();
+  void mute() { muted_ = true; }
+  bool called_by_this_thread() const { return caller_.load() == std::this_thread::get_id(); }
+  /// Called (once, at most, with no lock held) when close() could not finish at once: after a while somebody must cut().
+  void on_lingering(std::function<void()> call) { lingering_ = std::move(call); }
+
+ private:
+  class calling;
+  void kick();
+  void finish_once();
+
+  std::mutex mutex_;
+  outbox out_;
+  wire* wire_ = nullptr;  // from open() to on_done()
+  std::shared_ptr<receiver> handler_;
+  std::function<void()> lingering_;
+  std::atomic<std::thread::id> caller_{};
+  std::atomic<bool> muted_ = false;
+  bool writing_ = false;
+  bool closing_ = false;    // send() is over; what is queued still goes
+  bool finishing_ = false;  // the peer has ended or a write failed: nothing more goes
+  bool finished_ = false;   // wire::finish was called
+};
+
+}  // namespace tern::rpc::detail
