@@ -222,11 +222,23 @@ int refuse(const program& what, const std::vector<std::string>& errors) {
   return refused;
 }
 
+/// What a program changes of what its services declare.
+std::string program_reference(const program& what) {
+  std::string out;
+  if (!what.flags.empty()) out += "\n| flag | option | meaning |\n| --- | --- | --- |\n";
+  for (const auto& alias : what.flags) {
+    out += "| `--" + alias.flag + " " + alias.value + "` | `" + alias.key + "` | " + alias.help + " |\n";
+  }
+  if (!what.defaults.empty()) out += "\n| key | default here |\n| --- | --- |\n";
+  for (const auto& [key, value] : what.defaults) out += "| `" + key + "` | `" + value + "` |\n";
+  return out;
+}
+
 int print_reference(const program& what, const std::string& part) {
   config::schema some;
   common_options common;
   declare_all(some, what, common, part);
-  return print(some.reference());
+  return print(some.reference() + (part == "program" ? program_reference(what) : ""));
 }
 
 int start(const program& what, const command_line& line) {

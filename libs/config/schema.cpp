@@ -177,8 +177,7 @@ void schema::impl::declare(option made) {
   const auto known = options.find(made.what.key);
   if (known != options.end()) {
     option& old = known->second;
-    if (old.what.type != made.what.type || old.what.default_value != made.what.default_value ||
-        old.what.help != made.what.help) {
+    if (old.what.type != made.what.type || old.what.default_value != made.what.default_value) {
       throw std::logic_error("option declared twice, differently: " + made.what.key);
     }
     old.targets.push_back(std::move(made.targets.front()));

@@ -33,7 +33,8 @@ struct description {
 
 /// Collects declarations, then fills their targets. Keys read `<service>.<area>.<name>` with the unit in the name.
 ///
-/// Several services of one process may declare the same key, if type, default and help agree: all targets are filled.
+/// Several services of one process may declare the same key, if type and default agree: all targets are filled,
+/// and the first help stays.
 /// Whatever the order of the read_… calls, the stronger source wins. Not thread-safe; targets must outlive it.
 class schema {
  public:
