@@ -66,6 +66,12 @@ function(tern_executable name)
   tern_apply_pch(${name} "${A_PCH}")
 endfunction()
 
+# What is known not to be ours; without a sanitizer nobody reads these.
+set(TERN_SANITIZER_OPTIONS
+  "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp:second_deadlock_stack=1"
+  "UBSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/ubsan.supp:print_stacktrace=1"
+  "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/lsan.supp")
+
 # tern_test(name SOURCES … LINK … [TIMEOUT s] [LABELS unit|integration|cluster] [SERIAL] [PCH caf|gtest])
 # One ctest entry per binary. SERIAL: never beside another test (it uses both cores).
 function(tern_test name)
@@ -89,7 +95,7 @@ function(tern_test name)
   tern_apply_pch(${name} "${A_PCH}")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}"
-    ENVIRONMENT "TERN_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};TERN_SOURCE=${PROJECT_SOURCE_DIR}")
+    ENVIRONMENT "TERN_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};TERN_SOURCE=${PROJECT_SOURCE_DIR};${TERN_SANITIZER_OPTIONS}")
   if(A_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
