@@ -93,6 +93,7 @@ void connection_impl::close(uint16_t code, std::string_view text, close_reason r
 }
 
 void connection_impl::abort(close_reason reason) {
+  if (!is_websocket()) return;  // what a close has queued still leaves
   reset_ = queued_bytes() > 0;  // frees what the kernel still holds for a peer that does not read
   die(reason);
 }
@@ -311,15 +312,15 @@ void connection_impl::on_drained() {
   if (out_begin_ > 0) {
     thread_.give_buffer(std::exchange(out_, {}));
     out_begin_ = 0;
+    if (phase_ == phase::http && !in_.empty()) {  // a pipelined request had to wait for the answer to leave
+      resume_ = true;
+      mark_dirty();
+    }
   }
   if (phase_ == phase::open && deadline_.linked() && !read_blocked_) thread_.clear_deadline(deadline_);
   if (phase_ == phase::closing && !close_flushed_) {
     close_flushed_ = true;
     set_deadline(thread_.state().options.close_timeout);
-  }
-  if (phase_ == phase::http && !in_.empty()) {  // a pipelined request had to wait for the answer to leave
-    resume_ = true;
-    mark_dirty();
   }
   if (phase_ != phase::finishing) return;
   if (tls_) tls_->shutdown();
