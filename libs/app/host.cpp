@@ -133,9 +133,9 @@ result<void> host::start(const std::vector<service_entry>& entries) {
 void host::drain(std::chrono::milliseconds limit) {
   impl_->health.set_draining();
   const auto end = std::chrono::steady_clock::now() + limit;
-  for (auto& each : impl_->services) {
+  for (auto it = impl_->services.rbegin(); it != impl_->services.rend(); ++it) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-    each.it->drain(std::max(left, std::chrono::milliseconds::zero()));
+    it->it->drain(std::max(left, std::chrono::milliseconds::zero()));
   }
 }
 

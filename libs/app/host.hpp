@@ -58,7 +58,8 @@ class host {
   /// Makes and starts the services in the given order. On an error those already started are stopped again; its
   /// detail names the service.
   result<void> start(const std::vector<service_entry>& entries);
-  /// Not ready from now on; services drain in order, within `limit` together.
+  /// Not ready from now on. Services drain in reverse order, those at the edge (started last) before those they stand
+  /// on, within `limit` together.
   void drain(std::chrono::milliseconds limit);
   /// Stops services in reverse order, then links and actors. Idempotent.
   void stop();

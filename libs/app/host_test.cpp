@@ -57,7 +57,7 @@ std::string get(uint16_t port, const std::string& path, const std::string& metho
   return out;
 }
 
-TEST(host, starts_and_drains_in_order_and_stops_in_reverse) {
+TEST(host, starts_in_order_and_drains_and_stops_in_reverse) {
   std::vector<std::string> notes;
   auto made = host::make({});
   ASSERT_TRUE(made);
@@ -70,7 +70,7 @@ TEST(host, starts_and_drains_in_order_and_stops_in_reverse) {
   it.drain(std::chrono::seconds(1));
   EXPECT_FALSE(it.health().ready().good);
   it.stop();
-  EXPECT_THAT(notes, ElementsAre("start a", "start b", "drain a", "drain b", "stop b", "stop a"));
+  EXPECT_THAT(notes, ElementsAre("start a", "start b", "drain b", "drain a", "stop b", "stop a"));
 }
 
 TEST(host, stops_what_runs_when_a_start_fails) {

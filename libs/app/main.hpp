@@ -24,7 +24,7 @@ struct program {
   std::string name;     // "tern-gateway"
   std::string summary;  // one line
   app::links links = app::links::grpc;
-  std::vector<service_entry> services;  // started in this order
+  std::vector<service_entry> services;  // started in this order, drained and stopped in reverse: the gateway last
   /// Other defaults than the declared ones: {key, value}.
   std::vector<std::pair<std::string, std::string>> defaults;
   std::vector<flag_alias> flags;
