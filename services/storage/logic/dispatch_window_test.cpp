@@ -1,0 +1,216 @@
+#include "services/storage/logic/dispatch_window.hpp"
+
+#include <gtest/gtest.h>
+
+#include "libs/testing/fake_clock.hpp"
+
+namespace tern::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using delivery = session::v1::Delivery;
+
+constexpr uint64_t low = 0x1000000000000000U;   // slots of the lower half
+constexpr uint64_t high = 0xF000000000000000U;
+
+class fake_sink final : public delivery_sink {
+ public:
+  bool send(delivery item) override {
+    std::vector<delivery> one{std::move(item)};
+    return send_all(one);
+  }
+  bool send_all(std::vector<delivery>& items) override {
+    if (room < items.size()) return false;
+    room -= items.size();
+    for (auto& item : items) got.push_back(item.entry());
+    items.clear();
+    return true;
+  }
+  void close() override {}
+  std::vector<uint64_t> take() { return std::exchange(got, {}); }
+
+  std::vector<uint64_t> got;
+  size_t room = 1'000'000;
+};
+
+placement::snapshot_ptr map_of(uint64_t version, const std::string& low_owner, uint64_t low_epoch,
+                               const std::string& high_owner, uint64_t high_epoch) {
+  auto map = std::make_shared<placement::snapshot>();
+  map->version = version;
+  std::vector<placement::range> ranges;
+  if (!low_owner.empty()) ranges.push_back({0, slot_count / 2 - 1, low_owner, low_epoch});
+  if (!high_owner.empty()) ranges.push_back({slot_count / 2, slot_count - 1, high_owner, high_epoch});
+  map->sessions = placement::range_map(std::move(ranges));
+  return map;
+}
+
+std::vector<delivery> entries(std::vector<std::pair<uint64_t, uint64_t>> of) {
+  std::vector<delivery> out;
+  for (const auto& [entry, account] : of) {
+    auto& one = out.emplace_back();
+    one.set_entry(entry);
+    one.set_account(account);
+    one.set_accepted_ns(static_cast<int64_t>(entry) * 10);
+    one.mutable_message()->set_mid(entry);
+  }
+  return out;
+}
+
+using numbers = std::vector<uint64_t>;
+
+class dispatch_window_test : public ::testing::Test {
+ protected:
+  dispatch_window_test() {
+    window_.map_changed(map_of(1, "x", 1, "y", 1));
+    window_.link_up("x", x_);
+    window_.link_up("y", y_);
+    std::vector<delivery> none;
+    window_.page_asked();
+    window_.page(none, true);
+  }
+  void offer(std::vector<std::pair<uint64_t, uint64_t>> of) {
+    auto list = entries(std::move(of));
+    window_.offer(list);
+    pump();
+  }
+  bool pump() {
+    return window_.pump(time_.now(), deletable_, [](const delivery&) {});
+  }
+  numbers done(numbers which) {
+    numbers deletable;
+    window_.done(which, deletable);
+    return deletable;
+  }
+
+  tern::testing::fake_clock time_;
+  dispatch_window window_{{.entries_most = 100}};
+  std::shared_ptr<fake_sink> x_ = std::make_shared<fake_sink>();
+  std::shared_ptr<fake_sink> y_ = std::make_shared<fake_sink>();
+  numbers deletable_;
+};
+
+TEST_F(dispatch_window_test, entries_go_to_the_owner_of_their_recipient_in_order_and_stay_until_done) {
+  offer({{1, low}, {2, high}, {3, low + 1}});
+  EXPECT_EQ(x_->take(), (numbers{1, 3}));
+  EXPECT_EQ(y_->take(), (numbers{2}));
+  EXPECT_EQ(window_.size(), 3U);
+  EXPECT_EQ(window_.oldest_accepted_ns(), 10);
+  EXPECT_EQ(done({1, 7}), (numbers{1}));
+  EXPECT_EQ(done({1}), numbers{});
+  EXPECT_EQ(window_.size(), 2U);
+  EXPECT_EQ(window_.oldest_accepted_ns(), 20);
+}
+
+TEST_F(dispatch_window_test, a_new_stream_gets_all_unconfirmed_entries_again_in_order) {
+  offer({{1, low}, {2, low}, {3, low + 1}});
+  done({2});
+  window_.link_down("x");
+  offer({{4, low}});
+  auto again = std::make_shared<fake_sink>();
+  window_.link_up("x", again);
+  pump();
+  EXPECT_EQ(again->take(), (numbers{1, 3, 4}));
+}
+
+TEST_F(dispatch_window_test, a_new_owner_or_epoch_gets_the_unconfirmed_entries_of_its_range_only) {
+  offer({{1, low}, {2, high}, {3, low}});
+  x_->take();
+  y_->take();
+  window_.map_changed(map_of(2, "y", 2, "y", 1));
+  pump();
+  EXPECT_EQ(y_->take(), (numbers{1, 3}));
+  window_.map_changed(map_of(3, "y", 3, "y", 1));  // the same node after a restart
+  pump();
+  EXPECT_EQ(y_->take(), (numbers{1, 3}));
+  EXPECT_EQ(x_->take(), numbers{});
+}
+
+TEST_F(dispatch_window_test, without_an_owner_entries_wait) {
+  window_.map_changed(map_of(2, "", 0, "y", 1));
+  offer({{1, low}, {2, high}});
+  EXPECT_EQ(y_->take(), (numbers{2}));
+  window_.map_changed(map_of(3, "x", 2, "y", 1));
+  pump();
+  EXPECT_EQ(x_->take(), (numbers{1}));
+}
+
+TEST_F(dispatch_window_test, a_full_sink_is_tried_again_without_loss_or_disorder) {
+  x_->room = 0;
+  offer({{1, low}, {2, low}});
+  EXPECT_TRUE(pump());
+  offer({{3, low}});
+  x_->room = 10;
+  EXPECT_FALSE(pump());
+  EXPECT_EQ(x_->take(), (numbers{1, 2, 3}));
+}
+
+TEST_F(dispatch_window_test, wrong_owner_holds_the_whole_account_back_and_sends_it_again_in_order) {
+  offer({{1, low}, {2, low + 1}, {3, low}});
+  x_->take();
+  window_.wrong_owner({3}, time_.now());
+  offer({{4, low}, {5, low + 1}});
+  EXPECT_EQ(x_->take(), (numbers{5}));  // others go on
+  EXPECT_TRUE(pump());
+  time_.advance(101ms);
+  EXPECT_FALSE(pump());
+  EXPECT_EQ(x_->take(), (numbers{1, 3, 4}));
+}
+
+TEST_F(dispatch_window_test, a_new_map_ends_the_pause_at_once) {
+  offer({{1, low}});
+  x_->take();
+  window_.wrong_owner({1}, time_.now());
+  window_.map_changed(map_of(2, "y", 2, "y", 1));
+  pump();
+  EXPECT_EQ(y_->take(), (numbers{1}));
+  EXPECT_EQ(x_->take(), numbers{});
+}
+
+TEST_F(dispatch_window_test, above_its_bound_it_reads_the_rest_from_the_outbox_later) {
+  std::vector<std::pair<uint64_t, uint64_t>> many;
+  for (uint64_t entry = 1; entry <= 120; ++entry) many.emplace_back(entry, low);
+  offer(many);
+  EXPECT_EQ(window_.size(), 100U);
+  EXPECT_TRUE(window_.behind());
+  EXPECT_FALSE(window_.wants_page());
+  offer({{121, low}});  // is not taken: 101…120 come first
+  numbers first60;
+  for (uint64_t entry = 1; entry <= 60; ++entry) first60.push_back(entry);
+  done(first60);
+  ASSERT_TRUE(window_.wants_page());
+  EXPECT_EQ(window_.position(), 100U);
+  window_.page_asked();
+  EXPECT_FALSE(window_.wants_page());
+  std::vector<std::pair<uint64_t, uint64_t>> rest;
+  for (uint64_t entry = 101; entry <= 121; ++entry) rest.emplace_back(entry, low);
+  auto page = entries(rest);
+  window_.page(page, true);
+  pump();
+  EXPECT_FALSE(window_.behind());
+  offer({{122, low}});
+  const auto got = x_->take();
+  ASSERT_EQ(got.size(), 122U);
+  for (uint64_t entry = 1; entry <= 122; ++entry) EXPECT_EQ(got[entry - 1], entry);
+}
+
+TEST_F(dispatch_window_test, an_entry_whose_message_is_gone_needs_no_delivery) {
+  auto list = entries({{1, low}});
+  list[0].clear_what();
+  window_.offer(list);
+  pump();
+  EXPECT_EQ(deletable_, (numbers{1}));
+  EXPECT_EQ(window_.size(), 0U);
+}
+
+TEST_F(dispatch_window_test, a_failed_page_is_asked_for_again_only_after_the_pause) {
+  window_.fall_behind();
+  ASSERT_TRUE(window_.wants_page());
+  window_.page_asked();
+  window_.page_failed();
+  EXPECT_FALSE(window_.wants_page());
+  window_.page_retry();
+  EXPECT_TRUE(window_.wants_page());
+}
+
+}  // namespace
+}  // namespace tern::storage
