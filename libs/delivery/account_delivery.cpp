@@ -23,7 +23,7 @@ account_delivery::dialog& account_delivery::get(const conversation_id& id, accou
 }
 
 void account_delivery::trim_dialogs() {
-  if (dialogs_.size() < limits_.conversations) return;
+  if (dialogs_.size() < limits_->conversations) return;
   auto oldest = dialogs_.end();
   for (auto at = dialogs_.begin(); at != dialogs_.end(); ++at) {
     if (at->second.now != state::clean || at->second.clears != 0) continue;
@@ -193,6 +193,7 @@ size_t account_delivery::find_flight(const conversation_id& id, uint64_t mid) co
 }
 
 void account_delivery::land(size_t index) {
+  out_.acknowledged(*flights_[index].what);
   out_.done(flights_[index].entry);
   flight_bytes_ -= flights_[index].what->body.size();
   flights_.erase(flights_.begin() + static_cast<std::ptrdiff_t>(index));
@@ -200,7 +201,7 @@ void account_delivery::land(size_t index) {
 }
 
 bool account_delivery::window_full() const noexcept {
-  return flights_.size() >= limits_.in_flight || flight_bytes_ >= limits_.in_flight_bytes;
+  return flights_.size() >= limits_->in_flight || flight_bytes_ >= limits_->in_flight_bytes;
 }
 
 void account_delivery::on_message_ack(terminal_slot slot, const position& what) {

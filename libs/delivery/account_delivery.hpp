@@ -86,6 +86,8 @@ class port {
   virtual void deliver_notice(terminal_set to, uint64_t id, const std::string& body, bool from_backlog) = 0;
   /// Everything that waited has been acknowledged.
   virtual void drained(terminal_set to) = 0;
+  /// A terminal has acknowledged it; done() follows.
+  virtual void acknowledged(const message& what) = 0;
   /// The entry may be deleted.
   virtual void done(const entry_ref& entry) = 0;
   /// Answered by on_cursor, in the order of the calls.
@@ -107,10 +109,17 @@ struct delivery_limits {
   size_t conversations = 256;         // clean conversations remembered
 };
 
+inline const delivery_limits& default_limits() {
+  static const delivery_limits limits;
+  return limits;
+}
+
 /// Not thread-safe: belongs to one session actor. Holds memory only for what is going on.
 class account_delivery {
  public:
-  explicit account_delivery(port& out, const delivery_limits& limits) : out_(out), limits_(limits) {}
+  /// `limits`, when not the default ones, must outlive this.
+  explicit account_delivery(port& out, const delivery_limits& limits = default_limits()) : out_(out), limits_(&limits) {}
+  void set_limits(const delivery_limits& limits) noexcept { limits_ = &limits; }
 
   // ---- terminals ----
 
@@ -237,7 +246,7 @@ class account_delivery {
   uint64_t written_before(const conversation_id& id) const;
 
   port& out_;
-  const delivery_limits& limits_;
+  const delivery_limits* limits_;
   terminal_set terminals_ = 0;
   terminal_set asked_ = 0;      // terminals that wait for the end of a drain
   bool known_ = false;          // the stored backlog has been read; from then on dialogs_ knows what is dirty

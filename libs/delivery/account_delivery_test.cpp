@@ -19,6 +19,7 @@ class recorder final : public port {
     say("notice " + std::to_string(to) + " " + std::to_string(id) + (from_backlog ? " stored" : ""));
   }
   void drained(terminal_set to) override { say("end " + std::to_string(to)); }
+  void acknowledged(const message&) override {}
   void done(const entry_ref& entry) override { say("done " + std::to_string(entry.entry)); }
   void put_cursor(const conversation_id&, account_id, cursor_change kind, uint64_t delivered) override {
     static constexpr const char* names[] = {"mark ", "advance ", "clear "};

@@ -80,14 +80,14 @@ bool account_delivery::wanted(const dialog& c) const noexcept {
 
 void account_delivery::drain_some() {
   if (terminals_ == 0 || !known_) return;
-  if (dirty_ > draining_ && draining_ < limits_.draining && flights_.size() < limits_.in_flight / 2 + 1) {
+  if (dirty_ > draining_ && draining_ < limits_->draining && flights_.size() < limits_->in_flight / 2 + 1) {
     std::vector<dialog*> ready;
     for (auto& [id, c] : dialogs_) {
       if (wanted(c)) ready.push_back(&c);
     }
     std::sort(ready.begin(), ready.end(), [](const dialog* a, const dialog* b) { return a->used < b->used; });
     for (dialog* c : ready) {
-      if (draining_ >= limits_.draining) break;
+      if (draining_ >= limits_->draining) break;
       start_drain(*c);
     }
   }

@@ -1,0 +1,227 @@
+// Mails in, output out, and the end of an idle actor.
+#include "services/session/actors/session_state.hpp"
+
+#include "libs/crypto/identity.hpp"
+#include "libs/wire/codec.hpp"
+#include "services/session/directory.hpp"
+#include "services/session/wheel.hpp"
+
+namespace tern::session {
+
+session_state::~session_state() {
+  if (env_ == nullptr) return;
+  for (const auto& one : terminals_) {
+    if (one) --env_->metrics.terminals;
+  }
+  env_->metrics.unacked -= counted_unacked_;
+  --(was_online_ ? env_->metrics.online : env_->metrics.lingering);
+}
+
+void session_state::init(const environment& env, account_id account) {
+  env_ = &env;
+  account_ = account;
+  delivery_.set_limits(env.delivery);
+  ++env.metrics.lingering;
+}
+
+void session_state::on_mail(mail& what) {
+  ++mails_;
+  for (event& one : what.events) {
+    std::visit([this](auto& that) { on(that); }, one);
+    if (leaving_) break;
+  }
+  after_work();
+}
+
+void session_state::on_answer(answer& what) {
+  --asked_;
+  if (!leaving_) what.run(*this);
+  after_work();
+}
+
+void session_state::on_poke() {
+  const auto now = env_->time.now();
+  if (later_at_ != clock::time_point{} && now >= later_at_) {
+    later_at_ = {};
+    delivery_.on_timer();
+  }
+  if (forget_at_ != clock::time_point{} && now >= forget_at_) {
+    forget_at_ = {};
+    delivery_.forget_restored();
+  }
+  after_work();
+  if (!idle_ || leaving_ || now - idle_since_ < env_->config.linger) return;
+  if (env_->directory->retire(account_, self_->id(), mails_)) {
+    leaving_ = true;
+    self_->quit();
+    return;
+  }
+  idle_ = false;  // a mail is on its way: wait anew
+  after_work();
+}
+
+void session_state::after_work() {
+  flush();
+  if (leaving_) return;
+  count_state();
+  const bool idle_now = delivery_.terminals() == 0 && asked_ == 0 && delivery_.idle();
+  if (idle_now && !idle_) {
+    idle_since_ = env_->time.now();
+    env_->wheel->after(env_->config.linger, caf::actor{self_});
+  }
+  idle_ = idle_now;
+}
+
+void session_state::count_state() {
+  const bool online = delivery_.terminals() != 0;
+  if (online != was_online_) {
+    was_online_ = online;
+    env_->metrics.online += online ? 1 : -1;
+    env_->metrics.lingering += online ? -1 : 1;
+  }
+  const auto unacked = static_cast<int64_t>(delivery_.unacked());
+  if (unacked != counted_unacked_) {
+    env_->metrics.unacked += unacked - counted_unacked_;
+    counted_unacked_ = unacked;
+  }
+}
+
+terminal* session_state::find(const origin& from) {
+  if (from.slot >= terminals_.size() || !terminals_[from.slot]) return nullptr;
+  terminal* found = terminals_[from.slot].get();
+  return found->generation == from.generation ? found : nullptr;
+}
+
+void session_state::ask(slot_type slot, storage::v1::StorageRequest request, patience how,
+                        std::function<void(session_state&, storage_answer&)> then) {
+  ++asked_;
+  const int64_t asked_ns = env_->time.now().time_since_epoch().count();
+  env_->storage->ask(slot, std::move(request), how,
+                     [env = env_, asked_ns, to = caf::actor{self_}, then = std::move(then)](storage_answer& got) {
+    env->metrics.storage_seconds.observe(
+        static_cast<double>(env->time.now().time_since_epoch().count() - asked_ns) / 1e9);
+    auto kept = std::make_shared<storage_answer>(std::move(got));
+    caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
+  });
+}
+
+void session_state::ask_group(const origin& from, uint64_t room, std::string payload) {
+  group::v1::GroupRequest request;
+  request.set_room(room);
+  request.set_account(account_.value);
+  request.set_domain(domain_);
+  request.set_type(static_cast<uint32_t>(from.type));
+  request.set_payload(std::move(payload));
+  request.set_trace(from.trace);
+  ++asked_;
+  env_->groups->ask(std::move(request), [from, to = caf::actor{self_}](group_answer& got) {
+    auto kept = std::make_shared<group_answer>(std::move(got));
+    caf::anon_send(to, answer{[from, kept](session_state& state) {
+      if (kept->code != errc::ok) return state.refuse(from, kept->code);
+      state.reply(from, wire::frame_type::ack, std::move(kept->payload));
+    }});
+  });
+}
+
+v1::SessionItem& session_state::out(const terminal& to) {
+  for (auto& [gateway, items] : out_) {
+    if (gateway == to.gateway) return items.emplace_back();
+  }
+  out_.emplace_back(to.gateway, std::vector<v1::SessionItem>{});
+  return out_.back().second.emplace_back();
+}
+
+v1::Out& session_state::out_frame(const terminal& to, wire::frame_type type) {
+  v1::Out& frame = *out(to).mutable_out();
+  frame.set_conn(to.conn);
+  frame.set_type(static_cast<uint32_t>(type));
+  return frame;
+}
+
+void session_state::reply(const origin& from, wire::frame_type type, std::string payload) {
+  if (terminal* to = find(from)) {
+    v1::Out& frame = out_frame(*to, type);
+    frame.set_payload(std::move(payload));
+    frame.set_trace(from.trace);
+    if (to->inbound.finish(from.seq)) frame.set_confirm(to->inbound.confirmed());
+    pump(from.slot);
+  }
+}
+
+void session_state::refuse(const origin& from, errc code) {
+  const errc shown = code == errc::ok ? errc::undefined : to_wire(code);
+  wire::tim_ack ack;
+  ack.ok = false;
+  ack.tim_type = static_cast<int8_t>(from.type);
+  ack.error = wire::tim_error{static_cast<int32_t>(shown), wire_text(shown)};
+  reply(from, wire::frame_type::ack, wire::encode(wire::encoding::thrift, ack));
+}
+
+void session_state::finish(const origin& from) {
+  if (terminal* to = find(from)) {
+    if (to->inbound.finish(from.seq)) send_confirm(*to);
+    pump(from.slot);
+  }
+}
+
+void session_state::send_confirm(terminal& to) {
+  v1::Confirm& confirm = *out(to).mutable_confirm();
+  confirm.set_conn(to.conn);
+  confirm.set_seq(to.inbound.confirmed());
+}
+
+void session_state::send_receipt(const origin& from, const conversation_id& conversation, uint64_t mid,
+                                 std::string payload, bool duplicate) {
+  terminal* sender = find(from);
+  for (const auto& one : terminals_) {
+    if (!one || (one.get() != sender && duplicate)) continue;
+    v1::Out& frame = out_frame(*one, wire::frame_type::message);
+    frame.set_payload(payload);
+    frame.set_trace(from.trace);
+    v1::DeliveryRef& ref = *frame.mutable_ref();
+    ref.set_kind(v1::DeliveryRef::RECEIPT);
+    ref.mutable_conversation()->set_hi(conversation.hi);
+    ref.mutable_conversation()->set_lo(conversation.lo);
+    ref.set_mid(mid);
+    if (one.get() == sender && one->inbound.finish(from.seq)) frame.set_confirm(one->inbound.confirmed());
+  }
+  if (sender != nullptr) pump(from.slot);
+}
+
+void session_state::flush() {
+  for (auto& [gateway, items] : out_) {
+    // A full queue cannot drop a frame: ending the stream makes the gateway bind anew and say what it has.
+    if (!gateway->up || gateway->out->send_all(items)) continue;
+    gateway->out->close();
+  }
+  out_.clear();
+  for (auto& [source, reply] : replies_) {
+    if (!source->out->send(std::move(reply))) source->out->close();  // all unconfirmed entries come again
+  }
+  replies_.clear();
+}
+
+std::string session_state::frame_key(const origin& from) {
+  const terminal* sender = find(from);
+  if (sender == nullptr) return {};
+  std::string key = "c";
+  const auto append = [&key](uint64_t value, unsigned bytes) {
+    for (unsigned i = bytes; i-- > 0;) key.push_back(static_cast<char>(value >> (8 * i)));
+  };
+  append(sender->gateway->incarnation, 8);
+  append(sender->conn, 8);
+  append(from.seq, 7);
+  return key;
+}
+
+conversation_id session_state::conversation_with(account_id other) const {
+  return crypto::pair_conversation(env_->config.identity_key, account_, other);
+}
+
+uint64_t session_state::epoch() const {
+  const auto map = env_->cluster->get();
+  const placement::range* range = map->sessions.find(slot_of(account_));
+  return range == nullptr ? 0 : range->epoch;
+}
+
+}  // namespace tern::session

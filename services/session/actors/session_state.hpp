@@ -1,0 +1,168 @@
+// The live side of one account: its terminals, their commands, its deliveries. Used by its actor only.
+#pragma once
+
+#include <bit>
+#include <caf/all.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "libs/actor/actor.hpp"
+#include "libs/delivery/account_delivery.hpp"
+#include "libs/delivery/inbound.hpp"
+#include "libs/wire/frame.hpp"
+#include "services/session/environment.hpp"
+#include "services/session/events.hpp"
+
+namespace tern::session {
+
+/// Where a command came from; what its answer needs. Small, copied into continuations.
+struct origin {
+  delivery::terminal_slot slot = 0;
+  uint32_t generation = 0;  // of the terminal's binding: an answer for an older one is not sent
+  wire::frame_type type = wire::frame_type::message;
+  uint64_t seq = 0;
+  uint64_t trace = 0;
+  int64_t received_ns = 0;
+};
+
+/// One terminal of the account.
+struct terminal {
+  struct command {
+    uint32_t type = 0;
+    std::string payload;
+    uint64_t trace = 0;
+    int64_t received_ns = 0;
+  };
+  gateway_ptr gateway;
+  uint64_t conn = 0;
+  uint32_t generation = 0;
+  int32_t termtyp = 0;
+  int64_t login_ns = 0;
+  std::string resource;
+  delivery::inbound<command> inbound;
+};
+
+/// Commands waiting for a look at another account.
+struct contact_check {
+  account_id other;
+  std::vector<std::function<void(session_state&, errc)>> waiting;
+};
+
+/// Files: session_state.cpp (mails, output), session_terminals.cpp (binds, limits, frames), session_delivery.cpp (the
+/// port of account_delivery, relation changes).
+class session_state : private delivery::port {
+ public:
+  static inline const char* name = "session";
+
+  explicit session_state(actor::stateful<session_state>* self) : self_(self) {}
+  ~session_state() override;
+  void init(const environment& env, account_id account);
+
+  // ---- handlers of the actor ----
+  void on_mail(mail& what);
+  void on_answer(answer& what);
+  void on_poke();
+
+  // ---- for commands ----
+  const environment& env() const noexcept { return *env_; }
+  account_id account() const noexcept { return account_; }
+  const std::string& domain() const noexcept { return domain_; }
+  /// nullptr when the terminal is gone or was bound anew since.
+  terminal* find(const origin& from);
+  /// Asks storage; `then` runs in this actor.
+  void ask(slot_type slot, storage::v1::StorageRequest request, patience how,
+           std::function<void(session_state&, storage_answer&)> then);
+  /// Asks the owner of `room` to execute the command and passes its answer on.
+  void ask_group(const origin& from, uint64_t room, std::string payload);
+  /// Sends the answer and ends the command.
+  void reply(const origin& from, wire::frame_type type, std::string payload);
+  /// ACK TimAck{ok false, error}. ok would be answered as undefined.
+  void refuse(const origin& from, errc code);
+  /// Ends a command that has no (further) answer.
+  void finish(const origin& from);
+  /// MESSAGE with mid to the terminal it came from and, unless it repeats an earlier one, to all others.
+  void send_receipt(const origin& from, const conversation_id& conversation, uint64_t mid, std::string payload,
+                    bool duplicate);
+  /// OFFLINEMSG of a terminal.
+  void start_drain(const origin& from);
+  /// De-duplication key of a message without a client id.
+  std::string frame_key(const origin& from);
+  conversation_id conversation_with(account_id other) const;
+  std::vector<contact_check>& contact_checks() noexcept { return contact_checks_; }
+  const delivery::account_delivery& deliveries() const noexcept { return delivery_; }
+
+ private:
+  // ---- delivery::port ----
+  void deliver(delivery::terminal_set to, const delivery::message& what) override;
+  void deliver_batch(delivery::terminal_set to, const conversation_id& conversation, uint64_t batch,
+                     const std::vector<delivery::message>& rows) override;
+  void deliver_notice(delivery::terminal_set to, uint64_t id, const std::string& body, bool from_backlog) override;
+  void drained(delivery::terminal_set to) override;
+  void acknowledged(const delivery::message& what) override;
+  void done(const delivery::entry_ref& entry) override;
+  void put_cursor(const conversation_id& conversation, account_id other, delivery::cursor_change kind,
+                  uint64_t delivered) override;
+  void load_backlog() override;
+  void read(const conversation_id& conversation, uint64_t after, uint64_t token) override;
+  void drop_notices(const std::vector<uint64_t>& ids) override;
+  void later() override;
+
+  // ---- events ----
+  void on(bind_event& what);
+  void on(frame_event& what);
+  void on(acked_event& what);
+  void on(closed_event& what);
+  void on(delivery_event& what);
+  void on(gateway_gone_event& what);
+  void on(range_lost_event& what);
+
+  void bind_fresh(bind_event& what);
+  void rebind(bind_event& what);
+  std::optional<delivery::terminal_slot> place(const bind_event& what);
+  bool make_room(int32_t termtyp);
+  void log_out(delivery::terminal_slot slot);
+  void remove(delivery::terminal_slot slot);
+  std::optional<delivery::terminal_slot> slot_of_conn(const gateway_stream& from, uint64_t conn) const;
+  void pump(delivery::terminal_slot slot);
+  void run(delivery::terminal_slot slot, uint64_t seq, terminal::command what);
+  void stored_message(delivery_event& what);
+  void relation_change(delivery_event& what);
+  uint64_t epoch() const;
+
+  // ---- output, handed over when the actor has done what it had ----
+  v1::SessionItem& out(const terminal& to);
+  v1::Out& out_frame(const terminal& to, wire::frame_type type);
+  void send_confirm(terminal& to);
+  void flush();
+  void after_work();
+  void count_state();
+
+  actor::stateful<session_state>* self_;
+  const environment* env_ = nullptr;
+  account_id account_;
+  std::string domain_;
+  std::vector<std::unique_ptr<terminal>> terminals_;  // by slot; null: free
+  delivery::account_delivery delivery_{*this};
+  std::vector<contact_check> contact_checks_;
+  uint32_t generations_ = 0;
+  uint32_t asked_ = 0;          // answers still to come
+  uint64_t mails_ = 0;
+  int64_t counted_unacked_ = 0;
+  int64_t drain_started_ns_ = 0;
+  clock::time_point idle_since_{};
+  clock::time_point later_at_{};   // of delivery_.on_timer(); epoch: none
+  clock::time_point forget_at_{};  // of delivery_.forget_restored()
+  bool was_online_ = false;
+  bool idle_ = false;
+  bool pumping_ = false;
+  bool leaving_ = false;
+  std::vector<std::pair<gateway_ptr, std::vector<v1::SessionItem>>> out_;
+  std::vector<std::pair<source_ptr, v1::DeliveryReply>> replies_;
+};
+
+}  // namespace tern::session

@@ -1,0 +1,170 @@
+#include "services/session/app.hpp"
+
+#include <thread>
+#include <utility>
+
+#include "libs/placement/membership.hpp"
+#include "services/session/actors/session_actor.hpp"
+#include "services/session/actors/supervisor_actor.hpp"
+#include "services/session/directory.hpp"
+#include "services/session/links/attach_server.hpp"
+#include "services/session/links/deliver_server.hpp"
+#include "services/session/links/storage_client.hpp"
+#include "services/session/wheel.hpp"
+
+namespace tern::session {
+namespace {
+
+constexpr const char* ready_map = "session.map";
+constexpr const char* ready_open = "session.accepting";
+constexpr std::chrono::milliseconds poll{5};
+
+placement::membership_options options_of(const app::context& with, const rpc::peer& self) {
+  placement::membership_options out;
+  out.self = self;
+  out.address = with.address;
+  out.slots_wanted = true;
+  out.routing_address = with.routing_address;
+  return out;
+}
+
+class session_service final : public app::service {
+ public:
+  session_service(app::context& with, const session_config& options)
+      : context_(with),
+        config_(options),
+        metrics_(with.metrics),
+        self_{"session", with.node, with.incarnation},
+        storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}),
+        groups_(with.network, self_, with.time, options.group_deadline),
+        wheel_(with.time),
+        directory_([this](account_id account) { return context_.actors.spawn(session_behavior, &env_, account); }),
+        membership_(with.network, with.time, options_of(with, self_)),
+        env_{config_, with.time, metrics_, with.node} {
+    env_.cluster = &membership_.cluster();
+    env_.lease_valid = [this] { return membership_.lease_valid(); };
+    env_.storage = &storage_;
+    env_.groups = &groups_;
+    env_.directory = &directory_;
+    env_.wheel = &wheel_;
+    env_.delivery.in_flight = config_.window_messages;
+    env_.delivery.in_flight_bytes = config_.window_bytes;
+  }
+
+  ~session_service() override { stop(); }
+
+  std::string name() const override { return "session"; }
+
+  result<void> start() override {
+    if (config_.identity_key.empty()) return error{errc::config, "identity.key is empty"};
+    started_ = true;
+    context_.health.set_ready(ready_map, false, "no map of the cluster yet");
+    context_.metrics.on_collect([this, gone = gone_] {
+      if (*gone) return;
+      metrics_.refresh();
+      metrics_.storage_waiting.set(static_cast<double>(storage_.waiting()));
+    });
+    supervised what;
+    what.env = &env_;
+    what.apply = [this](const placement::snapshot_ptr& current) {
+      storage_.apply(current);
+      groups_.apply(current);
+    };
+    what.sweep = [this] {
+      storage_.sweep();
+      groups_.sweep();
+    };
+    supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
+    serve();
+    join();
+    context_.health.set_ready(ready_open, true);
+    return {};
+  }
+
+  void drain(std::chrono::milliseconds limit) override {
+    if (!started_ || stopped_) return;
+    context_.health.set_ready(ready_open, false, "draining");
+    membership_.leave();
+    const auto end = context_.time.now() + limit;
+    while (context_.time.now() < end && !drained()) std::this_thread::sleep_for(poll);
+    if (metrics_.terminals > 0) {
+      env_.log.warn("drain ended with terminals", {{"terminals", metrics_.terminals.load()}});
+    }
+  }
+
+  void stop() override {
+    if (!started_ || std::exchange(stopped_, true)) return;
+    membership_.stop();
+    context_.network.withdraw<rpc::attach_stream>(context_.address);
+    context_.network.withdraw<rpc::deliver_stream>(context_.address);
+    caf::anon_send(supervisor_, stop_atom::value);
+    wait_for(supervisor_);
+    storage_.stop();
+    groups_.stop();
+    directory_.end_if([](account_id) { return true; });
+    // Their states refer to env_; they end with the mail they were just sent.
+    while (metrics_.online + metrics_.lingering > 0) std::this_thread::sleep_for(poll);
+    *gone_ = true;
+  }
+
+ private:
+  void wait_for(caf::actor& who) {
+    caf::scoped_actor self{context_.actors};
+    self->monitor(who);
+    self->receive([](const caf::down_msg&) {});
+    who = nullptr;
+  }
+
+  void serve() {
+    auto watch = [supervisor = supervisor_](const gateway_ptr& stream, bool up) {
+      caf::anon_send(supervisor, gateway_atom::value, stream, up);
+    };
+    context_.network.serve<rpc::attach_stream>(context_.address, attach_acceptor(env_, std::move(watch)));
+    context_.network.serve<rpc::deliver_stream>(context_.address, deliver_acceptor(env_));
+  }
+
+  void join() {
+    membership_.cluster().subscribe([this, supervisor = supervisor_](const auto&, const placement::snapshot_ptr& current) {
+      if (current->version == 0) return;
+      context_.health.set_ready(ready_map, true);
+      caf::anon_send(supervisor, map_atom::value, current);
+    });
+    membership_.start();
+  }
+
+  /// Nothing left to hand over: our ranges are others', or there is nobody to hand them to and nothing to do.
+  bool drained() {
+    const auto map = membership_.cluster().get();
+    bool ours = false;
+    for (const placement::range& one : map->sessions.ranges()) ours = ours || one.owner == context_.node;
+    bool others = false;
+    for (const placement::node& one : map->nodes) {
+      others = others || (one.service == "session" && one.alive && one.name != context_.node);
+    }
+    const bool quiet = metrics_.unacked == 0 && storage_.waiting() == 0;
+    return others ? !ours : quiet;
+  }
+
+  app::context& context_;
+  const session_config config_;
+  session_metrics metrics_;
+  const rpc::peer self_;
+  storage_client storage_;
+  group_client groups_;
+  session::wheel wheel_;
+  session::directory directory_;
+  placement::membership membership_;
+  environment env_;
+  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  caf::actor supervisor_;
+  bool started_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<app::service> make_session_service(app::context& with, const session_config& options) {
+  return std::make_unique<session_service>(with, options);
+}
+
+}  // namespace tern::session

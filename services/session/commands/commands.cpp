@@ -1,0 +1,40 @@
+#include "services/session/commands/commands.hpp"
+
+#include "services/session/commands/business.hpp"
+#include "services/session/commands/message.hpp"
+#include "services/session/commands/not_offered.hpp"
+#include "services/session/commands/offlinemsg.hpp"
+#include "services/session/commands/pullmessage.hpp"
+
+namespace tern::session {
+
+using wire::frame_type;
+
+std::span<const command_row> commands() noexcept {
+  static constexpr command_row rows[] = {
+      {frame_type::offlinemsg, true, run_offlinemsg},
+      {frame_type::broadpresence, true, run_not_offered},
+      {frame_type::pullmessage, true, run_pullmessage},
+      {frame_type::vroom, true, run_not_offered},
+      {frame_type::business, true, run_business},
+      {frame_type::nodes, true, run_not_offered},
+      {frame_type::message, false, run_message},
+      {frame_type::presence, true, run_not_offered},
+      {frame_type::revokemessage, true, run_not_offered},
+      {frame_type::burnmessage, true, run_not_offered},
+      {frame_type::stream, true, run_not_offered},
+      {frame_type::bigstring, true, run_not_offered},
+      {frame_type::bigbinary, true, run_not_offered},
+      {frame_type::bigbinarystream, true, run_not_offered},
+  };
+  return rows;
+}
+
+const command_row* find_command(uint32_t type) noexcept {
+  for (const command_row& row : commands()) {
+    if (static_cast<uint32_t>(row.type) == type) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace tern::session

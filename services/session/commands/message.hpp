@@ -1,0 +1,12 @@
+// MESSAGE (90): a message to one user. Flow: docs/flows/message.md.
+#pragma once
+
+#include <string>
+
+#include "services/session/actors/session_state.hpp"
+
+namespace tern::session {
+
+void run_message(session_state& state, const origin& from, std::string payload);
+
+}  // namespace tern::session

@@ -1,0 +1,95 @@
+#include "services/session/directory.hpp"
+
+namespace tern::session {
+
+void directory::send(account_id to, std::vector<event> events) {
+  part& where = part_of(to);
+  const std::lock_guard held(where.mutex);
+  entry& one = where.entries[to];
+  if (!one.actor) one.actor = spawn_(to);
+  ++one.mails;
+  // Under the lock, so that mails of one link keep their order and none comes after retire() said yes.
+  caf::anon_send(one.actor, mail{std::move(events)});
+}
+
+void directory::post(account_id to, event what) {
+  std::vector<event> events;
+  events.push_back(std::move(what));
+  send(to, std::move(events));
+}
+
+void directory::post(std::vector<addressed>& items) {
+  if (items.size() == 1) {
+    post(items.front().first, std::move(items.front().second));
+    items.clear();
+    return;
+  }
+  std::vector<account_id> order;
+  std::unordered_map<account_id, std::vector<event>> grouped;
+  for (auto& [to, what] : items) {
+    auto& events = grouped[to];
+    if (events.empty()) order.push_back(to);
+    events.push_back(std::move(what));
+  }
+  for (const account_id to : order) send(to, std::move(grouped[to]));
+  items.clear();
+}
+
+void directory::post_if_present(account_id to, event what) {
+  part& where = part_of(to);
+  const std::lock_guard held(where.mutex);
+  const auto at = where.entries.find(to);
+  if (at == where.entries.end()) return;
+  ++at->second.mails;
+  mail one;
+  one.events.push_back(std::move(what));
+  caf::anon_send(at->second.actor, std::move(one));
+}
+
+void directory::broadcast(const event& what) {
+  for (part& where : parts_) {
+    const std::lock_guard held(where.mutex);
+    for (auto& [account, one] : where.entries) {
+      ++one.mails;
+      caf::anon_send(one.actor, mail{{what}});
+    }
+  }
+}
+
+bool directory::retire(account_id account, caf::actor_id self, uint64_t mails) {
+  part& where = part_of(account);
+  const std::lock_guard held(where.mutex);
+  const auto at = where.entries.find(account);
+  if (at == where.entries.end() || at->second.actor.id() != self) return true;
+  if (at->second.mails != mails) return false;
+  where.entries.erase(at);
+  return true;
+}
+
+size_t directory::end_if(const std::function<bool(account_id)>& lost) {
+  size_t ended = 0;
+  for (part& where : parts_) {
+    const std::lock_guard held(where.mutex);
+    for (auto at = where.entries.begin(); at != where.entries.end();) {
+      if (!lost(at->first)) {
+        ++at;
+        continue;
+      }
+      caf::anon_send(at->second.actor, mail{{range_lost_event{}}});
+      at = where.entries.erase(at);
+      ++ended;
+    }
+  }
+  return ended;
+}
+
+size_t directory::size() const {
+  size_t sum = 0;
+  for (const part& where : parts_) {
+    const std::lock_guard held(where.mutex);
+    sum += where.entries.size();
+  }
+  return sum;
+}
+
+}  // namespace tern::session

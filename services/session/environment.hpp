@@ -1,0 +1,42 @@
+// What session actors share. Built by app.cpp; outlives all actors.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "libs/base/clock.hpp"
+#include "libs/delivery/account_delivery.hpp"
+#include "libs/log/log.hpp"
+#include "libs/placement/view.hpp"
+#include "services/session/config.hpp"
+#include "services/session/links/group_client.hpp"
+#include "services/session/links/storage_port.hpp"
+#include "services/session/metrics.hpp"
+
+namespace tern::session {
+
+class directory;
+class wheel;
+
+struct environment {
+  const session_config& config;
+  const clock& time;
+  session_metrics& metrics;
+  std::string node = {};              // ours
+  placement::view* cluster = nullptr;
+  std::function<bool()> lease_valid = {};  // false: others may own our slots already
+  storage_port* storage = nullptr;
+  group_port* groups = nullptr;
+  session::directory* directory = nullptr;
+  session::wheel* wheel = nullptr;
+  delivery::delivery_limits delivery = {};
+  log::logger log{"session"};
+};
+
+/// The range of `slot` in `map` if this node owns it and may act on it; else nullptr.
+inline const placement::range* owned_range(const environment& env, const placement::snapshot& map, slot_type slot) {
+  const placement::range* range = map.sessions.find(slot);
+  return range != nullptr && range->owner == env.node && env.lease_valid() ? range : nullptr;
+}
+
+}  // namespace tern::session

@@ -1,0 +1,60 @@
+// What reaches a session actor: mails with events of links, and answers to what it asked.
+#pragma once
+
+#include <caf/all.hpp>
+#include <functional>
+#include <variant>
+#include <vector>
+
+#include "services/session/links/streams.hpp"
+
+namespace tern::session {
+
+class session_state;
+
+struct bind_event {
+  gateway_ptr from;
+  v1::Bind bind;
+};
+struct frame_event {
+  gateway_ptr from;
+  v1::Frame frame;
+};
+struct acked_event {
+  gateway_ptr from;
+  v1::Acked acked;
+};
+struct closed_event {
+  gateway_ptr from;
+  uint64_t conn = 0;
+};
+struct delivery_event {
+  source_ptr source;
+  v1::Delivery delivery;
+};
+/// A gateway's stream ended and its time of grace is over: terminals still bound over it are gone.
+struct gateway_gone_event {
+  gateway_ptr gone;
+};
+/// The account's slot has another owner (or epoch): tell everybody and end.
+struct range_lost_event {};
+
+using event = std::variant<bind_event, frame_event, acked_event, closed_event, delivery_event, gateway_gone_event,
+                           range_lost_event>;
+
+struct mail {
+  std::vector<event> events;
+};
+
+/// Runs in the actor.
+struct answer {
+  std::function<void(session_state&)> run;
+};
+
+/// The wheel has come round.
+using poke_atom = caf::atom_constant<caf::atom("poke")>;
+
+}  // namespace tern::session
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::session::mail)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::session::answer)

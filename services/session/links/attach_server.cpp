@@ -1,0 +1,113 @@
+#include "services/session/links/attach_server.hpp"
+
+#include <utility>
+#include <vector>
+
+#include "services/session/directory.hpp"
+#include "services/session/login.hpp"
+
+namespace tern::session {
+namespace {
+
+class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
+ public:
+  attach_handler(const environment& env, gateway_ptr stream, stream_watch watch)
+      : env_(env), stream_(std::move(stream)), watch_(std::move(watch)) {}
+
+  void on_items(std::vector<v1::GatewayItem>& items) override {
+    const auto map = env_.cluster->get();
+    std::vector<directory::addressed> mails;
+    mails.reserve(items.size());
+    for (v1::GatewayItem& item : items) take(*map, item, mails);
+    if (!mails.empty()) env_.directory->post(mails);
+    if (!refused_.empty()) {
+      env_.metrics.wrong_owner_total.add(static_cast<double>(refused_.size()));
+      if (!stream_->out->send_all(refused_)) stream_->out->close();
+      refused_.clear();
+    }
+  }
+
+  void on_down() override {
+    stream_->up = false;
+    watch_(stream_, false);
+  }
+
+ private:
+  bool owned(const placement::snapshot& map, uint64_t account) const {
+    return owned_range(env_, map, slot_of(account)) != nullptr;
+  }
+
+  void refuse(const placement::snapshot& map, uint64_t conn, uint64_t account) {
+    v1::BindResult& result = *refused_.emplace_back().mutable_bind_result();
+    result.set_conn(conn);
+    result.set_code(static_cast<int32_t>(errc::wrong_owner));
+    const placement::range* range = map.sessions.find(slot_of(account));
+    if (range != nullptr) result.set_epoch(range->epoch);
+  }
+
+  void refuse_login(const v1::Bind& bind) {
+    v1::LoginResult& result = *refused_.emplace_back().mutable_login_result();
+    result.set_conn(bind.conn());
+    result.set_code(static_cast<int32_t>(errc::wrong_owner));
+  }
+
+  void take(const placement::snapshot& map, v1::GatewayItem& item, std::vector<directory::addressed>& mails) {
+    switch (item.item_case()) {
+      case v1::GatewayItem::kLogin: return start_login(env_, stream_, std::move(*item.mutable_login()));
+      case v1::GatewayItem::kAccountCall:
+        return start_account_call(env_, stream_, std::move(*item.mutable_account_call()));
+      case v1::GatewayItem::kBind: return bind(map, *item.mutable_bind(), mails);
+      case v1::GatewayItem::kFrame: {
+        v1::Frame& frame = *item.mutable_frame();
+        if (!owned(map, frame.account())) return refuse(map, frame.conn(), frame.account());
+        mails.emplace_back(account_id{frame.account()}, frame_event{stream_, std::move(frame)});
+        return;
+      }
+      case v1::GatewayItem::kAcked: {
+        // Not ours any more: the terminal's next Bind says what is still unacknowledged.
+        v1::Acked& acked = *item.mutable_acked();
+        if (!owned(map, acked.account())) return;
+        mails.emplace_back(account_id{acked.account()}, acked_event{stream_, std::move(acked)});
+        return;
+      }
+      case v1::GatewayItem::kClosed: {
+        const v1::Closed& closed = item.closed();
+        if (!mails.empty()) env_.directory->post(mails);
+        env_.directory->post_if_present(account_id{closed.account()}, closed_event{stream_, closed.conn()});
+        return;
+      }
+      case v1::GatewayItem::ITEM_NOT_SET: return;
+    }
+  }
+
+  void bind(const placement::snapshot& map, v1::Bind& what, std::vector<directory::addressed>& mails) {
+    if (owned(map, what.account())) {
+      mails.emplace_back(account_id{what.account()}, bind_event{stream_, std::move(what)});
+    } else if (what.fresh()) {
+      refuse_login(what);
+    } else {
+      refuse(map, what.conn(), what.account());
+    }
+  }
+
+  const environment& env_;
+  const gateway_ptr stream_;
+  const stream_watch watch_;
+  std::vector<v1::SessionItem> refused_;
+};
+
+}  // namespace
+
+rpc::accept_function<rpc::attach_stream> attach_acceptor(const environment& env, stream_watch watch) {
+  return [&env, watch = std::move(watch)](const rpc::peer& who, std::shared_ptr<rpc::sink<v1::SessionItem>> out)
+             -> std::shared_ptr<rpc::server_handler<rpc::attach_stream>> {
+    auto stream = std::make_shared<gateway_stream>();
+    stream->node = who.node;
+    stream->incarnation = who.incarnation;
+    stream->out = std::move(out);
+    watch(stream, true);
+    return std::make_shared<attach_handler>(env, std::move(stream), watch);
+  };
+}
+
+}  // namespace tern::session

@@ -1,0 +1,52 @@
+// Metric families of the session service and the numbers behind its gauges.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "libs/metrics/metrics.hpp"
+
+namespace tern::session {
+
+/// How the acceptance of a MESSAGE ended.
+enum class accepted : uint8_t { ok, duplicate, rejected, throttled };
+/// What became of something for an account.
+enum class outcome : uint8_t { online, offline, suppressed, failed };
+enum class kind : uint8_t { message, notice, batch };
+
+/// Handles are made once. Gauges are read from the atomics at each scrape; all of it is thread-safe.
+struct session_metrics {
+  explicit session_metrics(metrics::registry& where);
+
+  void count(accepted result) const { accepted_total[static_cast<size_t>(result)].add(); }
+  void count(kind what, outcome result) const {
+    deliveries_total[static_cast<size_t>(what)][static_cast<size_t>(result)].add();
+  }
+
+  std::array<metrics::counter, 4> accepted_total;
+  std::array<std::array<metrics::counter, 4>, 3> deliveries_total;
+  metrics::counter redeliveries_total;
+  metrics::counter wrong_owner_total;
+  metrics::counter replaced_total;
+  metrics::histogram receipt_seconds;
+  metrics::histogram delivery_seconds;
+  metrics::histogram client_ack_seconds;
+  metrics::histogram offline_drain_seconds;
+  metrics::histogram storage_seconds;
+  metrics::gauge sessions_online;
+  metrics::gauge sessions_lingering;
+  metrics::gauge terminals_gauge;
+  metrics::gauge unacked_gauge;
+  metrics::gauge storage_waiting;
+
+  std::atomic<int64_t> online{0};     // accounts with terminals
+  std::atomic<int64_t> lingering{0};  // actors without
+  std::atomic<int64_t> terminals{0};
+  std::atomic<int64_t> unacked{0};
+
+  /// Copies the atomics into the gauges.
+  void refresh() const;
+};
+
+}  // namespace tern::session
