@@ -20,19 +20,37 @@ bool accepts(std::string_view json) {
 }
 
 /// A valid message with `more` members.
-std::string with(std::string_view more) {
-  return R"({"msType":2,"odType":1,)" + std::string(more) + "}";
-}
+std::string with(std::string_view more) { return R"({"msType":2,"odType":1,)" + std::string(more) + "}"; }
 
 TEST(json_text, that_is_not_one_object_is_refused) {
-  for (const std::string_view json :
-       {""sv, " "sv, "null"sv, "1"sv, "true"sv, "\"x\""sv, "[]"sv, "[{\"msType\":2,\"odType\":1}]"sv, "{"sv, "}"sv, "{]"sv,
-        "{}"sv, R"({"msType":2})"sv, R"({"msType":2,"odType":null})"sv, R"({"msType":2,"odType":1,})"sv,
-        R"({"msType":2,"odType":1}x)"sv, R"({"msType":2,"odType":1}{})"sv, R"({"msType":2,"odType":1}])"sv,
-        R"({"msType":2 "odType":1})"sv, R"({msType:2,"odType":1})"sv, R"({'msType':2,"odType":1})"sv,
-        R"({"msType":2,"odType":1,/*c*/"id":1})"sv, "{\"msType\":2,\"odType\":1}\0"sv, "\0"sv,
-        "{\"msType\":2,\"odType\":1}\0{}"sv, "{\"msType\":2,\0\"odType\":1}"sv,
-        "\xEF\xBB\xBF{\"msType\":2,\"odType\":1}"sv, "\x0c\x01"sv}) {
+  for (const std::string_view json : {""sv,
+                                      " "sv,
+                                      "null"sv,
+                                      "1"sv,
+                                      "true"sv,
+                                      "\"x\""sv,
+                                      "[]"sv,
+                                      "[{\"msType\":2,\"odType\":1}]"sv,
+                                      "{"sv,
+                                      "}"sv,
+                                      "{]"sv,
+                                      "{}"sv,
+                                      R"({"msType":2})"sv,
+                                      R"({"msType":2,"odType":null})"sv,
+                                      R"({"msType":2,"odType":1,})"sv,
+                                      R"({"msType":2,"odType":1}x)"sv,
+                                      R"({"msType":2,"odType":1}{})"sv,
+                                      R"({"msType":2,"odType":1}])"sv,
+                                      R"({"msType":2 "odType":1})"sv,
+                                      R"({msType:2,"odType":1})"sv,
+                                      R"({'msType':2,"odType":1})"sv,
+                                      R"({"msType":2,"odType":1,/*c*/"id":1})"sv,
+                                      "{\"msType\":2,\"odType\":1}\0"sv,
+                                      "\0"sv,
+                                      "{\"msType\":2,\"odType\":1}\0{}"sv,
+                                      "{\"msType\":2,\0\"odType\":1}"sv,
+                                      "\xEF\xBB\xBF{\"msType\":2,\"odType\":1}"sv,
+                                      "\x0c\x01"sv}) {
     EXPECT_FALSE(accepts(json)) << json;
   }
   EXPECT_TRUE(accepts(" \t\r\n{ \"msType\" : 2 , \"odType\" : 1 } \n"));
@@ -69,8 +87,8 @@ TEST(json_names, that_are_unknown_are_ignored_with_their_values) {
 
 TEST(json_null, means_absent_for_fields_and_map_entries_but_not_in_lists) {
   arena memory;
-  const std::string json = with(
-      R"("id":null,"fromTid":null,"ToList":null,"extend":{"a":null,"b":"x"},"extra":null,"isOffline":null)");
+  const std::string json =
+      with(R"("id":null,"fromTid":null,"ToList":null,"extend":{"a":null,"b":"x"},"extra":null,"isOffline":null)");
   const auto decoded = decode<tim_message>(encoding::json, json, memory);
   ASSERT_TRUE(decoded) << decoded.error().detail;
   EXPECT_FALSE(decoded->id || decoded->from_tid || decoded->to_list || decoded->extra || decoded->is_offline);
@@ -79,9 +97,8 @@ TEST(json_null, means_absent_for_fields_and_map_entries_but_not_in_lists) {
 }
 
 TEST(json_numbers, are_exact_integers_in_the_range_of_their_field) {
-  for (const char* good :
-       {R"("id":9223372036854775807)", R"("id":-9223372036854775808)", R"("id":0)", R"("id":-0)",
-        R"("bnType":2147483647)", R"("udtype":-32768)", R"("mid":9007199254740993)"}) {
+  for (const char* good : {R"("id":9223372036854775807)", R"("id":-9223372036854775808)", R"("id":0)", R"("id":-0)",
+                           R"("bnType":2147483647)", R"("udtype":-32768)", R"("mid":9007199254740993)"}) {
     EXPECT_TRUE(accepts(with(good))) << good;
   }
   arena memory;
@@ -89,11 +106,29 @@ TEST(json_numbers, are_exact_integers_in_the_range_of_their_field) {
   ASSERT_TRUE(decoded);
   EXPECT_EQ(decoded->mid, 9'007'199'254'740'993);
   EXPECT_EQ(decoded->id, 0);
-  for (const char* bad :
-       {R"("id":9223372036854775808)", R"("id":-9223372036854775809)", R"("id":12345678901234567890123)",
-        R"("id":1.0)", R"("id":1e3)", R"("id":1e999)", R"("id":-1e999)", R"("id":0.1)", R"("id":"1")", R"("id":true)",
-        R"("id":[])", R"("id":{})", R"("id":+1)", R"("id":01)", R"("id":0x1)", R"("id":NaN)", R"("id":Infinity)",
-        R"("id":-)", R"("id":1e)", R"("id":.5)", R"("bnType":2147483648)", R"("udtype":32768)", R"("udshow":-32769)"}) {
+  for (const char* bad : {R"("id":9223372036854775808)",
+                          R"("id":-9223372036854775809)",
+                          R"("id":12345678901234567890123)",
+                          R"("id":1.0)",
+                          R"("id":1e3)",
+                          R"("id":1e999)",
+                          R"("id":-1e999)",
+                          R"("id":0.1)",
+                          R"("id":"1")",
+                          R"("id":true)",
+                          R"("id":[])",
+                          R"("id":{})",
+                          R"("id":+1)",
+                          R"("id":01)",
+                          R"("id":0x1)",
+                          R"("id":NaN)",
+                          R"("id":Infinity)",
+                          R"("id":-)",
+                          R"("id":1e)",
+                          R"("id":.5)",
+                          R"("bnType":2147483648)",
+                          R"("udtype":32768)",
+                          R"("udshow":-32769)"}) {
     EXPECT_FALSE(accepts(with(bad))) << bad;
   }
   EXPECT_FALSE(accepts(R"({"msType":128,"odType":1})"));
@@ -104,11 +139,12 @@ TEST(json_numbers, are_exact_integers_in_the_range_of_their_field) {
 
 TEST(json_values, of_the_wrong_kind_are_refused) {
   for (const char* bad :
-       {R"("fromTid":"n")", R"("fromTid":[])", R"("fromTid":1)", R"("fromTid":{})", R"("fromTid":{"node":null})",
-        R"("fromTid":{"node":1})", R"("dataString":1)", R"("dataString":{})", R"("dataString":["x"])",
-        R"("dataString":true)", R"("isOffline":1)", R"("isOffline":"true")", R"("isOffline":{})", R"("extend":[])",
-        R"("extend":"x")", R"("extend":{"a":1})", R"("extend":{"a":{}})", R"("ToList":"a")", R"("ToList":{})",
-        R"("ToList":[1])", R"("ToList":[["a"]])", R"("extra":{"a":"*"})", R"("extra":{"a":1})"}) {
+       {R"("fromTid":"n")",           R"("fromTid":[])",         R"("fromTid":1)",    R"("fromTid":{})",
+        R"("fromTid":{"node":null})", R"("fromTid":{"node":1})", R"("dataString":1)", R"("dataString":{})",
+        R"("dataString":["x"])",      R"("dataString":true)",    R"("isOffline":1)",  R"("isOffline":"true")",
+        R"("isOffline":{})",          R"("extend":[])",          R"("extend":"x")",   R"("extend":{"a":1})",
+        R"("extend":{"a":{}})",       R"("ToList":"a")",         R"("ToList":{})",    R"("ToList":[1])",
+        R"("ToList":[["a"]])",        R"("extra":{"a":"*"})",    R"("extra":{"a":1})"}) {
     EXPECT_FALSE(accepts(with(bad))) << bad;
   }
 }
@@ -128,8 +164,8 @@ TEST(json_base64, is_standard_padded_and_canonical) {
   EXPECT_EQ(decoded_bytes("Zm9vYmFy"), "foobar");
   EXPECT_EQ(decoded_bytes("+/+/"), "\xfb\xff\xbf");
   EXPECT_EQ(decoded_bytes("AAECg\\u0041=="), std::string("\0\1\2\x80", 4));
-  for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8", "=", "==", "====", "Z===", "Zg==Zg==", "Zm9v\\n",
-                          "-_-_", "Zm 9", "Zm9*", "Zg=a", "\\u20ac\\u20ac"}) {
+  for (const char* bad : {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8", "=", "==", "====", "Z===", "Zg==Zg==",
+                          "Zm9v\\n", "-_-_", "Zm 9", "Zm9*", "Zg=a", "\\u20ac\\u20ac"}) {
     EXPECT_FALSE(decoded_bytes(bad)) << bad;
   }
 }
@@ -141,9 +177,9 @@ TEST(json_strings, are_unescaped_and_must_be_utf8) {
   ASSERT_TRUE(decoded) << decoded.error().detail;
   EXPECT_EQ(*decoded->data_string, "\0\u00e9\u20ac\U0001F600\u202e/\b\f\n\r\t\"\\"sv);
   for (const std::string_view bad :
-       {R"("\ud800")"sv, R"("\udc00")"sv, R"("\ud800\u0041")"sv, R"("\ud800x")"sv, R"("\udc00\ud800")"sv, R"("\u12")"sv,
-        R"("\u00zz")"sv, R"("\x41")"sv, "\"\xff\""sv, "\"\xc0\x80\""sv, "\"\xed\xa0\x80\""sv, "\"\xf4\x90\x80\x80\""sv,
-        "\"\xe2\x82\""sv, "\"\n\""sv, "\"\x01\""sv, "\"\0\""sv, "\"open"sv}) {
+       {R"("\ud800")"sv, R"("\udc00")"sv, R"("\ud800\u0041")"sv, R"("\ud800x")"sv, R"("\udc00\ud800")"sv,
+        R"("\u12")"sv, R"("\u00zz")"sv, R"("\x41")"sv, "\"\xff\""sv, "\"\xc0\x80\""sv, "\"\xed\xa0\x80\""sv,
+        "\"\xf4\x90\x80\x80\""sv, "\"\xe2\x82\""sv, "\"\n\""sv, "\"\x01\""sv, "\"\0\""sv, "\"open"sv}) {
     EXPECT_FALSE(accepts(with("\"dataString\":" + std::string(bad)))) << bad;
     EXPECT_FALSE(accepts(with("\"unknown\":" + std::string(bad)))) << bad;
     EXPECT_FALSE(accepts(with("\"extend\":{\"k\":" + std::string(bad) + "}"))) << bad;

@@ -99,22 +99,22 @@ TEST(unknown_fields, of_every_type_are_skipped) {
     uint8_t type;
     const char* value;
   } const cases[] = {
-      {1, ""},                          // true
-      {2, ""},                          // false
-      {3, "ff"},                        // i8
-      {4, "8001"},                      // i16
-      {5, "ffffffff0f"},                // i32
-      {6, "ffffffffffffffffff01"},      // i64
-      {7, "000000000000f87f"},          // NaN
-      {8, "03fffefd"},                  // bytes that are not UTF-8
-      {9, "31 00 01 02"},               // list of booleans in each encoding
+      {1, ""},                      // true
+      {2, ""},                      // false
+      {3, "ff"},                    // i8
+      {4, "8001"},                  // i16
+      {5, "ffffffff0f"},            // i32
+      {6, "ffffffffffffffffff01"},  // i64
+      {7, "000000000000f87f"},      // NaN
+      {8, "03fffefd"},              // bytes that are not UTF-8
+      {9, "31 00 01 02"},           // list of booleans in each encoding
       {9, "32 00 01 02"},
-      {9, "00"},                        // empty list without a type
-      {10, "25 02 04"},                 // set of i32
-      {11, "00"},                       // empty map
-      {11, "01 5c 02 15 02 00"},        // map of i32 to struct
-      {12, "11 12 13 05 18 0161 00"},   // struct
-      {9, "1c 19 1c 11 00 00"},         // lists and structs in each other
+      {9, "00"},                       // empty list without a type
+      {10, "25 02 04"},                // set of i32
+      {11, "00"},                      // empty map
+      {11, "01 5c 02 15 02 00"},       // map of i32 to struct
+      {12, "11 12 13 05 18 0161 00"},  // struct
+      {9, "1c 19 1c 11 00 00"},        // lists and structs in each other
   };
   for (const auto& c : cases) {
     arena memory;
@@ -130,8 +130,16 @@ TEST(unknown_fields, that_are_cut_or_lie_about_their_size_are_refused) {
     uint8_t type;
     const char* value;
   } const cases[] = {
-      {7, "00"},           {8, "7f"},          {8, "ffffffff0f"},   {9, "f5 ffffffff07"}, {9, "f5 ffffffff0f"},
-      {9, "2d 00"},        {10, "fc ff7f"},    {11, "ffffffff07 55"}, {11, "02 d5 02 02"}, {12, "15 02"},
+      {7, "00"},
+      {8, "7f"},
+      {8, "ffffffff0f"},
+      {9, "f5 ffffffff07"},
+      {9, "f5 ffffffff0f"},
+      {9, "2d 00"},
+      {10, "fc ff7f"},
+      {11, "ffffffff07 55"},
+      {11, "02 d5 02 02"},
+      {12, "15 02"},
       {6, "80808080808080808080 01"},
   };
   for (const auto& c : cases) {

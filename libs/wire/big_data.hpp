@@ -1,6 +1,7 @@
 // Frames of type BIGSTRING, BIGBINARY and BIGBINARYSTREAM, which carry a node and raw bytes in both encodings.
-// From a client: type byte, 4-byte big-endian length of the whole frame, node, separator, data; they may be split over
-// several WebSocket messages. To a client: type byte, node, separator, data. No I/O; the gateway collects the bytes.
+// From a client: type byte, 4-byte big-endian length of the whole frame, node, separator, data; they may be split
+// over several WebSocket messages. To a client: type byte, node, separator, data. No I/O; the gateway collects the
+// bytes.
 #pragma once
 
 #include <cstdint>

@@ -44,9 +44,9 @@ void encode(encoding to, const T& value, std::string& out) {
   }
 }
 
-#define TERN_WIRE_STRUCT(T)                                                                                       \
-  template result<void> decode_into<T>(encoding, std::string_view, arena&, T&, const decode_limits&);            \
-  template result<T> decode<T>(encoding, std::string_view, arena&, const decode_limits&);                        \
+#define TERN_WIRE_STRUCT(T)                                                                           \
+  template result<void> decode_into<T>(encoding, std::string_view, arena&, T&, const decode_limits&); \
+  template result<T> decode<T>(encoding, std::string_view, arena&, const decode_limits&);             \
   template void encode<T>(encoding, const T&, std::string&);
 #include "libs/wire/all_structs.inc"
 #undef TERN_WIRE_STRUCT

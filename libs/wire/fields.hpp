@@ -1,5 +1,5 @@
-// The one description of every client struct: field id, JSON name, member. Both codecs are built from it, so a field is
-// added here, in structs.hpp and in protos/tim/tim.thrift, and nowhere else.
+// The one description of every client struct: field id, JSON name, member. Both codecs are built from it, so a field
+// is added here, in structs.hpp and in protos/tim/tim.thrift, and nowhere else.
 #pragma once
 
 #include <concepts>
@@ -39,15 +39,16 @@ inline constexpr auto fields<tim_error> =
     std::tuple{field<1, &tim_error::code>{"code"}, field<2, &tim_error::info>{"info"}};
 
 template <>
-inline constexpr auto fields<tim_ack> = std::tuple{
-    field<1, &tim_ack::ok>{"ok"}, field<2, &tim_ack::tim_type>{"timType"}, field<3, &tim_ack::error>{"error"},
-    field<4, &tim_ack::t>{"t"},   field<5, &tim_ack::n>{"n"},              field<6, &tim_ack::t2>{"t2"},
-    field<7, &tim_ack::n2>{"n2"}};
+inline constexpr auto fields<tim_ack> =
+    std::tuple{field<1, &tim_ack::ok>{"ok"},       field<2, &tim_ack::tim_type>{"timType"},
+               field<3, &tim_ack::error>{"error"}, field<4, &tim_ack::t>{"t"},
+               field<5, &tim_ack::n>{"n"},         field<6, &tim_ack::t2>{"t2"},
+               field<7, &tim_ack::n2>{"n2"}};
 
 template <>
 inline constexpr auto fields<tim_req> =
-    std::tuple{field<1, &tim_req::rtype>{"rtype"},    field<2, &tim_req::node>{"node"},
-               field<3, &tim_req::node2>{"node2"},    field<4, &tim_req::req_int>{"reqInt"},
+    std::tuple{field<1, &tim_req::rtype>{"rtype"},      field<2, &tim_req::node>{"node"},
+               field<3, &tim_req::node2>{"node2"},      field<4, &tim_req::req_int>{"reqInt"},
                field<5, &tim_req::req_int2>{"reqInt2"}, field<6, &tim_req::req_str>{"reqStr"},
                field<7, &tim_req::req_str2>{"reqStr2"}};
 
@@ -58,9 +59,9 @@ inline constexpr auto fields<tid> =
 
 template <>
 inline constexpr auto fields<tim_auth> =
-    std::tuple{field<1, &tim_auth::name>{"name"},         field<2, &tim_auth::pwd>{"pwd"},
-               field<3, &tim_auth::domain>{"domain"},     field<4, &tim_auth::resource>{"resource"},
-               field<5, &tim_auth::termtyp>{"termtyp"},   field<6, &tim_auth::token>{"token"},
+    std::tuple{field<1, &tim_auth::name>{"name"},       field<2, &tim_auth::pwd>{"pwd"},
+               field<3, &tim_auth::domain>{"domain"},   field<4, &tim_auth::resource>{"resource"},
+               field<5, &tim_auth::termtyp>{"termtyp"}, field<6, &tim_auth::token>{"token"},
                field<7, &tim_auth::extend>{"extend"}};
 
 template <>
@@ -84,8 +85,8 @@ inline constexpr auto fields<tim_message> =
                field<17, &tim_message::to_list>{"ToList"}};
 
 template <>
-inline constexpr auto fields<tim_message_list> = std::tuple{
-    field<1, &tim_message_list::id>{"id"}, field<2, &tim_message_list::message_list>{"messageList"}};
+inline constexpr auto fields<tim_message_list> =
+    std::tuple{field<1, &tim_message_list::id>{"id"}, field<2, &tim_message_list::message_list>{"messageList"}};
 
 template <>
 inline constexpr auto fields<tim_presence> =
@@ -101,10 +102,10 @@ inline constexpr auto fields<tim_presence> =
                field<10, &tim_presence::extra, content::bytes_body>{"extra"}};
 
 template <>
-inline constexpr auto fields<tim_stream> = std::tuple{
-    field<1, &tim_stream::id, content::utf8, true>{"id"}, field<2, &tim_stream::vnode>{"VNode"},
-    field<3, &tim_stream::dtype>{"dtype"}, field<4, &tim_stream::body, content::bytes_body>{"body"},
-    field<5, &tim_stream::from_node, content::utf8, true>{"fromNode"}};
+inline constexpr auto fields<tim_stream> =
+    std::tuple{field<1, &tim_stream::id, content::utf8, true>{"id"}, field<2, &tim_stream::vnode>{"VNode"},
+               field<3, &tim_stream::dtype>{"dtype"}, field<4, &tim_stream::body, content::bytes_body>{"body"},
+               field<5, &tim_stream::from_node, content::utf8, true>{"fromNode"}};
 
 template <>
 inline constexpr auto fields<tim_user_bean> =
@@ -120,17 +121,12 @@ inline constexpr auto fields<tim_user_bean> =
                field<10, &tim_user_bean::extra, content::bytes_body>{"extra"}};
 
 template <>
-inline constexpr auto fields<tim_room_bean> =
-    std::tuple{field<1, &tim_room_bean::founder>{"founder"},
-               field<2, &tim_room_bean::managers>{"managers"},
-               field<3, &tim_room_bean::cover>{"cover"},
-               field<4, &tim_room_bean::topic>{"topic"},
-               field<5, &tim_room_bean::label>{"label"},
-               field<6, &tim_room_bean::gtype>{"gtype"},
-               field<7, &tim_room_bean::kind>{"kind"},
-               field<8, &tim_room_bean::createtime>{"createtime"},
-               field<9, &tim_room_bean::extend>{"extend"},
-               field<10, &tim_room_bean::extra, content::bytes_body>{"extra"}};
+inline constexpr auto fields<tim_room_bean> = std::tuple{
+    field<1, &tim_room_bean::founder>{"founder"}, field<2, &tim_room_bean::managers>{"managers"},
+    field<3, &tim_room_bean::cover>{"cover"},     field<4, &tim_room_bean::topic>{"topic"},
+    field<5, &tim_room_bean::label>{"label"},     field<6, &tim_room_bean::gtype>{"gtype"},
+    field<7, &tim_room_bean::kind>{"kind"},       field<8, &tim_room_bean::createtime>{"createtime"},
+    field<9, &tim_room_bean::extend>{"extend"},   field<10, &tim_room_bean::extra, content::bytes_body>{"extra"}};
 
 template <>
 inline constexpr auto fields<tim_nodes> =

@@ -44,7 +44,7 @@ struct command {
   frame_type type;
   std::string_view name;  // lower case; the file, the metric label, the protocol test and the flow page carry it
   auth_rule rule;
-  bool json_payload;      // false: the payload is raw bytes in both encodings (ACK, PING, big data)
+  bool json_payload;  // false: the payload is raw bytes in both encodings (ACK, PING, big data)
 };
 
 /// Every command of the protocol, in the order of its type byte.

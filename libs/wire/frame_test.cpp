@@ -98,9 +98,13 @@ TEST(big_frames, give_node_and_data) {
     uint8_t type;
     std::string_view body, node, data;
   } const cases[] = {
-      {95, "bob|hi"sv, "bob", "hi"},           {95, "bob\0hi"sv, "bob", "hi"},        {95, "bob|"sv, "bob", ""},
-      {95, "b|\0||"sv, "b", "\0||"sv},         {96, "bob\x83|\0\x83"sv, "bob", "|\0\x83"sv},
-      {97, "room\x83"sv, "room", ""},          {96, "a|b\x83x"sv, "a|b", "x"},
+      {95, "bob|hi"sv, "bob", "hi"},
+      {95, "bob\0hi"sv, "bob", "hi"},
+      {95, "bob|"sv, "bob", ""},
+      {95, "b|\0||"sv, "b", "\0||"sv},
+      {96, "bob\x83|\0\x83"sv, "bob", "|\0\x83"sv},
+      {97, "room\x83"sv, "room", ""},
+      {96, "a|b\x83x"sv, "a|b", "x"},
   };
   for (const auto& c : cases) {
     const std::string frame = big_head(c.type, static_cast<uint32_t>(5 + c.body.size())) + std::string(c.body);
@@ -114,7 +118,8 @@ TEST(big_frames, give_node_and_data) {
 
 TEST(big_frames, without_node_separator_or_true_length_are_refused) {
   const auto code = [](uint8_t type, std::string_view body, int lie = 0) {
-    return parse_big(big_head(type, static_cast<uint32_t>(static_cast<int>(body.size()) + 5 + lie)) + std::string(body))
+    return parse_big(big_head(type, static_cast<uint32_t>(static_cast<int>(body.size()) + 5 + lie)) +
+                     std::string(body))
         .code();
   };
   EXPECT_EQ(code(95, "bob|hi"), errc::ok);

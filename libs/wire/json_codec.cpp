@@ -175,8 +175,8 @@ bool read_struct(json_in& in, T& out) {
   while (!in.accept(json_token::object_end)) {
     const text name = in.next().bytes;
     int taken = 0;
-    std::apply(
-        [&](const auto&... f) { ((taken = take_member(in, f, name, out, have), taken != 0) || ...); }, fields<T>);
+    std::apply([&](const auto&... f) { (void)(((taken = take_member(in, f, name, out, have)) != 0) || ...); },
+               fields<T>);
     if (taken < 0) return false;
     if (taken == 0) in.skip();
   }
@@ -286,8 +286,8 @@ void json_encode(const T& value, std::string& out) {
   write_struct(value, out);
 }
 
-#define TERN_WIRE_STRUCT(T)                                                                          \
-  template bool json_decode<T>(std::string_view, arena&, const decode_limits&, T&, const char*&);   \
+#define TERN_WIRE_STRUCT(T)                                                                       \
+  template bool json_decode<T>(std::string_view, arena&, const decode_limits&, T&, const char*&); \
   template void json_encode<T>(const T&, std::string&);
 #include "libs/wire/all_structs.inc"
 #undef TERN_WIRE_STRUCT

@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "libs/wire/fields.hpp"
 #include "libs/wire/codec.hpp"
+#include "libs/wire/fields.hpp"
 
 namespace tern::wire {
 

@@ -14,18 +14,10 @@ void escape(unsigned char byte, std::string& out) {
   out.push_back('\\');
   switch (byte) {
     case '"':
-    case '\\':
-      out.push_back(static_cast<char>(byte));
-      return;
-    case '\n':
-      out.push_back('n');
-      return;
-    case '\r':
-      out.push_back('r');
-      return;
-    case '\t':
-      out.push_back('t');
-      return;
+    case '\\': out.push_back(static_cast<char>(byte)); return;
+    case '\n': out.push_back('n'); return;
+    case '\r': out.push_back('r'); return;
+    case '\t': out.push_back('t'); return;
     default:
       out.append("u00");
       out.push_back(hex[byte >> 4U]);

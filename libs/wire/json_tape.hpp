@@ -28,8 +28,8 @@ struct json_item {
 };
 
 /// Fills `tape` with the tokens of one JSON value that spans all of `bytes`. Parsing is iterative: nesting costs no
-/// call stack. All names and strings are valid UTF-8. Returns nullptr, or what is wrong: syntax, UTF-8, a lone surrogate,
-/// depth, too many tokens, anything behind the value.
+/// call stack. All names and strings are valid UTF-8. Returns nullptr, or what is wrong: syntax, UTF-8, a lone
+/// surrogate, depth, too many tokens, anything behind the value.
 const char* json_tokenize(std::string_view bytes, arena& memory, const decode_limits& limits,
                           std::vector<json_item>& tape);
 

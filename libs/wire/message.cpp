@@ -23,35 +23,26 @@ enum class payload_kind : uint8_t {
 payload_kind kind_from_client(frame_type type) noexcept {
   switch (type) {
     case frame_type::ping:
-    case frame_type::offlinemsg:
-      return payload_kind::none;
+    case frame_type::offlinemsg: return payload_kind::none;
     case frame_type::ack:
     case frame_type::bigstring:
     case frame_type::bigbinary:
-    case frame_type::bigbinarystream:
-      return payload_kind::raw;
+    case frame_type::bigbinarystream: return payload_kind::raw;
     case frame_type::reg:
     case frame_type::token:
-    case frame_type::auth:
-      return payload_kind::auth;
+    case frame_type::auth: return payload_kind::auth;
     case frame_type::pullmessage:
     case frame_type::vroom:
-    case frame_type::business:
-      return payload_kind::req;
-    case frame_type::nodes:
-      return payload_kind::nodes;
+    case frame_type::business: return payload_kind::req;
+    case frame_type::nodes: return payload_kind::nodes;
     case frame_type::message:
     case frame_type::revokemessage:
-    case frame_type::burnmessage:
-      return payload_kind::message;
+    case frame_type::burnmessage: return payload_kind::message;
     case frame_type::presence:
-    case frame_type::broadpresence:
-      return payload_kind::presence;
-    case frame_type::stream:
-      return payload_kind::stream;
+    case frame_type::broadpresence: return payload_kind::presence;
+    case frame_type::stream: return payload_kind::stream;
     case frame_type::offlinemsgend:
-    case frame_type::logout:
-      break;
+    case frame_type::logout: break;
   }
   return payload_kind::never;
 }
@@ -59,35 +50,26 @@ payload_kind kind_from_client(frame_type type) noexcept {
 payload_kind kind_to_client(frame_type type) noexcept {
   switch (type) {
     case frame_type::ping:
-    case frame_type::offlinemsgend:
-      return payload_kind::none;
+    case frame_type::offlinemsgend: return payload_kind::none;
     case frame_type::bigstring:
     case frame_type::bigbinary:
-    case frame_type::bigbinarystream:
-      return payload_kind::raw;
+    case frame_type::bigbinarystream: return payload_kind::raw;
     case frame_type::ack:
-    case frame_type::logout:
-      return payload_kind::ack;
+    case frame_type::logout: return payload_kind::ack;
     case frame_type::offlinemsg:
-    case frame_type::pullmessage:
-      return payload_kind::message_list;
-    case frame_type::nodes:
-      return payload_kind::nodes;
+    case frame_type::pullmessage: return payload_kind::message_list;
+    case frame_type::nodes: return payload_kind::nodes;
     case frame_type::message:
     case frame_type::revokemessage:
-    case frame_type::burnmessage:
-      return payload_kind::message;
-    case frame_type::presence:
-      return payload_kind::presence;
-    case frame_type::stream:
-      return payload_kind::stream;
+    case frame_type::burnmessage: return payload_kind::message;
+    case frame_type::presence: return payload_kind::presence;
+    case frame_type::stream: return payload_kind::stream;
     case frame_type::reg:
     case frame_type::token:
     case frame_type::auth:
     case frame_type::broadpresence:
     case frame_type::vroom:
-    case frame_type::business:
-      break;
+    case frame_type::business: break;
   }
   return payload_kind::never;
 }
@@ -105,26 +87,17 @@ result<void> rewrite(encoding from, encoding to, std::string_view payload, std::
 result<void> rewrite(payload_kind kind, encoding from, encoding to, std::string_view payload, std::string& out,
                      const decode_limits& limits) {
   switch (kind) {
-    case payload_kind::ack:
-      return rewrite<tim_ack>(from, to, payload, out, limits);
-    case payload_kind::req:
-      return rewrite<tim_req>(from, to, payload, out, limits);
-    case payload_kind::auth:
-      return rewrite<tim_auth>(from, to, payload, out, limits);
-    case payload_kind::message:
-      return rewrite<tim_message>(from, to, payload, out, limits);
-    case payload_kind::message_list:
-      return rewrite<tim_message_list>(from, to, payload, out, limits);
-    case payload_kind::presence:
-      return rewrite<tim_presence>(from, to, payload, out, limits);
-    case payload_kind::stream:
-      return rewrite<tim_stream>(from, to, payload, out, limits);
-    case payload_kind::nodes:
-      return rewrite<tim_nodes>(from, to, payload, out, limits);
+    case payload_kind::ack: return rewrite<tim_ack>(from, to, payload, out, limits);
+    case payload_kind::req: return rewrite<tim_req>(from, to, payload, out, limits);
+    case payload_kind::auth: return rewrite<tim_auth>(from, to, payload, out, limits);
+    case payload_kind::message: return rewrite<tim_message>(from, to, payload, out, limits);
+    case payload_kind::message_list: return rewrite<tim_message_list>(from, to, payload, out, limits);
+    case payload_kind::presence: return rewrite<tim_presence>(from, to, payload, out, limits);
+    case payload_kind::stream: return rewrite<tim_stream>(from, to, payload, out, limits);
+    case payload_kind::nodes: return rewrite<tim_nodes>(from, to, payload, out, limits);
     case payload_kind::never:
     case payload_kind::none:
-    case payload_kind::raw:
-      break;
+    case payload_kind::raw: break;
   }
   return errc::internal;
 }
@@ -184,8 +157,7 @@ result<void> transcode(direction way, frame_type type, encoding from, encoding t
 result<void> transcode(direction way, frame_type type, encoding from, encoding to, std::string_view payload,
                        std::string& out) {
   static constexpr decode_limits client_limits{};
-  return transcode(way, type, from, to, payload, out,
-                   way == direction::from_client ? client_limits : trusted_limits);
+  return transcode(way, type, from, to, payload, out, way == direction::from_client ? client_limits : trusted_limits);
 }
 
 }  // namespace tern::wire

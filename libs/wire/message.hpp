@@ -15,8 +15,9 @@ namespace tern::wire {
 /// Appends the stored form: Thrift compact without mid, timestamp and isOffline, whatever `message` holds of them.
 void encode_stored(const tim_message& message, std::string& out);
 
-/// Appends the message a client gets: the stored one with mid, timestamp (ns since 1970) and isOffline set, in Thrift.
-/// The body is trusted to be what encode_stored wrote. errc::bad_format when it is not decodable (a damaged row).
+/// Appends the message a client gets: the stored one with mid, timestamp (ns since 1970) and isOffline set, in
+/// Thrift. The body is trusted to be what encode_stored wrote. errc::bad_format when it is not decodable (a damaged
+/// row).
 result<void> compose_message(std::string_view stored_body, int64_t mid, int64_t timestamp_ns,
                              std::optional<bool> is_offline, std::string& out);
 

@@ -118,8 +118,8 @@ TEST(transcode, refuses_types_that_are_never_sent_that_way) {
     EXPECT_EQ(transcode(direction::from_client, type, encoding::json, encoding::thrift, "{}", out).code(),
               errc::bad_interface);
   }
-  for (auto type : {frame_type::reg, frame_type::token, frame_type::auth, frame_type::broadpresence, frame_type::vroom,
-                    frame_type::business}) {
+  for (auto type : {frame_type::reg, frame_type::token, frame_type::auth, frame_type::broadpresence,
+                    frame_type::vroom, frame_type::business}) {
     EXPECT_EQ(transcode(type, encoding::thrift, encoding::json, "", out).code(), errc::bad_interface);
   }
 }

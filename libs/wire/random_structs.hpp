@@ -6,8 +6,8 @@
 #include <random>
 #include <string>
 
-#include "libs/wire/fields.hpp"
 #include "libs/wire/codec.hpp"
+#include "libs/wire/fields.hpp"
 
 namespace tern::wire {
 
@@ -72,12 +72,9 @@ class random_structs {
   template <class Int>
   Int number() {
     switch (below(8)) {
-      case 0:
-        return std::numeric_limits<Int>::min();
-      case 1:
-        return std::numeric_limits<Int>::max();
-      default:
-        return static_cast<Int>(static_cast<int64_t>(engine_()) >> below(64));
+      case 0: return std::numeric_limits<Int>::min();
+      case 1: return std::numeric_limits<Int>::max();
+      default: return static_cast<Int>(static_cast<int64_t>(engine_()) >> below(64));
     }
   }
 
@@ -90,8 +87,9 @@ class random_structs {
   }
 
   text utf8() {
-    static constexpr text pieces[] = {"a", "Z", "0", " ", "\"", "\\", "/", "\n", {"\0", 1}, "\x1f", "\x7f",
-                                      "\u00e9", "\u20ac", "\ufffd", "\U0001F600", "\U0010FFFF"};
+    static constexpr text pieces[] = {"a",      "Z",      "0",          " ",         "\"",   "\\",
+                                      "/",      "\n",     {"\0", 1},    "\x1f",      "\x7f", "\u00e9",
+                                      "\u20ac", "\ufffd", "\U0001F600", "\U0010FFFF"};
     std::string made;
     for (uint64_t i = length(); i != 0; --i) made.append(pieces[below(std::size(pieces))]);
     return memory_.keep(made);

@@ -49,7 +49,8 @@ inline tim_req full() {
 }
 template <>
 inline tid full() {
-  return {.node = "4Tq9sXb2Kd7", .domain = "example", .resource = "phone", .termtyp = int8_t{-128}, .extend = texts()};
+  return {
+      .node = "4Tq9sXb2Kd7", .domain = "example", .resource = "phone", .termtyp = int8_t{-128}, .extend = texts()};
 }
 template <>
 inline tim_auth full() {

@@ -98,16 +98,20 @@ template <class F, class T>
 inline bool take_field(thrift_in& in, T& out, compact_field& at, uint32_t& seen, size_t depth) {
   if (at.id != F::id) return true;
   constexpr uint32_t bit = 1U << static_cast<unsigned>(F::id - 1);
-  if ((seen & bit) != 0) [[unlikely]] return in.fail("repeated field");
+  if ((seen & bit) != 0) [[unlikely]]
+    return in.fail("repeated field");
   seen |= bit;
   auto& member = fresh_member<F>(out);
   using member_type = std::remove_cvref_t<decltype(member)>;
   if constexpr (std::is_same_v<member_type, bool>) {
-    if (at.type != compact::yes && at.type != compact::no) [[unlikely]] return in.fail("wrong field type");
+    if (at.type != compact::yes && at.type != compact::no) [[unlikely]]
+      return in.fail("wrong field type");
     member = at.type == compact::yes;
   } else {
-    if (at.type != code_of<member_type>()) [[unlikely]] return in.fail("wrong field type");
-    if (!read_value<F::holds>(in, member, depth)) [[unlikely]] return false;
+    if (at.type != code_of<member_type>()) [[unlikely]]
+      return in.fail("wrong field type");
+    if (!read_value<F::holds>(in, member, depth)) [[unlikely]]
+      return false;
   }
   return in.next_field(at);
 }
@@ -203,8 +207,8 @@ void thrift_encode(const T& value, std::string& out) {
   writer.finish();
 }
 
-#define TERN_WIRE_STRUCT(T)                                                                    \
-  template bool thrift_decode<T>(std::string_view, const decode_limits&, T&, const char*&);   \
+#define TERN_WIRE_STRUCT(T)                                                                 \
+  template bool thrift_decode<T>(std::string_view, const decode_limits&, T&, const char*&); \
   template void thrift_encode<T>(const T&, std::string&);
 #include "libs/wire/all_structs.inc"
 #undef TERN_WIRE_STRUCT

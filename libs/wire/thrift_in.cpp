@@ -43,29 +43,23 @@ bool thrift_in::skip(compact type, size_t depth) noexcept {
   switch (type) {
     case compact::yes:
     case compact::no:
-    case compact::i8:
-      return skip_bytes(1);  // as elements booleans take a byte
+    case compact::i8: return skip_bytes(1);  // as elements booleans take a byte
     case compact::i16:
     case compact::i32:
     case compact::i64: {
       uint64_t number = 0;
       return varint64(number);
     }
-    case compact::real:
-      return skip_bytes(8);
+    case compact::real: return skip_bytes(8);
     case compact::binary: {
       uint32_t size = 0;
       return varint32(size) && skip_bytes(size);
     }
     case compact::list:
-    case compact::set:
-      return depth == 0 ? fail("nested too deeply") : skip_list(depth - 1);
-    case compact::map:
-      return depth == 0 ? fail("nested too deeply") : skip_map(depth - 1);
-    case compact::structure:
-      return depth == 0 ? fail("nested too deeply") : skip_struct(depth - 1);
-    case compact::stop:
-      break;
+    case compact::set: return depth == 0 ? fail("nested too deeply") : skip_list(depth - 1);
+    case compact::map: return depth == 0 ? fail("nested too deeply") : skip_map(depth - 1);
+    case compact::structure: return depth == 0 ? fail("nested too deeply") : skip_struct(depth - 1);
+    case compact::stop: break;
   }
   return fail("unknown type");
 }

@@ -1,5 +1,6 @@
 // Reading the Thrift compact protocol (thrift-compact-protocol.md of Apache Thrift) into views of the input.
-// Every function returns false at the first fault; why() then names it. No exceptions, no allocation by declared sizes.
+// Every function returns false at the first fault; why() then names it. No exceptions, no allocation by declared
+// sizes.
 #pragma once
 
 #include <cstdint>
@@ -50,14 +51,16 @@ class thrift_in {
   }
 
   [[gnu::always_inline]] bool byte(uint8_t& out) noexcept {
-    if (at_ == end_) [[unlikely]] return fail("cut off");
+    if (at_ == end_) [[unlikely]]
+      return fail("cut off");
     out = static_cast<uint8_t>(*at_++);
     return true;
   }
 
   /// A ULEB128 number of at most 32 bits in its shortest form.
   [[gnu::always_inline]] bool varint32(uint32_t& out) noexcept {
-    if (at_ == end_) [[unlikely]] return fail("cut off");
+    if (at_ == end_) [[unlikely]]
+      return fail("cut off");
     out = static_cast<uint8_t>(*at_);
     if (out < 0x80) [[likely]] {
       ++at_;
@@ -75,12 +78,15 @@ class thrift_in {
     uint64_t value = 0;
     const char* at = at_;
     for (unsigned shift = 0; shift < 70; shift += 7) {
-      if (at == end_) [[unlikely]] return fail("cut off");
+      if (at == end_) [[unlikely]]
+        return fail("cut off");
       const auto next = static_cast<uint8_t>(*at++);
       value |= static_cast<uint64_t>(next & 0x7FU) << shift;
       if (next < 0x80) {
-        if (next == 0 && shift != 0) [[unlikely]] return fail("overlong number");
-        if (shift == 63 && next > 1) [[unlikely]] return fail("number too large");
+        if (next == 0 && shift != 0) [[unlikely]]
+          return fail("overlong number");
+        if (shift == 63 && next > 1) [[unlikely]]
+          return fail("number too large");
         out = value;
         at_ = at;
         return true;
@@ -121,8 +127,10 @@ class thrift_in {
   [[gnu::always_inline]] bool bytes(std::string_view& out, size_t limit) noexcept {
     uint32_t size = 0;
     if (!varint32(size)) return false;
-    if (size > limit) [[unlikely]] return fail("text too long");
-    if (size > left()) [[unlikely]] return fail("cut off");
+    if (size > limit) [[unlikely]]
+      return fail("text too long");
+    if (size > left()) [[unlikely]]
+      return fail("cut off");
     out = {at_, size};
     at_ += size;
     return true;
@@ -130,7 +138,8 @@ class thrift_in {
   /// UTF-8 text of at most `limit` bytes.
   [[gnu::always_inline]] bool utf8(std::string_view& out, size_t limit) noexcept {
     if (!bytes(out, limit)) return false;
-    if (limits_.check_utf8 && !valid_utf8(out)) [[unlikely]] return fail("not UTF-8");
+    if (limits_.check_utf8 && !valid_utf8(out)) [[unlikely]]
+      return fail("not UTF-8");
     return true;
   }
 
@@ -143,11 +152,14 @@ class thrift_in {
       return true;
     }
     const uint8_t type = head & 0x0FU;
-    if (type == 0 || type > static_cast<uint8_t>(compact::structure)) [[unlikely]] return fail("unknown field type");
+    if (type == 0 || type > static_cast<uint8_t>(compact::structure)) [[unlikely]]
+      return fail("unknown field type");
     field.type = static_cast<compact>(type);
     const int delta = head >> 4U;
-    if (delta == 0) [[unlikely]] return value(field.id);
-    if (field.id > std::numeric_limits<int16_t>::max() - delta) [[unlikely]] return fail("field id wraps");
+    if (delta == 0) [[unlikely]]
+      return value(field.id);
+    if (field.id > std::numeric_limits<int16_t>::max() - delta) [[unlikely]]
+      return fail("field id wraps");
     field.id = static_cast<int16_t>(field.id + delta);
     return true;
   }

@@ -10,8 +10,8 @@
 
 namespace tern::wire {
 
-/// Collects bytes in a buffer on the stack and appends them to `out` when it is full or at the end: small structs cost
-/// one append. Owned by one encode call.
+/// Collects bytes in a buffer on the stack and appends them to `out` when it is full or at the end: small structs
+/// cost one append. Owned by one encode call.
 class thrift_out {
  public:
   explicit thrift_out(std::string& out) noexcept : out_(out), at_(buffer_) {}
@@ -87,9 +87,10 @@ class thrift_out {
   }
   size_t room() const noexcept { return static_cast<size_t>(buffer_ + sizeof buffer_ - at_); }
   void need(size_t bytes) {
-    if (room() < bytes) [[unlikely]] flush();
+    if (room() < bytes) [[unlikely]]
+      flush();
   }
-  void flush() {
+  [[gnu::noinline]] void flush() {
     out_.append(buffer_, static_cast<size_t>(at_ - buffer_));
     at_ = buffer_;
   }

@@ -4,8 +4,8 @@ namespace tern::wire {
 namespace {
 
 struct lead {
-  size_t length;          // of the whole sequence, 0 = no lead byte
-  unsigned char low;      // bounds of the second byte (RFC 3629, section 4)
+  size_t length;      // of the whole sequence, 0 = no lead byte
+  unsigned char low;  // bounds of the second byte (RFC 3629, section 4)
   unsigned char high;
 };
 

@@ -1,5 +1,5 @@
-// tern-codec-bench: nanoseconds to encode and decode one chat message of 124 bytes, ours against libthrift's generated
-// code. Not a test. `--json` prints one JSON object, `--seconds S` sets the time per figure (default 1).
+// tern-codec-bench: nanoseconds to encode and decode one chat message of 124 bytes, ours against libthrift's
+// generated code. Not a test. `--json` prints one JSON object, `--seconds S` sets the time per figure (default 1).
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
