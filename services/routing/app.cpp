@@ -1,0 +1,97 @@
+#include "services/routing/app.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "services/routing/actors/placement_actor.hpp"
+#include "services/routing/grpc/join_service.hpp"
+#include "services/routing/metrics.hpp"
+
+namespace tern::routing {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(3);
+constexpr const char* condition = "routing.maps";
+
+/// Set once, by the placement actor.
+struct readiness {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::shared_ptr<std::atomic<bool>> flag = std::make_shared<std::atomic<bool>>(false);
+};
+
+class routing_service final : public app::service {
+ public:
+  routing_service(app::context& with, const routing_config& options) : with_(with), options_(options) {}
+  ~routing_service() override { stop(); }
+
+  std::string name() const override { return "routing"; }
+  result<void> start() override;
+  /// Other nodes go on with their last maps: nothing to hand over.
+  void drain(std::chrono::milliseconds) override {}
+  void stop() override;
+
+ private:
+  placement_setup setup() const;
+
+  app::context& with_;
+  const routing_config options_;
+  std::shared_ptr<readiness> ready_ = std::make_shared<readiness>();
+  std::shared_ptr<routing_metrics> metrics_;
+  caf::actor meta_;
+  caf::actor placement_;
+};
+
+placement_setup routing_service::setup() const {
+  placement_setup made;
+  made.time = &with_.time;
+  made.cluster.leases = {options_.lease, options_.suspect, options_.settle};
+  made.cluster.shards = options_.shards;
+  made.cluster.self = {with_.node, "routing", with_.address, with_.incarnation, true};
+  made.meta = meta_;
+  made.metrics = metrics_;
+  made.ready = [ready = ready_, &health = with_.health, leader = metrics_->leader] {
+    leader.set(1);
+    health.set_ready(condition, true);
+    const std::lock_guard lock(ready->mutex);
+    *ready->flag = true;
+    ready->changed.notify_all();
+  };
+  return made;
+}
+
+result<void> routing_service::start() {
+  if (const auto wrong = complaints(options_); !wrong.empty()) return error{errc::config, wrong.front()};
+  metrics_ = std::make_shared<routing_metrics>(with_.metrics);
+  with_.health.set_ready(condition, false, "the maps are not loaded");
+  std::shared_ptr<meta_store> store = make_meta_store(options_.meta_dsn);
+  if (auto opened = store->open(); !opened && opened.code() == errc::config) return opened;
+  meta_ = with_.actors.spawn<caf::detached>(meta_behavior, std::move(store));
+  placement_ = with_.actors.spawn(placement_behavior, setup());
+  with_.network.serve<rpc::join_stream>(with_.address, make_join_acceptor(placement_, ready_->flag));
+  std::unique_lock lock(ready_->mutex);
+  ready_->changed.wait_for(lock, patience, [this] { return ready_->flag->load(); });
+  return {};
+}
+
+void routing_service::stop() {
+  if (!placement_) return;
+  with_.network.withdraw<rpc::join_stream>(with_.address);
+  caf::scoped_actor waiting{with_.actors};
+  for (auto* each : {&placement_, &meta_}) {
+    waiting->send_exit(*each, caf::exit_reason::user_shutdown);
+    waiting->wait_for(*each);
+    *each = nullptr;
+  }
+  metrics_->leader.set(0);
+}
+
+}  // namespace
+
+std::unique_ptr<app::service> make_routing_service(app::context& with, const routing_config& options) {
+  return std::make_unique<routing_service>(with, options);
+}
+
+}  // namespace tern::routing

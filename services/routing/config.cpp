@@ -1,0 +1,38 @@
+#include "services/routing/config.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "libs/config/schema.hpp"
+
+namespace tern::routing {
+
+void declare(config::schema& into, routing_config& options) {
+  into.add("routing.meta.dsn", options.meta_dsn,
+           "The meta database, where the maps are kept: sqlite:PATH or a PostgreSQL connection string");
+  into.add("routing.shards", options.shards,
+           "Names of the storage shards; at the very first start all slots are spread over them in this order");
+  into.add("routing.lease_ms", options.lease, "A node that was not heard of for so long is dead", {500, 600'000});
+  into.add("routing.suspect_ms", options.suspect,
+           "A node whose connection broke and which stays away for so long is dead", {0, 600'000});
+  into.add("routing.settle_ms", options.settle,
+           "A new node waits for so long before ranges move to it, so that nodes starting together share one move",
+           {0, 60'000});
+}
+
+std::vector<std::string> complaints(const routing_config& options) {
+  std::vector<std::string> found;
+  if (options.meta_dsn.empty()) found.emplace_back("routing.meta.dsn: needed");
+  if (options.shards.empty()) found.emplace_back("routing.shards: at least one name is needed");
+  std::set<std::string> seen;
+  for (const auto& name : options.shards) {
+    const bool plain = !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (!plain) found.push_back("routing.shards: '" + name + "' is not a name of a-z, 0-9, _ and -");
+    if (!seen.insert(name).second) found.push_back("routing.shards: '" + name + "' comes twice");
+  }
+  return found;
+}
+
+}  // namespace tern::routing

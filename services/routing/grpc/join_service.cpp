@@ -1,0 +1,35 @@
+#include "services/routing/grpc/join_service.hpp"
+
+#include <utility>
+
+namespace tern::routing {
+namespace {
+
+class join_handler final : public rpc::server_handler<rpc::join_stream> {
+ public:
+  join_handler(caf::actor placement, uint64_t stream) : placement_(std::move(placement)), stream_(stream) {}
+  void on_items(std::vector<v1::NodeItem>& items) override {
+    caf::anon_send(placement_, items_message{stream_, std::make_shared<std::vector<v1::NodeItem>>(std::move(items))});
+  }
+  void on_down() override { caf::anon_send(placement_, closed_message{stream_}); }
+
+ private:
+  const caf::actor placement_;
+  const uint64_t stream_;
+};
+
+}  // namespace
+
+rpc::accept_function<rpc::join_stream> make_join_acceptor(caf::actor placement,
+                                                          std::shared_ptr<const std::atomic<bool>> ready) {
+  auto next = std::make_shared<std::atomic<uint64_t>>(0);
+  return [placement = std::move(placement), ready = std::move(ready), next](
+             const rpc::peer& who, std::shared_ptr<join_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::join_stream>> {
+    if (!*ready) return nullptr;
+    const uint64_t stream = ++*next;
+    caf::anon_send(placement, opened_message{stream, who, std::move(out)});
+    return std::make_shared<join_handler>(placement, stream);
+  };
+}
+
+}  // namespace tern::routing

@@ -1,0 +1,33 @@
+// The meta database: the maps, as they were committed last. Calls block: they run on the meta actor's own thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/base/result.hpp"
+#include "libs/placement/view.hpp"
+
+namespace tern::routing {
+
+/// Everything routing must not forget: a snapshot of the maps and nodes, nodes and shards by name.
+using meta_state = placement::snapshot;
+
+/// Used by one thread at a time.
+class meta_store {
+ public:
+  virtual ~meta_store() = default;
+  /// Connects, applies migrations; to be called again after errors.
+  virtual result<void> open() = 0;
+  /// Version 0 and empty maps when nothing was ever committed.
+  virtual result<meta_state> load() = 0;
+  /// Replaces `now` by `next` in one transaction if the stored version is still now.version. stale_epoch: somebody else
+  /// was faster; unavailable: nothing was written; deadline: unknown, load() tells.
+  virtual result<void> commit(const meta_state& now, const meta_state& next) = 0;
+};
+
+/// "memory:" (for tests: forgotten with the object), "sqlite:PATH" or PostgreSQL. Does not connect yet.
+std::unique_ptr<meta_store> make_meta_store(const std::string& dsn);
+
+}  // namespace tern::routing

@@ -1,0 +1,128 @@
+// One suite over all three implementations; PostgreSQL is a real server, started once.
+#include "services/routing/meta_store.hpp"
+
+#include <gtest/gtest.h>
+
+#include "libs/placement/planner.hpp"
+#include "libs/testing/servers.hpp"
+#include "libs/testing/temp_dir.hpp"
+
+namespace tern::routing {
+namespace {
+
+using placement::candidate;
+
+testing::postgres_server& server() {
+  static const auto one = [] {
+    auto started = testing::postgres_server::start();
+    if (!started) throw std::runtime_error(started.error().detail);
+    return *std::move(started);
+  }();
+  return *one;
+}
+
+class meta_stores : public ::testing::TestWithParam<std::string> {
+ protected:
+  void SetUp() override {
+    dsn = GetParam();
+    if (dsn == "sqlite") dsn = "sqlite:" + directory.file("meta.db");
+    if (dsn == "pg") {
+      static int count = 0;
+      const auto name = "meta_" + std::to_string(++count);
+      ASSERT_TRUE(server().create_database(name));
+      dsn = server().dsn(name);
+    }
+    store = make_meta_store(dsn);
+    const auto opened = store->open();
+    ASSERT_TRUE(opened) << opened.error().detail;
+  }
+  /// A state with everything in it.
+  static meta_state state(uint64_t version, size_t session_nodes) {
+    meta_state made;
+    made.version = version;
+    std::vector<candidate> nodes;
+    for (size_t i = 0; i < session_nodes; ++i) nodes.push_back({"session-" + std::to_string(100 + i), {}, false});
+    made.sessions = placement::spread({}, nodes, version);
+    made.groups = placement::spread({}, {{"group-0", {}, false}}, version);
+    made.storage = placement::first_storage_map({"a", "b"}, version);
+    made.shards = {{"a", "storage-0", version}, {"b", "", 0}};
+    for (const auto& each : nodes) made.nodes.push_back({each.name, "session", "10.0.0.1:1", ~0ULL - version, true});
+    return made;
+  }
+  static void expect_same(const result<meta_state>& got, const meta_state& wanted) {
+    ASSERT_TRUE(got) << got.error().detail;
+    EXPECT_EQ(got->version, wanted.version);
+    EXPECT_EQ(got->sessions, wanted.sessions);
+    EXPECT_EQ(got->groups, wanted.groups);
+    EXPECT_EQ(got->storage, wanted.storage);
+    EXPECT_EQ(got->shards, wanted.shards);
+    EXPECT_EQ(got->nodes, wanted.nodes);
+  }
+
+  testing::temp_dir directory;
+  std::string dsn;
+  std::unique_ptr<meta_store> store;
+};
+
+TEST_P(meta_stores, a_new_one_is_empty) { expect_same(store->load(), {}); }
+
+TEST_P(meta_stores, gives_back_what_was_committed) {
+  const auto first = state(1, 5);
+  ASSERT_TRUE(store->commit({}, first));
+  expect_same(store->load(), first);
+  const auto second = state(2, 300);
+  ASSERT_TRUE(store->commit(first, second));
+  expect_same(store->load(), second);
+  auto third = second;
+  third.version = 3;
+  third.shards[1] = {"b", "storage-9", 3};
+  third.nodes.erase(third.nodes.begin());
+  third.nodes[0].alive = false;
+  ASSERT_TRUE(store->commit(second, third));
+  expect_same(store->load(), third);
+}
+
+TEST_P(meta_stores, refuses_who_does_not_know_the_newest_version_and_writes_nothing) {
+  const auto first = state(1, 2);
+  ASSERT_TRUE(store->commit({}, first));
+  EXPECT_EQ(store->commit({}, state(1, 3)).code(), errc::stale_epoch);
+  EXPECT_EQ(store->commit(state(2, 2), state(3, 3)).code(), errc::stale_epoch);
+  expect_same(store->load(), first);
+}
+
+TEST_P(meta_stores, keeps_its_content_when_opened_again) {
+  if (dsn == "memory:") return;  // it has nothing to keep
+  const auto first = state(1, 4);
+  ASSERT_TRUE(store->commit({}, first));
+  const auto again = make_meta_store(dsn);
+  expect_same(again->load(), first);
+  EXPECT_EQ(again->commit({}, first).code(), errc::stale_epoch);
+}
+
+INSTANTIATE_TEST_SUITE_P(every, meta_stores, ::testing::Values("memory:", "sqlite", "pg"),
+                         [](const ::testing::TestParamInfo<std::string>& parameter) {
+                           return parameter.param.substr(0, parameter.param.find(':'));
+                         });
+
+TEST(meta_store_pg, an_unreachable_database_is_unavailable_and_works_again_when_it_is_back) {
+  auto& postgres = server();
+  ASSERT_TRUE(postgres.create_database("away"));
+  const auto store = make_meta_store(postgres.dsn("away"));
+  meta_state first;
+  first.version = 1;
+  ASSERT_TRUE(store->commit({}, first));
+  postgres.stop_immediately();
+  meta_state second;
+  second.version = 2;
+  EXPECT_FALSE(store->commit(first, second));
+  EXPECT_EQ(store->commit(first, second).code(), errc::unavailable);
+  EXPECT_EQ(store->load().code(), errc::unavailable);
+  ASSERT_TRUE(postgres.restart());
+  const auto stored = store->load();
+  ASSERT_TRUE(stored) << stored.error().detail;
+  EXPECT_EQ(stored->version, 1U);
+  EXPECT_TRUE(store->commit(first, second));
+}
+
+}  // namespace
+}  // namespace tern::routing

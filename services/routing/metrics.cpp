@@ -1,0 +1,83 @@
+#include "services/routing/metrics.hpp"
+
+#include <algorithm>
+
+namespace tern::routing {
+namespace {
+
+const std::vector<std::string> services{"gateway", "session", "routing", "group", "storage"};
+const std::vector<std::string> reasons{"first", "join", "death", "drain", "restart"};  // order of move_reason
+const std::vector<std::string> maps{"sessions", "groups", "storage"};
+
+const placement::range_map& map_of(const meta_state& state, const std::string& name) {
+  return name == "sessions" ? state.sessions : name == "groups" ? state.groups : state.storage;
+}
+
+/// A storage range is owned when its shard is.
+bool has_live_owner(const meta_state& state, const std::string& map, const std::string& owner) {
+  std::string node = owner;
+  if (map == "storage") {
+    const auto* shard = state.find_shard(owner);
+    node = shard == nullptr ? std::string() : shard->owner;
+  }
+  const auto* found = state.find_node(node);
+  return found != nullptr && found->alive;
+}
+
+}  // namespace
+
+routing_metrics::routing_metrics(metrics::registry& in)
+    : map_version(in.gauge("tern_routing_map_version", "Version of the committed maps")),
+      epoch(in.gauge("tern_routing_epoch", "Highest epoch of any range or shard")),
+      leader(in.gauge("tern_routing_leader", "1 while this node owns the maps")),
+      streams(in.gauge("tern_routing_join_streams", "Nodes connected to this routing node")),
+      commits_failed(in.counter("tern_routing_commits_failed_total", "Commits of new maps that did not succeed")),
+      commit_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
+                                  metrics::latency_buckets(), {{"phase", "commit"}})),
+      publish_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
+                                   metrics::latency_buckets(), {{"phase", "publish"}})),
+      lease_renewal_seconds(in.histogram("tern_routing_lease_renewal_seconds",
+                                         "Time between two renewals of a node's lease", metrics::latency_buckets())) {
+  for (const auto& service : services) {
+    for (const std::string state : {"alive", "dead"}) {
+      nodes[service + "/" + state] = in.gauge("tern_routing_nodes", "Known nodes", {{"service", service}, {"state", state}});
+    }
+  }
+  for (const auto& map : maps) {
+    ranges_owned[map] = in.gauge("tern_routing_ranges_owned", "Ranges that a live node owns", {{"map", map}});
+    unowned_slots[map] = in.gauge("tern_routing_unowned_slots", "Slots that no live node owns", {{"map", map}});
+  }
+  for (const auto& reason : reasons) {
+    moves_committed.push_back(in.counter("tern_routing_moves_total", "Ranges and shards given a new owner or epoch",
+                                         {{"reason", reason}, {"result", "committed"}}));
+  }
+}
+
+void routing_metrics::show(const meta_state& state) {
+  map_version.set(static_cast<double>(state.version));
+  std::map<std::string, int> count;
+  for (const auto& each : state.nodes) ++count[each.service + (each.alive ? "/alive" : "/dead")];
+  for (const auto& [key, gauge] : nodes) gauge.set(count[key]);
+  uint64_t highest = 0;
+  for (const auto& name : maps) {
+    uint64_t owned_slots = 0, owned = 0;
+    for (const auto& each : map_of(state, name).ranges()) {
+      highest = std::max(highest, each.epoch);
+      if (!has_live_owner(state, name, each.owner)) continue;
+      ++owned;
+      owned_slots += each.last - each.first + 1;
+    }
+    ranges_owned[name].set(static_cast<double>(owned));
+    unowned_slots[name].set(static_cast<double>(slot_count - owned_slots));
+  }
+  for (const auto& each : state.shards) highest = std::max(highest, each.epoch);
+  epoch.set(static_cast<double>(highest));
+}
+
+void routing_metrics::count_commit(const meta_state& before, const meta_state& after, double seconds) {
+  const auto counts = count_moves(before, after);
+  for (size_t i = 0; i < counts.size(); ++i) moves_committed[i].add(static_cast<double>(counts[i]));
+  commit_seconds.observe(seconds);
+}
+
+}  // namespace tern::routing
