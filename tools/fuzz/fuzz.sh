@@ -1,34 +1,41 @@
 #!/bin/bash
 # Runs the libFuzzer targets. usage: tools/fuzz/fuzz.sh [seconds for each target, default 60] [target…, default all]
-# New inputs go to ${FUZZ_DIR:-build/fuzz}/<target>/corpus, crashing ones to build/fuzz/<target>/crash-*; nothing in the tree changes.
+# New inputs go to build/fuzz/<target>/corpus, crashing ones to build/fuzz/<target>/crash-*; nothing in the tree changes.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
 targets=("$@")
-if [ ${#targets[@]} = 0 ]; then
-  for entry in tests/fuzz/*_fuzz.cpp; do
-    target=$(basename "$entry" _fuzz.cpp)
-    targets+=("$target")
-  done
-fi
+[ ${#targets[@]} -gt 0 ] || targets=(wire websocket)
 
-# Sources under test of a target; one line here for each new target.
-sources_of() {
+# The sources (the entry point among them), the seed corpus and the libraries of a target.
+describe() {
+  libraries=()
   case $1 in
-    wire) find libs/wire -name '*.cpp' ! -name '*_test.cpp'; echo libs/base/errc.cpp ;;
-    *) echo "unknown fuzz target: $1" >&2; return 1 ;;
+    wire)
+      mapfile -t sources < <(find libs/wire -name '*.cpp' ! -name '*_test.cpp')
+      sources+=(tests/fuzz/wire_fuzz.cpp libs/base/errc.cpp)
+      corpus=tests/fuzz/corpus/wire
+      ;;
+    websocket)
+      sources=(libs/websocket/{frame_fuzz,frame_parser,http_parser,handshake,utf8}.cpp)
+      corpus=libs/websocket/fuzz/corpus
+      libraries=(-lcrypto)
+      ;;
+    *)
+      echo "unknown fuzz target: $1 (known: wire websocket)" >&2
+      return 2
+      ;;
   esac
 }
 
 for target in "${targets[@]}"; do
+  describe "$target"
   work=${FUZZ_DIR:-build/fuzz}/$target
   mkdir -p "$work/corpus"
-  list=$(sources_of "$target")
-  mapfile -t sources <<< "$list"
-  "${FUZZ_CXX:-clang++}" -std=c++20 -O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -fsanitize-ignorelist=tools/fuzz/ignore.txt -I. \
-    "tests/fuzz/${target}_fuzz.cpp" "${sources[@]}" -o "$work/fuzz"
+  "${FUZZ_CXX:-clang++}" -std=c++20 -O1 -g1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+    -fsanitize-ignorelist=tools/fuzz/ignore.txt -I. "${sources[@]}" "${libraries[@]}" -o "$work/fuzz"
   echo "== $target, $seconds s"
   "$work/fuzz" -max_total_time="$seconds" -max_len=16384 -artifact_prefix="$work/" -print_final_stats=1 \
-    "$work/corpus" "tests/fuzz/corpus/$target"
+    "$work/corpus" "$corpus"
 done
