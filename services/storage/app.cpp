@@ -25,6 +25,8 @@ login_options to_login(const storage_config& from) {
   to.queue_most = from.login_queue;
   to.token_life = from.token_ttl;
   to.proof_life = from.proof_ttl;
+  to.cost.memory_kib = static_cast<uint32_t>(from.hash_memory_kib);
+  to.cost.passes = static_cast<uint32_t>(from.hash_passes);
   to.proofs_most = from.proof_entries;
   to.throttling.account_failures = from.account_failures;
   to.throttling.address_failures = from.address_failures;

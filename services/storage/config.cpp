@@ -26,6 +26,10 @@ void declare(config::schema& options, storage_config& into) {
               {0, 256});
   options.add("storage.login.max_queue", into.login_queue, "Waiting password hashes; more are refused with 5104",
               {1, 100'000});
+  options.add("storage.login.hash_memory_kib", into.hash_memory_kib,
+              "argon2id memory of new password hashes; less than the default is for tests and benchmarks only",
+              {8, 4 << 20});
+  options.add("storage.login.hash_passes", into.hash_passes, "argon2id passes of new password hashes", {1, 100});
   options.add("storage.login.proof_ttl_ms", into.proof_ttl,
               "For so long a password that was right is known without hashing it again; 0: never", {0, 3'600'000});
   options.add("storage.login.max_proofs", into.proof_entries, "Most such passwords remembered", {1, 10'000'000});

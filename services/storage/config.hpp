@@ -23,6 +23,8 @@ struct storage_config {
   uint64_t dispatch_entries = 50'000;
   uint64_t login_threads = 0;
   uint64_t login_queue = 256;
+  uint64_t hash_memory_kib = 19 * 1024;
+  uint64_t hash_passes = 2;
   std::chrono::milliseconds proof_ttl{60'000};
   uint64_t proof_entries = 100'000;
   int64_t account_failures = 5;

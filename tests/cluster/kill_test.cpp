@@ -37,7 +37,7 @@ class kill_test : public ::testing::Test {
  protected:
   void SetUp() override {
     testing::cluster_options options;
-    options.settings["storage"] = {{"storage.password.memory_kib", "64"}, {"storage.password.iterations", "1"}};
+    options.settings["storage"] = {{"storage.login.hash_memory_kib", "64"}, {"storage.login.hash_passes", "1"}};
     auto started = testing::cluster::start(options);
     ASSERT_TRUE(started) << started.error().detail;
     cluster_ = std::move(*started);

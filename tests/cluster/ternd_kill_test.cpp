@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 TEST(ternd_kill_test, a_killed_ternd_loses_doubles_and_reorders_nothing) {
   testing::ternd_options options;
-  options.settings = {"storage.password.memory_kib=64", "storage.password.iterations=1"};
+  options.settings = {"storage.login.hash_memory_kib=64", "storage.login.hash_passes=1"};
   auto started = testing::ternd_process::start(options);
   ASSERT_TRUE(started) << started.error().detail;
   auto& ternd = **started;

@@ -48,8 +48,8 @@ double scrape(uint16_t port, const std::string& name) {
 
 // Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost of
 // a password login is one argon2id, by design, and is not what these scenarios measure.
-const std::map<std::string, std::string> cheap_passwords{{"storage.password.memory_kib", "64"},
-                                                         {"storage.password.iterations", "1"}};
+const std::map<std::string, std::string> cheap_passwords{{"storage.login.hash_memory_kib", "64"},
+                                                         {"storage.login.hash_passes", "1"}};
 
 setting setting_of(testing::cluster& running) {
   setting with;

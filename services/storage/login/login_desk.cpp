@@ -73,7 +73,7 @@ login_desk::login_desk(login_options how, const clock& time, std::shared_ptr<sof
       shared_(std::move(shared)),
       proofs_(time, how.proof_life, how.proofs_most),
       throttle_(how.throttling, time, shared_),
-      nobody_hash_(crypto::hash_password("nobody has this password")),
+      nobody_hash_(crypto::hash_password("nobody has this password", how.cost)),
       hashing_(hash_threads(how.threads), how.queue_most) {}
 
 login_desk::~login_desk() = default;
@@ -141,7 +141,7 @@ errc login_desk::create_look(reader_store& store, const job_ptr& job) {
     create_write(job, found->free);
   } else {
     hash(job, [this, job, id = found->free] {
-      job->password_hash = crypto::hash_password(job->message.account_create().password());
+      job->password_hash = crypto::hash_password(job->message.account_create().password(), how_.cost);
       if (job->password_hash.empty()) {
         job->answer(reply_to(job->message, errc::overload));
       } else {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "libs/base/clock.hpp"
+#include "libs/crypto/password.hpp"
 #include "services/storage/bounded_pool.hpp"
 #include "services/storage/logic/write_request.hpp"
 #include "services/storage/login/proof_cache.hpp"
@@ -25,6 +26,7 @@ struct login_options {
   std::chrono::milliseconds token_life{60'000};
   std::chrono::milliseconds proof_life{60'000};
   size_t proofs_most = 100'000;
+  crypto::password_cost cost;                      // of new hashes
   throttle_options throttling;
 };
 
