@@ -181,6 +181,7 @@ class run {
                             {"commit", commit()},
                             {"metrics_port", host.metrics_port()},
                             {"rpc_address", host.address()}});
+    if (what_.started) what_.started(host);
     const int signal = wait();
     const watchdog limit(common_.drain_timeout + stop_limit);
     let_signals_kill();

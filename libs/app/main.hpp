@@ -33,6 +33,8 @@ struct program {
   /// Runs when all sources have been read, before validation: the place to set_default() what follows from other
   /// options, e.g. secrets below a data directory. With `dry` (--print-config) nothing may be written. May be empty.
   std::function<result<void>(config::schema&, bool dry)> prepare;
+  /// Runs once when everything has been started, e.g. to say where it is. May be empty.
+  std::function<void(host&)> started;
 };
 
 /// The whole life of the process. Exit codes: 0 ended by a signal and drained; 1 could not start or go on; 2 the

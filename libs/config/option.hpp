@@ -30,6 +30,8 @@ struct option {
   std::vector<std::function<void(const raw&)>> targets;
   /// The first target as it would be written in the file.
   std::function<std::string()> show;
+  /// The same without quotes, for texts.
+  std::function<std::string()> text;
 };
 
 struct schema::impl {

@@ -135,6 +135,7 @@ void schema::add(std::string key, std::string& target, std::string help,
   });
   made.targets.push_back([&target](const raw& value) { target = text_of(value); });
   made.show = [&target] { return quoted(without_passwords(target)); };
+  made.text = [&target] { return target; };
   impl_->declare(std::move(made));
 }
 
@@ -148,6 +149,7 @@ void schema::add_choice(std::string key, std::string& target, std::vector<std::s
   });
   made.targets.push_back([&target](const raw& value) { target = text_of(value); });
   made.show = [&target] { return quoted(target); };
+  made.text = [&target] { return target; };
   impl_->declare(std::move(made));
 }
 
@@ -194,10 +196,9 @@ void schema::impl::declare(option made) {
 }
 
 void schema::set_default(const std::string& key, const std::string& value) {
-  const auto before = impl_->errors.size();
-  impl_->give(key, value, rank::program, "default");
-  if (impl_->errors.size() != before) throw std::logic_error(impl_->errors.back());
   const auto [it, by_file] = impl_->find(key);
+  if (it == nullptr) throw std::logic_error("no option " + key);
+  impl_->give(key, value, rank::program, "default");
   if (!by_file && !it->secret && it->from <= rank::program) it->what.default_value = it->show();
 }
 
@@ -206,7 +207,7 @@ bool schema::declares(const std::string& key) const { return impl_->find(key).fi
 std::optional<std::string> schema::value_of(const std::string& key) const {
   const auto it = impl_->options.find(key);
   if (it == impl_->options.end() || it->second.secret) return std::nullopt;
-  return it->second.show();
+  return it->second.text ? it->second.text() : it->second.show();
 }
 
 }  // namespace tern::config

@@ -59,10 +59,11 @@ class schema {
   void add_secret(std::string key, std::string& target, std::string help, bool required);
 
   /// Another default than the declared one, e.g. from the program or its data directory; below every other source.
-  /// A secret takes its file: set_default("x_file", path). Throws std::logic_error for an unknown key or bad value.
+  /// A secret takes its file: set_default("x_file", path). A refused value is among errors(); an unknown key is a bug
+  /// and throws std::logic_error.
   void set_default(const std::string& key, const std::string& value);
   bool declares(const std::string& key) const;
-  /// The effective value as text; nothing for unknown keys and secrets.
+  /// The effective value as text, unquoted; nothing for unknown keys and secrets.
   std::optional<std::string> value_of(const std::string& key) const;
 
   /// Reads YAML text; nested maps and dotted keys mean the same; unknown or duplicate keys and type errors are

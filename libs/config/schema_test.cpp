@@ -81,8 +81,13 @@ TEST(schema, takes_program_defaults_below_every_other_source) {
   all.set_default("log.level", "debug");
   EXPECT_EQ(values.port, 9000U);
   EXPECT_EQ(values.level, "debug");
+  EXPECT_EQ(all.value_of("log.level"), "debug");
+  EXPECT_EQ(all.value_of("gateway.listen.port"), "9000");
+  EXPECT_FALSE(all.value_of("identity.key"));
   EXPECT_THROW(all.set_default("gateway.listen.prot", "1"), std::logic_error);
-  EXPECT_THROW(all.set_default("gateway.listen.port", "0"), std::logic_error);
+  EXPECT_THAT(all.errors(), IsEmpty());
+  all.set_default("gateway.listen.port", "0");
+  EXPECT_THAT(all.errors(), ElementsAre("default: gateway.listen.port: 0 is not within 1…65535"));
 }
 
 TEST(schema, writes_a_reference_with_each_key_and_no_secret) {
