@@ -1,0 +1,82 @@
+#include "services/ternd/app.hpp"
+
+#include <utility>
+
+#include "services/gateway/app.hpp"
+#include "services/group/app.hpp"
+#include "services/routing/app.hpp"
+#include "services/session/app.hpp"
+#include "services/storage/app.hpp"
+
+namespace tern::ternd {
+
+namespace {
+
+/// The gateway, and a word when it listens.
+class announced_gateway final : public app::service {
+ public:
+  announced_gateway(std::unique_ptr<gateway::gateway_service> inner, announcement listening)
+      : inner_(std::move(inner)), listening_(std::move(listening)) {}
+
+  std::string name() const override { return inner_->name(); }
+  result<void> start() override {
+    auto started = inner_->start();
+    if (started && listening_) listening_(inner_->port());
+    return started;
+  }
+  void drain(std::chrono::milliseconds limit) override { inner_->drain(limit); }
+  void stop() override { inner_->stop(); }
+
+ private:
+  std::unique_ptr<gateway::gateway_service> inner_;
+  announcement listening_;
+};
+
+std::vector<std::string> storage_complaints(const storage::storage_config& options) {
+  std::string problem;
+  storage::parse_shards(options.shards, problem);
+  return problem.empty() ? std::vector<std::string>{} : std::vector<std::string>{problem};
+}
+
+}  // namespace
+
+std::vector<app::service_entry> service_entries(ternd_config& o, announcement listening) {
+  std::vector<app::service_entry> out;
+  out.push_back({"routing", [&o](config::schema& into) { routing::declare(into, o.routing); },
+                 [&o] { return routing::complaints(o.routing); },
+                 [&o](app::context& with) { return routing::make_routing_service(with, o.routing); }});
+  out.push_back({"storage", [&o](config::schema& into) { storage::declare(into, o.storage); },
+                 [&o] { return storage_complaints(o.storage); },
+                 [&o](app::context& with) { return storage::make_storage_service(with, o.storage); }});
+  out.push_back({"group", [&o](config::schema& into) { group::declare(into, o.group); }, {},
+                 [&o](app::context& with) { return group::make_group_service(with, o.group); }});
+  out.push_back({"session", [&o](config::schema& into) { session::declare(into, o.session); }, {},
+                 [&o](app::context& with) { return session::make_session_service(with, o.session); }});
+  out.push_back({"gateway", [&o](config::schema& into) { gateway::declare(into, o.gateway); },
+                 [&o] { return gateway::complaints(o.gateway); },
+                 [&o, listening = std::move(listening)](app::context& with) {
+                   return std::make_unique<announced_gateway>(gateway::make_gateway_service(with, o.gateway), listening);
+                 }});
+  return out;
+}
+
+std::string banner(const ternd_config& options, uint16_t port, const std::string& metrics_address) {
+  std::string host;
+  uint16_t ignored = 0;
+  gateway::split_address(options.gateway.listen_address, host, ignored);
+  const bool tls = !options.gateway.tls_certificate_file.empty();
+  const bool anywhere = host == "0.0.0.0" || host == "::";
+  const std::string shown = anywhere ? "localhost" : host.find(':') == std::string::npos ? host : "[" + host + "]";
+  const std::string at = shown + ":" + std::to_string(port);
+  const std::string http = (tls ? "https://" : "http://") + at;
+  std::string out = "\n  Tern is running.\n\n";
+  out += "    web page   " + http + "/\n";
+  out += "    clients    " + std::string(tls ? "wss://" : "ws://") + at + "/tim\n";
+  if (!metrics_address.empty()) out += "    metrics    http://" + metrics_address + "/metrics\n";
+  out += "    data       " + options.data_dir + "\n\n";
+  out += "  A first account, here or on the page:\n\n";
+  out += "    printf '\\x8e{\"name\":\"alice\",\"pwd\":\"secret\"}' | curl -s --data-binary @- " + http + "/tim2\n\n";
+  return out;
+}
+
+}  // namespace tern::ternd

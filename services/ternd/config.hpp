@@ -1,0 +1,37 @@
+// Options of ternd: those of the five services, and the directory everything is kept in.
+#pragma once
+
+#include <string>
+
+#include "libs/app/data_directory.hpp"
+#include "services/gateway/config.hpp"
+#include "services/group/config.hpp"
+#include "services/routing/config.hpp"
+#include "services/session/config.hpp"
+#include "services/storage/config.hpp"
+
+namespace tern::ternd {
+
+struct ternd_config {
+  std::string data_dir = "./tern-data";
+  gateway::gateway_config gateway;
+  session::session_config session;
+  routing::routing_config routing;
+  group::group_config group;
+  storage::storage_config storage;
+};
+
+/// Declares what is ternd's own; each service declares its options itself.
+void declare(config::schema& into, ternd_config& options);
+
+/// Where the databases are unless configured otherwise: routing's maps and the one shard "main", SQLite files in `dir`.
+std::string default_meta_dsn(const std::string& dir);
+std::string default_shard(const std::string& dir);
+inline constexpr const char* shard_name = "main";
+inline constexpr const char* identity_file = "identity.key";
+
+/// The same as defaults of the schema: databases and the identity key (made at the first start) in the data directory.
+/// Without `held` nothing is made.
+result<void> use_directory(config::schema& schema, const std::string& dir, const app::data_directory* held);
+
+}  // namespace tern::ternd
