@@ -124,9 +124,8 @@ void connection_impl::die(close_reason reason) {
   die();
 }
 
-void connection_impl::finish(ending how, std::chrono::milliseconds within) {
+void connection_impl::finish(std::chrono::milliseconds within) {
   phase_ = phase::finishing;
-  ending_ = how;
   set_deadline(within);
   mark_dirty();
 }
@@ -324,7 +323,6 @@ void connection_impl::on_drained() {
   }
   if (phase_ != phase::finishing) return;
   if (tls_) tls_->shutdown();
-  if (ending_ == ending::close) return die();
   phase_ = phase::lingering;
   want_write_ = false;
   ::shutdown(socket_.native_handle(), SHUT_WR);

@@ -60,10 +60,9 @@ class connection_impl final : public connection, public std::enable_shared_from_
     open,       // WebSocket
     closing,    // our close frame is queued or sent, the peer's is awaited
     finishing,  // only what is queued is still written
-    lingering,  // our side is shut down; input is thrown away until the peer is done (so that no reset eats our answer)
+    lingering,  // our side is shut down; input is thrown away until the peer is done, so that no reset eats our answer
     dead,
   };
-  enum class ending : uint8_t { close, linger };
 
   // What is needed for HTTP only; freed by the upgrade.
   struct http_stage {
@@ -92,7 +91,7 @@ class connection_impl final : public connection, public std::enable_shared_from_
   void mark_dirty();
   void adopt_socket(unique_fd fd);
   std::string& out();
-  void finish(ending how, std::chrono::milliseconds within);
+  void finish(std::chrono::milliseconds within);
   void die();
   void die(close_reason reason);
   void note_close(close_reason reason) noexcept;
@@ -137,7 +136,6 @@ class connection_impl final : public connection, public std::enable_shared_from_
   uint16_t control_frames_ = 0;  // in control_second_
 
   phase phase_ = phase::http;
-  ending ending_ = ending::close;
   close_reason reason_ = close_reason::error;
   bool turned_away_ : 1 = false;
   bool dirty_ : 1 = false;

@@ -198,7 +198,7 @@ void connection_impl::answer_and_finish(const response& what) {
   const size_t before = queued_bytes();
   append_response(out(), what, {false, http_ && http_->head_only, std::time(nullptr)});
   thread_.counters().queued_bytes.add(queued_bytes() - before);
-  finish(ending::linger, thread_.state().options.write_stall_timeout);
+  finish(thread_.state().options.write_stall_timeout);
 }
 
 size_t connection_impl::consume_frame(char* data, size_t size) {
@@ -246,13 +246,13 @@ void connection_impl::on_peer_close(const frame_step& step) {
   const auto& options = thread_.state().options;
   if (phase_ == phase::closing) {
     note_close(reason_);
-    return finish(ending::close, queued_bytes() > 0 ? options.write_stall_timeout : options.close_timeout);
+    return finish(queued_bytes() > 0 ? options.write_stall_timeout : options.close_timeout);
   }
   const size_t before = queued_bytes();
   append_close(out(), step.code, {});
   thread_.counters().queued_bytes.add(queued_bytes() - before);
   note_close(close_reason::client);
-  finish(ending::close, options.close_timeout);
+  finish(options.close_timeout);
 }
 
 void connection_impl::fail_websocket(uint16_t code, std::string_view text, close_reason reason) {
@@ -262,7 +262,7 @@ void connection_impl::fail_websocket(uint16_t code, std::string_view text, close
   append_close(out(), code, text);
   thread_.counters().queued_bytes.add(queued_bytes() - before);
   note_close(reason);
-  finish(ending::linger, options.close_timeout);
+  finish(options.close_timeout);
 }
 
 }  // namespace tern::websocket

@@ -195,6 +195,7 @@ TEST(server, answers_a_close_with_its_code_and_ends_the_connection) {
   EXPECT_EQ(client.read_frame().payload, "a");
   EXPECT_EQ(client.read_frame().code(), 3000);
   EXPECT_TRUE(client.at_end());
+  client.shut_write();
   ASSERT_TRUE(server.events.wait_for("close:client"));
   EXPECT_EQ(server.events.all(), (std::vector<std::string>{"open", "binary:a", "batch", "close:client"}));
   EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.open == 0 && s.websockets == 0 && s.queued_bytes == 0; }));
