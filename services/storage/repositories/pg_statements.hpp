@@ -18,24 +18,22 @@ inline constexpr pg_statement verify{
     " returning 1"};
 inline constexpr pg_statement check_fence{"check_fence", "select fence_check($1::bigint, $2::bigint)"};
 
-// The group commit of messages: messages, conversations, outbox entries added and done, and the fence.
+// The group commit of messages: messages, changed conversations, outbox entries added and (as runs) done, the fence.
 inline constexpr pg_statement chat{
     "chat",
     "with m as (insert into message (slot, conv_hi, conv_lo, mid, sender, send_key, timestamp_ns, body)"
     " select * from unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],"
     " $9::bigint[], $10::bytea[])),"
     " c as (insert into conversation (slot, conv_hi, conv_lo, a, b, head, a_bits, b_bits, relation_version)"
-    " select u.* from unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],"
-    " $17::int[], $18::int[], $19::bigint[]) as u (slot, hi, lo, a, b, head, a_bits, b_bits, version)"
-    // Rows whose relation stays are left alone: the head is known from the newest message.
-    " where not exists (select from conversation k where k.slot = u.slot and k.conv_hi = u.hi and k.conv_lo = u.lo"
-    " and k.relation_version = u.version and k.a_bits = u.a_bits and k.b_bits = u.b_bits)"
+    " select * from unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],"
+    " $17::int[], $18::int[], $19::bigint[])"
     " on conflict (slot, conv_hi, conv_lo) do update set head = excluded.head, a_bits = excluded.a_bits,"
     " b_bits = excluded.b_bits, relation_version = excluded.relation_version),"
     " o as (insert into outbox (entry, slot, conv_hi, conv_lo, recipient, kind, mid, payload, accepted_ns)"
     " select * from unnest($20::bigint[], $21::int[], $22::bigint[], $23::bigint[], $24::bigint[], $25::smallint[],"
     " $26::bigint[], $27::bytea[], $28::bigint[])),"
-    " d as (delete from outbox where entry = any($29::bigint[]))"
+    " d as (delete from outbox o using unnest($29::bigint[], $30::bigint[]) as r (first, last)"
+    " where o.entry between r.first and r.last)"
     " select fence_check($1::bigint, $2::bigint)"};
 
 inline constexpr pg_statement release_keys{

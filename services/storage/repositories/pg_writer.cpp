@@ -1,5 +1,6 @@
 #include "services/storage/repositories/pg_writer.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "libs/crypto/random.hpp"
@@ -7,6 +8,26 @@
 
 namespace tern::storage {
 namespace {
+
+constexpr size_t most_relations = 200'000;  // about 12 MB
+
+struct run_of_entries {
+  uint64_t first, last;
+};
+
+/// The entries as runs of neighbours: confirmed entries mostly are.
+std::vector<run_of_entries> runs_of(std::vector<uint64_t> entries) {
+  std::sort(entries.begin(), entries.end());
+  std::vector<run_of_entries> runs;
+  for (const auto entry : entries) {
+    if (!runs.empty() && entry <= runs.back().last + 1) {
+      runs.back().last = entry;
+    } else {
+      runs.push_back({entry, entry});
+    }
+  }
+  return runs;
+}
 
 /// What a read tells when its connection is lost: nothing was written, whatever happened.
 error of_read(error failed) {
@@ -103,7 +124,22 @@ result<void> pg_writer::claim(const sql::pg_statement& update, uint64_t epoch) {
 result<void> pg_writer::acquire(uint64_t epoch) {
   if (auto claimed = claim(pg_text::acquire, epoch); !claimed) return claimed;
   epoch_ = epoch;
+  relations_.clear();  // another writer may have been between
   return {};
+}
+
+void pg_writer::remember(const conversation_row& row) {
+  if (relations_.size() >= most_relations) relations_.clear();
+  relations_[row.id] = relation_of(row);
+}
+
+std::vector<conversation_row> pg_writer::changed(const std::vector<conversation_row>& rows) const {
+  std::vector<conversation_row> found;
+  for (const auto& row : rows) {
+    const auto known = relations_.find(row.id);
+    if (known == relations_.end() || known->second != relation_of(row)) found.push_back(row);
+  }
+  return found;
 }
 
 result<void> pg_writer::ready() {
@@ -128,6 +164,7 @@ result<std::vector<conversation_row>> pg_writer::load(std::span<const conversati
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = {ids[found->number(i, 0) - 1], {found->number(i, 1)}, {found->number(i, 2)}, found->number(i, 3),
                found->number32(i, 4), found->number32(i, 5), found->number(i, 6)};
+    remember(rows[i]);
   }
   return rows;
 }
@@ -170,21 +207,22 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   if (session_ == 0) return errc::stale_epoch;
   if (auto there = ready(); !there) return there.error();
   calls_.clear();
-  const bool chat = !batch.messages.empty() || !batch.conversations.empty() || !batch.outbox.empty() ||
-                    !batch.outbox_done.empty();
+  const auto pairs = changed(batch.conversations);
+  const bool chat = !batch.messages.empty() || !pairs.empty() || !batch.outbox.empty() || !batch.outbox_done.empty();
   if (!chat || !batch.released_keys.empty()) add(pg_text::check_fence).int8(epoch_).int8(session_);
   if (!batch.released_keys.empty()) {
     put_conversations(add(pg_text::release_keys), batch.released_keys, [](auto& row) { return row.conversation; })
         .int8s(batch.released_keys, [](const message_row& row) { return row.sender.value; })
         .byteas(batch.released_keys, [](const message_row& row) -> const std::string& { return row.key; });
   }
-  if (chat) add_chat(batch);
+  if (chat) add_chat(batch, pairs);
   add_lists(batch);
   add_cursors(batch.cursors);
   add_logins(batch);
 
   auto answer = link_.run(calls_);
   if (!answer) return answer.error();
+  for (const auto& row : pairs) remember(row);
   write_outcome outcome;
   for (size_t i = 0; i < calls_.size(); ++i) {
     if (calls_[i].statement == &pg_text::put_accounts) outcome.account_created = created(batch.accounts, (*answer)[i]);
@@ -193,7 +231,7 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   return outcome;
 }
 
-void pg_writer::add_chat(const write_batch& batch) {
+void pg_writer::add_chat(const write_batch& batch, const std::vector<conversation_row>& pairs) {
   auto& to = add(pg_text::chat).int8(epoch_).int8(session_);
   const auto& messages = batch.messages;
   put_conversations(to, messages, [](const message_row& row) { return row.conversation; })
@@ -202,7 +240,6 @@ void pg_writer::add_chat(const write_batch& batch) {
       .byteas(messages, [](const message_row& row) -> const std::string& { return row.key; }, true)
       .int8s(messages, [](const message_row& row) { return row.timestamp_ns; })
       .byteas(messages, [](const message_row& row) -> const std::string& { return row.body; });
-  const auto& pairs = batch.conversations;
   put_conversations(to, pairs, [](const conversation_row& row) { return row.id; })
       .int8s(pairs, [](const conversation_row& row) { return row.a.value; })
       .int8s(pairs, [](const conversation_row& row) { return row.b.value; })
@@ -218,7 +255,9 @@ void pg_writer::add_chat(const write_batch& batch) {
       .int8s(outbox, [](const outbox_row& row) { return row.mid; })
       .byteas(outbox, [](const outbox_row& row) -> const std::string& { return row.payload; }, true)
       .int8s(outbox, [](const outbox_row& row) { return row.accepted_ns; });
-  to.int8s(batch.outbox_done, [](uint64_t entry) { return entry; });
+  const auto done = runs_of(batch.outbox_done);
+  to.int8s(done, [](const run_of_entries& run) { return run.first; })
+      .int8s(done, [](const run_of_entries& run) { return run.last; });
 }
 
 void pg_writer::add_cursors(std::vector<cursor_row> left) {

@@ -3,17 +3,18 @@
 // Each batch adds messages with keys and outbox entries and deletes the entries of the batch before the last. Prints
 // appends per second, statements per message, and CPU per message here and (for a local server) of all its processes.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
-#include <set>
+#include <sstream>
 #include <string>
-#include <unistd.h>
+#include <vector>
 
+#include "libs/sql/connection.hpp"
 #include "services/storage/repositories/store.hpp"
 
 namespace {
@@ -29,21 +30,47 @@ double own_cpu() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// CPU seconds so far of every process named "postgres", and of their ended children.
-double server_cpu() {
-  double ticks = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    std::ifstream stat(entry.path() / "stat");
-    std::string line;
-    if (!std::getline(stat, line) || line.find("(postgres)") == std::string::npos) continue;
-    unsigned long user = 0, system = 0;
-    long children_user = 0, children_system = 0;
-    std::sscanf(line.c_str() + line.rfind(')') + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &user,
-                &system, &children_user, &children_system);
-    ticks += static_cast<double>(user + system) + static_cast<double>(children_user + children_system);
-  }
-  return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+/// The fields of /proc/PID/stat after the name: [1] parent, [11] user, [12] system ticks, [13] [14] of ended children.
+std::vector<double> stat_of(const std::string& pid) {
+  std::ifstream file("/proc/" + pid + "/stat");
+  std::string line;
+  std::vector<double> fields;
+  if (!std::getline(file, line)) return fields;
+  std::istringstream rest(line.substr(line.rfind(')') + 2));
+  for (std::string word; rest >> word;) fields.push_back(std::atof(word.c_str()));
+  return fields;
 }
+
+/// CPU seconds so far of all processes of one PostgreSQL server on this machine.
+class server_meter {
+ public:
+  explicit server_meter(const std::string& dsn) {
+    if (sql::is_sqlite(dsn) || dsn == "memory:") return;
+    auto link = sql::open(dsn);
+    if (!link) return;
+    auto pid = (*link)->query("select pg_backend_pid()");
+    if (!pid) return;
+    const auto fields = stat_of(std::to_string(sql::as_int(pid->front()[0])));
+    if (fields.size() > 14) postmaster_ = static_cast<long>(fields[1]);
+  }
+  double read() const {
+    double ticks = 0;
+    if (postmaster_ == 0) return 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const auto pid = entry.path().filename().string();
+      if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+      const auto fields = stat_of(pid);
+      if (fields.size() <= 14) continue;
+      const bool root = pid == std::to_string(postmaster_);
+      if (root) ticks += fields[13] + fields[14];
+      if (root || static_cast<long>(fields[1]) == postmaster_) ticks += fields[11] + fields[12];
+    }
+    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
+  }
+
+ private:
+  long postmaster_ = 0;
+};
 
 conversation_id conversation_of(uint64_t n) { return {(n + 1) * 0x9E3779B97F4A7C15U, n}; }
 
@@ -80,11 +107,11 @@ int fail(const error& why) {
 }
 
 /// Reads back a history page of each conversation: what an off-line drain costs.
-int read_pages(store& shard, size_t conversations) {
+int read_pages(store& shard, size_t conversations, const server_meter& meter) {
   auto reader = shard.open_reader();
   if (!reader) return fail(reader.error());
   size_t rows = 0;
-  const double cpu = own_cpu(), server = server_cpu();
+  const double cpu = own_cpu(), server = meter.read();
   const auto start = steady::now();
   size_t pages = 0;
   for (; pages < std::min<size_t>(conversations, 4000); ++pages) {
@@ -98,7 +125,7 @@ int read_pages(store& shard, size_t conversations) {
   const double wall = std::chrono::duration<double>(steady::now() - start).count();
   const auto count = static_cast<double>(rows);
   std::printf("pages of 50    %9.0f rows/s %7.0f pages/s   CPU per row: client %.2f us, server %.2f us\n", count / wall,
-              static_cast<double>(pages) / wall, (own_cpu() - cpu) * 1e6 / count, (server_cpu() - server) * 1e6 / count);
+              static_cast<double>(pages) / wall, (own_cpu() - cpu) * 1e6 / count, (meter.read() - server) * 1e6 / count);
   return 0;
 }
 
@@ -116,6 +143,7 @@ int main(int argc, char** argv) {
   auto writer = (*shard)->open_writer();
   if (!writer) return fail(writer.error());
   if (auto owned = (*writer)->acquire(1); !owned) return fail(owned.error());
+  const server_meter meter(argv[1]);
   load work;
   work.heads.resize(pairs);
   for (size_t i = 0; i < 20; ++i) {  // plans, caches, first pages
@@ -123,7 +151,7 @@ int main(int argc, char** argv) {
   }
   double making = 0;
   const auto statements = (*writer)->statements();
-  const double cpu = own_cpu(), server = server_cpu();
+  const double cpu = own_cpu(), server = meter.read();
   const auto start = steady::now();
   for (size_t i = 0; i < batches; ++i) {
     const auto before = steady::now();
@@ -136,7 +164,7 @@ int main(int argc, char** argv) {
   std::printf("%zu x %zu rows %9.0f messages/s %7.0f commits/s  CPU per message: client %.2f us, server %.2f us"
               "  statements per message %.4f  (making batches: %.2f us, not counted in client)\n",
               batches, rows, count / wall, static_cast<double>(batches) / wall, (own_cpu() - cpu - making) * 1e6 / count,
-              (server_cpu() - server) * 1e6 / count,
+              (meter.read() - server) * 1e6 / count,
               static_cast<double>((*writer)->statements() - statements) / count, making * 1e6 / count);
-  return read_pages(**shard, pairs);
+  return read_pages(**shard, pairs, meter);
 }
