@@ -55,6 +55,7 @@ void announce(writer_self* self, bool open, bool stale) {
 }
 
 void finish(writer_self* self, bool stale) {
+  if (!stale) self->state.engine->flush_done();
   auto answers = self->state.engine->refuse_all(errc::wrong_owner);
   answer_all(self, answers);
   if (stale) announce(self, false, true);

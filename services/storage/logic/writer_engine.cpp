@@ -31,6 +31,13 @@ void writer_engine::add_done(const std::vector<uint64_t>& entries) {
   done_.insert(done_.end(), entries.begin(), entries.end());
 }
 
+void writer_engine::flush_done() {
+  if (!store_ || done_.empty()) return;
+  write_batch batch;
+  batch.outbox_done.assign(done_.begin(), done_.end());
+  if (store_->commit(batch)) done_.clear();  // else: delivered once more by the next owner
+}
+
 std::vector<answer> writer_engine::refuse_all(errc code) {
   std::vector<answer> out;
   out.reserve(items_.size());

@@ -58,6 +58,8 @@ class writer_engine {
   round run();
   /// A page of the outbox as deliveries. unavailable, deadline: try again later. stale_epoch never.
   result<std::vector<session::v1::Delivery>> scan(uint64_t after, size_t limit);
+  /// Before a planned end: deletes what was confirmed, if the database is there.
+  void flush_done();
   /// Answers everything that waits. Afterwards the engine is empty.
   std::vector<answer> refuse_all(errc code);
   /// Answers what waited beyond its deadline.
