@@ -59,15 +59,17 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
       case v1::GatewayItem::kBind: return bind(map, *item.mutable_bind(), mails);
       case v1::GatewayItem::kFrame: {
         v1::Frame& frame = *item.mutable_frame();
-        if (!owned(map, frame.account())) return refuse(map, frame.conn(), frame.account());
-        mails.emplace_back(account_id{frame.account()}, frame_event{stream_, std::move(frame)});
+        const account_id account{frame.account()};
+        if (!owned(map, account.value)) return refuse(map, frame.conn(), account.value);
+        mails.emplace_back(account, frame_event{stream_, std::move(frame)});
         return;
       }
       case v1::GatewayItem::kAcked: {
         // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();
-        if (!owned(map, acked.account())) return;
-        mails.emplace_back(account_id{acked.account()}, acked_event{stream_, std::move(acked)});
+        const account_id account{acked.account()};
+        if (!owned(map, account.value)) return;
+        mails.emplace_back(account, acked_event{stream_, std::move(acked)});
         return;
       }
       case v1::GatewayItem::kClosed: {
@@ -81,8 +83,9 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
   }
 
   void bind(const placement::snapshot& map, v1::Bind& what, std::vector<directory::addressed>& mails) {
-    if (owned(map, what.account())) {
-      mails.emplace_back(account_id{what.account()}, bind_event{stream_, std::move(what)});
+    const account_id account{what.account()};  // read before the move below
+    if (owned(map, account.value)) {
+      mails.emplace_back(account, bind_event{stream_, std::move(what)});
     } else if (what.fresh()) {
       refuse_login(what);
     } else {

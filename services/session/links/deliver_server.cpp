@@ -21,8 +21,9 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
     std::map<source_ptr, v1::DeliveryReply> refused;
     for (v1::Delivery& item : items) {
       const source_ptr& source = source_of(item);
-      if (owned_range(env_, *map, slot_of(item.account())) != nullptr) {
-        mails.emplace_back(account_id{item.account()}, delivery_event{source, std::move(item)});
+      const account_id account{item.account()};  // read before the move below
+      if (owned_range(env_, *map, slot_of(account)) != nullptr) {
+        mails.emplace_back(account, delivery_event{source, std::move(item)});
         continue;
       }
       env_.metrics.wrong_owner_total.add();

@@ -66,7 +66,6 @@ std::vector<storage::v1::StorageRequest> shard_channel::collect() {
     entry& one = entries_[next_++];
     if (one.ended) continue;
     one.sent = true;
-    one.sent_epoch = epoch_;
     ++open_count_;
     one.request.set_epoch(epoch_);
     batch.push_back(one.request);
@@ -124,13 +123,13 @@ void shard_channel::on_reply(storage::v1::StorageReply& reply) {
     if (one.ended) return;
     const auto code = static_cast<errc>(reply.code());
     if (code == errc::wrong_owner || code == errc::stale_epoch) {
-      if (!one.sent || one.sent_epoch != epoch_) return;  // it goes again anyway
+      if (!one.sent || reply.epoch() != epoch_) return;  // it goes again anyway
       proven_ = false;
       rewind(index);
       not_before_ = time_.now() + limits_.retry;
       return;
     }
-    if (one.sent_epoch == epoch_) proven_ = true;
+    if (reply.epoch() == epoch_) proven_ = true;  // an answer to an earlier sending proves nothing
     ended_request& done = ended.emplace_back();
     done.answer.code = code;
     done.answer.reply = std::move(reply);

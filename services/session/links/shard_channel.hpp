@@ -51,7 +51,6 @@ class shard_channel {
     storage::v1::StorageRequest request;
     storage_callback then;
     std::optional<time_point> deadline;
-    uint64_t sent_epoch = 0;
     bool sent = false;
     bool ended = false;
   };

@@ -1,0 +1,197 @@
+#include "services/session/testing/requests.hpp"
+#include "services/session/testing/session_fixture.hpp"
+
+namespace tern::session {
+namespace {
+
+using wire::frame_type;
+
+class message_test : public session_fixture {
+ protected:
+  void say(std::string_view what, int64_t id = 0, uint64_t seq = 0) {
+    frame(1, alice, frame_type::message, text_to(bob_node, what, id), seq);
+  }
+  const std::string bob_node = to_node(bob);
+};
+
+TEST_F(message_test, the_receipt_goes_to_every_terminal_of_the_sender_and_the_message_to_the_recipient) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  say("hi", 77);
+  settle();
+  const auto receipt = frames(1, frame_type::message);
+  ASSERT_EQ(receipt.size(), 1U);
+  EXPECT_EQ(receipt[0].ref().kind(), v1::DeliveryRef::RECEIPT);
+  EXPECT_EQ(receipt[0].confirm(), 1U);
+  const auto seen = message_of(receipt[0]);
+  EXPECT_EQ(seen.mid, 1);
+  EXPECT_EQ(seen.id, 77);
+  EXPECT_EQ(seen.from_tid->node, to_node(alice));
+  EXPECT_EQ(seen.from_tid->resource, "phone");
+  EXPECT_TRUE(seen.timestamp);
+  ASSERT_EQ(frames(2, frame_type::message).size(), 1U);
+  const auto delivered = frames(3, frame_type::message);
+  ASSERT_EQ(delivered.size(), 1U);
+  EXPECT_EQ(delivered[0].ref().kind(), v1::DeliveryRef::MESSAGE);
+  EXPECT_EQ(message_of(delivered[0]).data_string, "hi");
+  EXPECT_EQ(storage.outbox.size(), 1U);
+  ack(3, bob, delivered[0].ref());
+  settle();
+  EXPECT_TRUE(storage.outbox.empty());
+}
+
+TEST_F(message_test, the_sender_cannot_be_forged_and_an_id_is_given_if_absent) {
+  ASSERT_TRUE(log_on(1, alice));
+  auto forged = text_to(bob_node, "x");
+  wire::tid other;
+  other.node = bob_node;
+  forged.from_tid = other;
+  forged.mid = 99;
+  forged.is_offline = true;
+  frame(1, alice, frame_type::message, forged);
+  settle();
+  const auto got = frames(1, frame_type::message);
+  ASSERT_EQ(got.size(), 1U);
+  const auto seen = message_of(got[0]);
+  EXPECT_EQ(seen.from_tid->node, to_node(alice));
+  EXPECT_GT(*seen.id, 0);
+  EXPECT_LT(*seen.id, int64_t{1} << 53);
+  EXPECT_EQ(seen.mid, 1);
+  EXPECT_FALSE(seen.is_offline);
+}
+
+TEST_F(message_test, a_retry_with_the_same_id_gets_the_first_mid_and_is_delivered_once) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  say("a", 5);
+  settle();
+  say("a", 5);
+  settle();
+  const auto receipts = frames(1, frame_type::message);
+  ASSERT_EQ(receipts.size(), 2U);
+  EXPECT_EQ(message_of(receipts[1]).mid, 1);
+  EXPECT_EQ(frames(2, frame_type::message).size(), 1U);
+  EXPECT_EQ(frames(3, frame_type::message).size(), 1U);
+}
+
+TEST_F(message_test, pipelined_messages_keep_their_order) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  for (const char* word : {"1", "2", "3", "4"}) say(word);
+  settle();
+  const auto got = frames(3, frame_type::message);
+  ASSERT_EQ(got.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(message_of(got[i]).mid, static_cast<int64_t>(i + 1));
+    EXPECT_EQ(message_of(got[i]).data_string, std::to_string(i + 1));
+  }
+  EXPECT_EQ(frames(1, frame_type::message).back().confirm(), 4U);
+}
+
+TEST_F(message_test, errors_are_those_of_the_protocol) {
+  ASSERT_TRUE(log_on(1, alice));
+  storage.add_account(stranger);
+  const auto expect = [&](const wire::tim_message& what, errc code) {
+    frame(1, alice, frame_type::message, what);
+    settle();
+    EXPECT_EQ(error_of(1), static_cast<int32_t>(code));
+  };
+  auto broken = text_to("not-a-node", "x");
+  expect(broken, errc::bad_account);
+  const std::string own = to_node(alice);
+  expect(text_to(own, "x"), errc::permission_denied);
+  const std::string strange = to_node(stranger);
+  expect(text_to(strange, "x"), errc::permission_denied);
+  const std::string nobody = to_node(account_id{0x9999'0000'0000'0009});
+  expect(text_to(nobody, "x"), errc::bad_account);
+  auto what = text_to(bob_node, "x");
+  what.to_tid.reset();
+  expect(what, errc::bad_parameter);
+  what = text_to(bob_node, "x");
+  what.ms_type = 1;
+  expect(what, errc::bad_parameter);
+  what = text_to(bob_node, "x");
+  what.to_tid->domain = "elsewhere";
+  expect(what, errc::bad_account);
+  for (const int8_t reserved : {int8_t{-1}, int8_t{0}, int8_t{4}, int8_t{8}, int8_t{30}}) {
+    what = text_to(bob_node, "x");
+    what.od_type = reserved;
+    expect(what, errc::bad_parameter);
+  }
+  for (const int8_t later : {int8_t{2}, int8_t{3}, int8_t{5}, int8_t{6}, int8_t{7}, int8_t{31}}) {
+    what = text_to(bob_node, "x");
+    what.od_type = later;
+    expect(what, errc::bad_interface);
+  }
+  what = text_to(bob_node, "x");
+  what.ms_type = 3;
+  expect(what, errc::bad_interface);
+  EXPECT_EQ(groups.asked.size(), 1U);
+  raw_frame(1, alice, frame_type::message, "\xff\xff");
+  settle();
+  EXPECT_EQ(error_of(1), 4113);
+}
+
+TEST_F(message_test, storage_failures_are_told_in_the_clients_words) {
+  ASSERT_TRUE(log_on(1, alice));
+  storage.fail_next(storage::v1::StorageRequest::kAppend, errc::deadline);
+  say("x");
+  settle();
+  EXPECT_EQ(error_of(1), 5103);
+  storage.fail_next(storage::v1::StorageRequest::kAppend, errc::overload);
+  say("x");
+  settle();
+  EXPECT_EQ(error_of(1), 5104);
+  storage.fail_next(storage::v1::StorageRequest::kAppend, errc::blocked);
+  say("x");
+  settle();
+  EXPECT_EQ(error_of(1), 4110);
+}
+
+TEST_F(message_test, with_open_messaging_strangers_may_write_but_the_unknown_cannot_be_written_to) {
+  options.open_messaging = true;
+  storage.add_account(stranger);
+  ASSERT_TRUE(log_on(1, alice));
+  const std::string strange = to_node(stranger);
+  frame(1, alice, frame_type::message, text_to(strange, "1"));
+  frame(1, alice, frame_type::message, text_to(strange, "2"));
+  settle();
+  const auto receipts = frames(1, frame_type::message);
+  ASSERT_EQ(receipts.size(), 2U);
+  EXPECT_EQ(message_of(receipts[1]).data_string, "2");
+  const std::string nobody = to_node(account_id{0x9999'0000'0000'0009});
+  frame(1, alice, frame_type::message, text_to(nobody, "x"));
+  settle();
+  EXPECT_EQ(error_of(1), 4106);
+}
+
+TEST_F(message_test, a_frame_replayed_after_a_new_bind_is_stored_once_and_answered_again) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  say("once");
+  settle();
+  ASSERT_EQ(frames(1, frame_type::message).size(), 1U);
+  bind(bind_of(1, alice, false));  // the gateway did not get the confirmation
+  say("once", 0, 1);
+  settle();
+  const auto again = frames(1, frame_type::message);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(message_of(again[0]).mid, 1);
+  EXPECT_EQ(again[0].confirm(), 1U);
+  EXPECT_EQ(frames(3, frame_type::message).size(), 1U);
+}
+
+TEST_F(message_test, a_gap_in_the_numbers_asks_the_gateway_to_bind_again) {
+  ASSERT_TRUE(log_on(1, alice));
+  gateway->take();
+  say("x", 0, 3);
+  settle();
+  ASSERT_EQ(gateway->items.size(), 1U);
+  ASSERT_TRUE(gateway->items[0].has_bind_result());
+  EXPECT_EQ(gateway->items[0].bind_result().code(), static_cast<int32_t>(errc::wrong_owner));
+}
+
+}  // namespace
+}  // namespace tern::session
