@@ -118,11 +118,11 @@ void schema::impl::give_secret_file(option& it, const raw& value, rank from, con
   const auto* path = std::get_if<std::string>(&value);
   if (path == nullptr) return refuse(place, key, "one value expected, not a list");
   if (path->empty()) return refuse(place, key, "names no file");
+  it.filled = true;  // even when it is refused: one error is enough
   auto content = read_secret_file(*path);
   if (!content) return refuse(place, key, content.error().detail);
   if (from < it.from) return;
   it.from = from;
-  it.filled = true;
   for (const auto& target : it.targets) target(raw{*content});
 }
 

@@ -198,8 +198,12 @@ TEST_F(sources, refuse_secrets_on_the_command_line) {
 }
 
 TEST(required_secret, must_be_given) {
+  schema refused;
   schema all;
   std::string key;
+  refused.add_secret("identity.key", key, "cluster secret", true);
+  refused.read_yaml("identity.key_file: /nonexistent", "f");
+  EXPECT_THAT(refused.errors(), SizeIs(1));
   all.add_secret("identity.key", key, "cluster secret", true);
   EXPECT_THAT(all.errors(),
               ElementsAre("identity.key: required: name its file by identity.key_file, or set TERN_IDENTITY_KEY"));
