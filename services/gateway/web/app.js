@@ -37,7 +37,7 @@ function contact(node) {
 
 const namesKey = () => `tern.names.${me}`;
 const names = () => JSON.parse(localStorage.getItem(namesKey()) || "{}");
-const nameOf = (node) => names()[node] || `${node.slice(0, 5)}…${node.slice(-3)}`;
+const nameOf = (node) => names()[node] || `${node.slice(0, 4)}…${node.slice(-3)}`;
 
 function setName(node, name) {
   const all = names();
@@ -59,7 +59,8 @@ function toast(text) {
   element.className = "toast";
   element.textContent = text;
   $("toasts").append(element);
-  setTimeout(() => element.remove(), 5000);
+  while ($("toasts").children.length > 3) $("toasts").firstChild.remove();
+  setTimeout(() => element.remove(), 3500);
 }
 
 function make(tag, className, text) {
@@ -148,7 +149,9 @@ function paintRequests() {
 }
 
 function messageElement(message) {
-  const item = make("li", `msg${message.mine ? " mine" : ""}${message.failed ? " failed" : ""}`);
+  const fresh = message.painted ? "" : " fresh";
+  message.painted = true;
+  const item = make("li", `msg${message.mine ? " mine" : ""}${message.failed ? " failed" : ""}${fresh}`);
   item.append(make("p", "", message.text));
   const meta = make("div", "meta");
   meta.append(make("time", "", clockTime(message.time)));
@@ -248,7 +251,9 @@ function store(one, message) {
   if (mine && message.id) one.pending = one.pending.filter((pending) => pending.id !== message.id);
   if (one.messages.has(message.mid)) return false;
   const time = message.timestamp ? message.timestamp / 1e6 : Date.now();
-  one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine });
+  // One's own message was on the screen already.
+  one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine, painted: mine });
+  if (message.mid === 1) one.complete = true;
   one.last = Math.max(one.last, time);
   return !mine;
 }
@@ -289,7 +294,6 @@ function onNodes(answer) {
   if (answer.ntype === 1) {
     for (const one of contacts.values()) one.friend = list.has(one.node);
     for (const node of list) contact(node).friend = true;
-    if (list.size > 0 && !current && !matchMedia("(max-width: 720px)").matches && contacts.size === 1) paintRoster();
   } else if (answer.ntype === 8) {
     for (const one of contacts.values()) one.blocked = list.has(one.node);
     for (const node of list) contact(node).blocked = true;
@@ -333,8 +337,10 @@ function onFrame(kind, value) {
 
 // ---- what the person does ----
 
-function befriend(node) {
-  link.send(type.business, { rtype: rtype.add, node, reqStr: `${credentials.name} would like to chat` });
+function befriend(node, greeting) {
+  const request = { rtype: rtype.add, node };
+  if (greeting) request.reqStr = greeting;
+  link.send(type.business, request);
   link.send(type.business, { rtype: rtype.roster });
 }
 
@@ -476,8 +482,9 @@ $("add-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const node = $("add-node").value.trim();
   if (!node) return;
-  befriend(node);
+  befriend(node, $("add-text").value.trim());
   $("add-node").value = "";
+  $("add-text").value = "";
   toast("Request sent.");
 });
 $("send-form").addEventListener("submit", (event) => { event.preventDefault(); sendText(); });
