@@ -4,7 +4,9 @@
 #include "libs/crypto/hash.hpp"
 #include "libs/crypto/identity.hpp"
 #include "libs/testing/fake_clock.hpp"
+#include "libs/testing/servers.hpp"
 #include "services/storage/login/proof_cache.hpp"
+#include "services/storage/login/redis_soft_store.hpp"
 #include "services/storage/login/throttle.hpp"
 #include "services/storage/testing/storage_node.hpp"
 
@@ -227,6 +229,23 @@ TEST_F(login_test, tokens_live_in_the_soft_store_and_in_the_table_while_that_is_
   soft->away = false;
   EXPECT_EQ(code_of(use(stored)), errc::ok);
   EXPECT_EQ(code_of(use(stored)), errc::bad_token);
+}
+
+TEST_F(login_test, tokens_survive_the_loss_of_a_real_redis_server) {
+  auto server = tern::testing::redis_server::start();
+  ASSERT_TRUE(server) << server.error().detail;
+  auto soft = make_redis_soft_store((*server)->url());
+  ASSERT_TRUE(soft);
+  start(*soft);
+  create("ann", "secret");
+  const auto kept = issue("ann", "secret").token_issued().token();
+  EXPECT_EQ(code_of(use(kept)), errc::ok);
+  EXPECT_EQ(code_of(use(kept)), errc::bad_token);
+  (*server)->kill_hard();
+  const auto stored = issue("ann", "secret").token_issued().token();
+  EXPECT_EQ(code_of(use(stored)), errc::ok);
+  EXPECT_EQ(code_of(use(stored)), errc::bad_token);
+  EXPECT_EQ(code_of(log_in("ann", "secret")), errc::ok);
 }
 
 }  // namespace
