@@ -200,9 +200,10 @@ std::vector<violation> no_duplicate_on_a_connection(const history& seen) {
 
 std::vector<violation> repeats_stay_in_the_window(const history& seen, const limits& allowed) {
   std::vector<violation> found;
-  std::map<std::tuple<std::string, pair_key, int64_t>, std::vector<const receive_op*>> by_message;
+  std::map<std::tuple<std::string, std::string, pair_key, int64_t>, std::vector<const receive_op*>> by_message;
   for (const auto& op : seen.receives) {
-    if (is_delivery(op)) by_message[{op.account, pair_of(op.sender, op.recipient), op.mid}].push_back(&op);
+    if (!is_delivery(op)) continue;
+    by_message[{op.account, op.terminal, pair_of(op.sender, op.recipient), op.mid}].push_back(&op);
   }
   std::map<std::pair<std::string, std::string>, size_t> repeats;  // earlier connection, later one
   for (const auto& [message, ops] : by_message) {

@@ -36,6 +36,7 @@ enum class via : uint8_t { live, batch, receipt, pull };
 /// One message that reached a client.
 struct receive_op {
   std::string account;     // who received it
+  std::string terminal;    // of the account; its connections follow each other, those of two terminals live side by side
   std::string connection;  // unique per connection of the run
   int64_t connection_order = 0;  // grows with each new connection of the account
   std::string sender;

@@ -42,6 +42,7 @@ class workload::person::seat final : public client::terminal_observer {
   bool online() const { return online_; }
   bool drained() const { return drained_; }
   const std::string& name() const { return name_; }
+  std::string label() const { return owner_.account_.name + "/" + std::to_string(number_); }
   int64_t order() const { return order_; }
   client::terminal& terminal() { return *terminal_; }
   void note(size_t receive) { received_.push_back(receive); }
@@ -198,8 +199,10 @@ void workload::person::received(seat& at, const wire::tim_message& message, bool
     const auto kind = message.bn_type.value_or(0);
     for (auto& other : owner_.people_) {
       if (other->account_.node != from) continue;
+      // Asking back makes them friends; only the other side is told, by notice 5.
       if (kind == notice_request) ask_friend(*other);
-      if (kind == notice_friends && befriended_.insert(std::string(from)).second) ++friends_done_;
+      const bool settled = kind == notice_request || kind == notice_friends;
+      if (settled && befriended_.insert(std::string(from)).second) ++friends_done_;
     }
     return;
   }
@@ -207,6 +210,7 @@ void workload::person::received(seat& at, const wire::tim_message& message, bool
   if (from == account_.node) return receipt(at, message, batch);
   receive_op op;
   op.account = account_.node;
+  op.terminal = at.label();
   op.connection = at.name();
   op.connection_order = at.order();
   op.sender = from;
@@ -224,6 +228,7 @@ void workload::person::received(seat& at, const wire::tim_message& message, bool
 void workload::person::receipt(seat& at, const wire::tim_message& message, bool batch) {
   receive_op op;
   op.account = account_.node;
+  op.terminal = at.label();
   op.connection = at.name();
   op.connection_order = at.order();
   op.sender = account_.node;
