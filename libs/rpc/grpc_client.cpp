@@ -38,6 +38,10 @@ std::shared_ptr<grpc::Channel> make_channel(const grpc_options& how, const std::
   with.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   with.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   with.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(how.connect_timeout.count()));
+  if (address.starts_with("unix:")) {
+    with.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    with.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, unix_window_bytes);
+  }
   with.SetMaxReceiveMessageSize(max_message_bytes);
   with.SetMaxSendMessageSize(max_message_bytes);
   if (!how.tls.enabled()) return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), with);

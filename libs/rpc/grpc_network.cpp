@@ -1,10 +1,14 @@
 #include "libs/rpc/grpc_network.hpp"
 
+#include <grpc/support/log.h>
+
 #include <charconv>
 #include <fstream>
+#include <mutex>
 #include <sstream>
 #include <utility>
 
+#include "libs/log/log.hpp"
 #include "libs/rpc/grpc_parts.hpp"
 
 namespace tern::rpc {
@@ -49,6 +53,18 @@ uint64_t to_number(std::string_view text) {
 
 namespace {
 
+/// What gRPC has to say (a failed handshake, an address in use) goes where all other lines go. Its errors are the peer's
+/// or the network's, hence warnings.
+void log_like_us(gpr_log_func_args* line) {
+  static const log::logger logger{"grpc"};
+  const log::fields where{{"file", line->file}, {"line", line->line}};
+  if (line->severity == GPR_LOG_SEVERITY_ERROR) {
+    logger.warn(line->message, where);
+  } else {
+    logger.debug(line->message, where);
+  }
+}
+
 class grpc_network final : public network {
  public:
   explicit grpc_network(grpc_options how)
@@ -85,7 +101,11 @@ class grpc_network final : public network {
 
 }  // namespace
 
-std::unique_ptr<network> make_grpc_network(grpc_options how) { return std::make_unique<grpc_network>(std::move(how)); }
+std::unique_ptr<network> make_grpc_network(grpc_options how) {
+  static std::once_flag once;
+  std::call_once(once, [] { gpr_set_log_function(log_like_us); });
+  return std::make_unique<grpc_network>(std::move(how));
+}
 
 int bound_port(const network& of) {
   const auto* grpc = dynamic_cast<const grpc_network*>(&of);

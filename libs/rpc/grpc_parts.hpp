@@ -40,6 +40,9 @@ inline constexpr const char* node_key = "x-tern-node";
 inline constexpr const char* incarnation_key = "x-tern-incarnation";
 inline constexpr const char* window_key = "x-tern-window";
 inline constexpr int max_message_bytes = 16 << 20;
+/// HTTP/2 window on unix sockets: below what the kernel buffers, so that a peer that stopped reading blocks a stream, which
+/// can be cancelled, and never the connection, which gRPC gives up only by the user timeout that TCP has.
+inline constexpr int unix_window_bytes = 65535;
 
 outbox_limits limits_of(const grpc_options& how);
 

@@ -50,10 +50,10 @@ class record {
     change(*this);
     changed_.notify_all();
   }
-  /// False after 10 s.
-  bool wait(const std::function<bool()>& reached) {
+  /// False when it did not come to it within `limit`.
+  bool wait(const std::function<bool()>& reached, std::chrono::milliseconds limit = std::chrono::seconds(10)) {
     std::unique_lock lock(mutex_);
-    return changed_.wait_for(lock, std::chrono::seconds(10), reached);
+    return changed_.wait_for(lock, limit, reached);
   }
 
   int ups = 0, downs = 0;
