@@ -95,14 +95,10 @@ result<void> pg_link::connect() {
   return {};
 }
 
-/// An idle connection has nothing to read; if it has, that is its end.
+/// An idle connection has nothing to read; if it has, that is most likely its end, and a new one is cheap.
 bool pg_link::alive() {
   pollfd socket{PQsocket(handle_), POLLIN, 0};
-  while (::poll(&socket, 1, 0) > 0) {
-    if (PQconsumeInput(handle_) == 0) return false;
-    if ((socket.revents & (POLLHUP | POLLERR)) != 0) return false;
-  }
-  return PQstatus(handle_) == CONNECTION_OK;
+  return ::poll(&socket, 1, 0) == 0 && PQstatus(handle_) == CONNECTION_OK;
 }
 
 bool pg_link::wait(wait_for what) {
