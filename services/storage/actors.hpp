@@ -1,5 +1,5 @@
-// The actors of the storage service and what they say to each other. Per shard and epoch: one writer (detached: it blocks
-// in the database) and one dispatcher; one supervisor (detached) for all.
+// The actors of the storage service and what they say to each other. Per shard and epoch: one writer (detached: it
+// blocks in the database) and one dispatcher; one supervisor (detached) for all.
 #pragma once
 
 #include <caf/all.hpp>
@@ -94,18 +94,20 @@ struct writer_setup {
   std::shared_ptr<shard_metrics> metrics;
   std::shared_ptr<storage_metrics> service_metrics;
   caf::actor dispatcher;
-  caf::actor supervisor;                     // may be empty
+  caf::actor supervisor;  // may be empty
 };
 struct writer_state {
   static inline const char* name = "shard_writer";
   writer_setup setup;
   std::unique_ptr<writer_engine> engine;
-  backoff pause{std::chrono::milliseconds{10}, std::chrono::milliseconds{250}};  // between attempts to reach the database
+  backoff pause{std::chrono::milliseconds{10},
+                std::chrono::milliseconds{250}};  // between attempts to reach the database
   bool round_due = false;
   bool paused = false;
   bool done_due = false;
   bool announced_open = false;
   uint64_t statements_counted = 0;
+  uint64_t failures = 0;  // in a row
 };
 /// Spawn it detached.
 caf::behavior writer_behavior(actor::stateful<writer_state>* self, writer_setup setup);

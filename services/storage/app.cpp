@@ -88,7 +88,9 @@ supervisor_setup storage_service::supervision() {
   setup.network = &with_.network;
   setup.time = &with_.time;
   setup.lease_valid = [this] { return membership_->lease_valid(); };
-  setup.readiness = [this](bool ready, const std::string& why) { with_.health.set_ready("storage.shards", ready, why); };
+  setup.readiness = [this](bool ready, const std::string& why) {
+    with_.health.set_ready("storage.shards", ready, why);
+  };
   setup.shards = shards_;
   setup.hub = hub_;
   setup.logins = logins_;

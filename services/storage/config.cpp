@@ -8,8 +8,9 @@
 namespace tern::storage {
 
 void declare(config::schema& options, storage_config& into) {
-  options.add("storage.shards", into.shards,
-              "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string, sqlite:PATH or memory:");
+  options.add(
+      "storage.shards", into.shards,
+      "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string, sqlite:PATH or memory:");
   options.add("storage.batch.max_requests", into.batch_requests, "Most writes in one commit", {1, 65'536});
   options.add("storage.batch.max_bytes", into.batch_bytes, "Most bytes of message bodies in one commit",
               {1024, int64_t{256} << 20});
@@ -34,13 +35,15 @@ void declare(config::schema& options, storage_config& into) {
               "For so long a password that was right is known without hashing it again; 0: never", {0, 3'600'000});
   options.add("storage.login.max_proofs", into.proof_entries, "Most such passwords remembered", {1, 10'000'000});
   options.add("storage.login.account_failures", into.account_failures,
-              "Wrong passwords per account in 5 minutes before attempts are refused for growing pauses", {1, 1'000'000});
+              "Wrong passwords per account in 5 minutes before attempts are refused for growing pauses",
+              {1, 1'000'000});
   options.add("storage.login.address_failures", into.address_failures,
               "Wrong passwords per client address in 5 minutes before attempts are refused for growing pauses",
               {1, 1'000'000'000});
   options.add("storage.login.token_ttl_ms", into.token_ttl, "Life of a login token", {1000, 86'400'000});
-  options.add("storage.redis.url", into.redis_url,
-              "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
+  options.add(
+      "storage.redis.url", into.redis_url,
+      "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
 }
 
 std::vector<shard_setting> parse_shards(const std::vector<std::string>& list, std::string& problem) {

@@ -13,7 +13,7 @@ class schema;
 namespace tern::storage {
 
 struct storage_config {
-  std::vector<std::string> shards;       // "name=dsn"
+  std::vector<std::string> shards;  // "name=dsn"
   uint64_t batch_requests = 1024;
   uint64_t batch_bytes = 4U << 20U;
   uint64_t queue_requests = 16'384;

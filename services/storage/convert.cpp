@@ -40,43 +40,27 @@ bool is_write(const v1::StorageRequest& request) {
     case v1::StorageRequest::kRelate:
     case v1::StorageRequest::kRosterPut:
     case v1::StorageRequest::kCursorPut:
-    case v1::StorageRequest::kNoticeDrop:
-      return true;
-    default:
-      return false;
+    case v1::StorageRequest::kNoticeDrop: return true;
+    default: return false;
   }
 }
 
 std::string_view operation_name(v1::StorageRequest::OpCase op) {
   switch (op) {
-    case v1::StorageRequest::kAppend:
-      return "append";
-    case v1::StorageRequest::kRelate:
-      return "relate";
-    case v1::StorageRequest::kRosterPut:
-      return "roster_put";
-    case v1::StorageRequest::kCursorPut:
-      return "cursor_put";
-    case v1::StorageRequest::kNoticeDrop:
-      return "notice_drop";
-    case v1::StorageRequest::kAccountCreate:
-      return "account_create";
-    case v1::StorageRequest::kTokenIssue:
-      return "token_issue";
-    case v1::StorageRequest::kTokenLogin:
-      return "token_login";
-    case v1::StorageRequest::kPasswordLogin:
-      return "password_login";
-    case v1::StorageRequest::kAccountGet:
-      return "account_get";
-    case v1::StorageRequest::kRosterList:
-      return "roster_list";
-    case v1::StorageRequest::kBacklog:
-      return "backlog";
-    case v1::StorageRequest::kRead:
-      return "read";
-    case v1::StorageRequest::OP_NOT_SET:
-      break;
+    case v1::StorageRequest::kAppend: return "append";
+    case v1::StorageRequest::kRelate: return "relate";
+    case v1::StorageRequest::kRosterPut: return "roster_put";
+    case v1::StorageRequest::kCursorPut: return "cursor_put";
+    case v1::StorageRequest::kNoticeDrop: return "notice_drop";
+    case v1::StorageRequest::kAccountCreate: return "account_create";
+    case v1::StorageRequest::kTokenIssue: return "token_issue";
+    case v1::StorageRequest::kTokenLogin: return "token_login";
+    case v1::StorageRequest::kPasswordLogin: return "password_login";
+    case v1::StorageRequest::kAccountGet: return "account_get";
+    case v1::StorageRequest::kRosterList: return "roster_list";
+    case v1::StorageRequest::kBacklog: return "backlog";
+    case v1::StorageRequest::kRead: return "read";
+    case v1::StorageRequest::OP_NOT_SET: break;
   }
   return "none";
 }

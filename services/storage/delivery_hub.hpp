@@ -12,7 +12,8 @@
 
 namespace tern::storage {
 
-/// Thread-safe; only passes messages on. Dispatchers hear of all streams that are up, in the order in which it happened.
+/// Thread-safe; only passes messages on. Dispatchers hear of all streams that are up, in the order in which it
+/// happened.
 class delivery_hub {
  public:
   /// Replies for `shard` go to `dispatcher` from now on; it is told of the streams that are up.
@@ -33,7 +34,8 @@ class delivery_hub {
 /// The client side of one stream.
 class delivery_client final : public rpc::client_handler<rpc::deliver_stream> {
  public:
-  delivery_client(std::shared_ptr<delivery_hub> hub, std::string node) : hub_(std::move(hub)), node_(std::move(node)) {}
+  delivery_client(std::shared_ptr<delivery_hub> hub, std::string node)
+      : hub_(std::move(hub)), node_(std::move(node)) {}
   void on_up(std::shared_ptr<delivery_sink> out) override { hub_->up(node_, std::move(out)); }
   void on_items(std::vector<session::v1::DeliveryReply>& items) override { hub_->replies(items); }
   void on_down() override { hub_->down(node_); }

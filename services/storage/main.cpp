@@ -1,5 +1,6 @@
 // tern-storage: accounts, relations, messages and their delivery queue, on PostgreSQL or SQLite.
 #include "libs/app/main.hpp"
+
 #include "libs/config/schema.hpp"
 #include "services/storage/app.hpp"
 

@@ -8,11 +8,11 @@ namespace {
 using op_case = v1::StorageRequest::OpCase;
 
 constexpr op_case operations_known[] = {
-    v1::StorageRequest::kAppend,       v1::StorageRequest::kRelate,        v1::StorageRequest::kRosterPut,
-    v1::StorageRequest::kCursorPut,    v1::StorageRequest::kNoticeDrop,    v1::StorageRequest::kAccountCreate,
-    v1::StorageRequest::kTokenIssue,   v1::StorageRequest::kTokenLogin,    v1::StorageRequest::kPasswordLogin,
-    v1::StorageRequest::kAccountGet,   v1::StorageRequest::kRosterList,    v1::StorageRequest::kBacklog,
-    v1::StorageRequest::kRead,         v1::StorageRequest::OP_NOT_SET,
+    v1::StorageRequest::kAppend,     v1::StorageRequest::kRelate,     v1::StorageRequest::kRosterPut,
+    v1::StorageRequest::kCursorPut,  v1::StorageRequest::kNoticeDrop, v1::StorageRequest::kAccountCreate,
+    v1::StorageRequest::kTokenIssue, v1::StorageRequest::kTokenLogin, v1::StorageRequest::kPasswordLogin,
+    v1::StorageRequest::kAccountGet, v1::StorageRequest::kRosterList, v1::StorageRequest::kBacklog,
+    v1::StorageRequest::kRead,       v1::StorageRequest::OP_NOT_SET,
 };
 
 }  // namespace
@@ -23,8 +23,9 @@ operation_metrics::operation_metrics(metrics::registry& registry) {
     const std::string name(operation_name(op));
     auto& one = by_op_[op];
     for (size_t kind = 0; kind < result_kinds; ++kind) {
-      one.answers[kind] = registry.counter("tern_storage_operations_total", "Requests answered, by operation and result",
-                                           {{"op", name}, {"result", names[kind]}});
+      one.answers[kind] =
+          registry.counter("tern_storage_operations_total", "Requests answered, by operation and result",
+                           {{"op", name}, {"result", names[kind]}});
     }
     one.seconds = registry.histogram("tern_storage_operation_seconds", "From a request's arrival to its answer",
                                      metrics::latency_buckets(), {{"op", name}});
@@ -33,20 +34,15 @@ operation_metrics::operation_metrics(metrics::registry& registry) {
 
 operation_metrics::result_kind operation_metrics::kind_of(int32_t code) {
   switch (static_cast<errc>(code)) {
-    case errc::ok:
-      return ok;
-    case errc::overload:
-      return overload;
-    case errc::wrong_owner:
-      return wrong_owner;
+    case errc::ok: return ok;
+    case errc::overload: return overload;
+    case errc::wrong_owner: return wrong_owner;
     case errc::unavailable:
     case errc::deadline:
     case errc::database:
     case errc::internal:
-    case errc::undefined:
-      return failed;
-    default:
-      return rejected;
+    case errc::undefined: return failed;
+    default: return rejected;
   }
 }
 
@@ -74,7 +70,8 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   commits = registry.counter("tern_storage_commits_total", "Group commits", of);
   commit_seconds = registry.histogram("tern_storage_commit_seconds", "Reading, planning and committing one batch",
                                       metrics::latency_buckets(), of);
-  batch_rows = registry.histogram("tern_storage_batch_rows", "Rows written by one commit", metrics::size_buckets(), of);
+  batch_rows =
+      registry.histogram("tern_storage_batch_rows", "Rows written by one commit", metrics::size_buckets(), of);
   messages = registry.counter("tern_storage_messages_total", "Messages stored", of);
   statements = registry.counter("tern_storage_statements_total", "Statements sent to the database", of);
   writes_waiting = registry.gauge("tern_storage_writes_waiting", "Writes not answered yet", of);
@@ -86,11 +83,12 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   retries_other = retries("other");
   outbox_rows = registry.gauge("tern_storage_outbox_rows", "Undelivered entries held by the dispatcher", of);
   outbox_oldest_seconds = registry.gauge("tern_storage_outbox_oldest_seconds", "Age of the oldest of them", of);
-  outbox_behind = registry.gauge("tern_storage_outbox_behind", "1 while the outbox is being read from the database", of);
+  outbox_behind =
+      registry.gauge("tern_storage_outbox_behind", "1 while the outbox is being read from the database", of);
   dispatched = registry.counter("tern_storage_dispatched_total", "Outbox entries sent to session nodes", of);
   confirmed = registry.counter("tern_storage_confirmed_total", "Outbox entries confirmed by session nodes", of);
-  refused = registry.counter("tern_storage_dispatch_refused_total", "Outbox entries sent to a node that does not own them",
-                             of);
+  refused = registry.counter("tern_storage_dispatch_refused_total",
+                             "Outbox entries sent to a node that does not own them", of);
   bytes = registry.gauge("tern_storage_shard_bytes", "Size of the shard's database", of);
 }
 

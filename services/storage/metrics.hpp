@@ -32,7 +32,7 @@ class operation_metrics {
 /// Per shard.
 struct shard_metrics {
   shard_metrics(metrics::registry& registry, const std::string& shard);
-  metrics::gauge up;                  // 1 while this node serves the shard
+  metrics::gauge up;  // 1 while this node serves the shard
   metrics::gauge epoch;
   metrics::counter commits;
   metrics::histogram commit_seconds;
@@ -45,10 +45,10 @@ struct shard_metrics {
   metrics::counter retries_unavailable, retries_unknown, retries_other;
   metrics::gauge outbox_rows;
   metrics::gauge outbox_oldest_seconds;
-  metrics::gauge outbox_behind;       // 1 while the outbox is read from the database, not taken from commits
+  metrics::gauge outbox_behind;  // 1 while the outbox is read from the database, not taken from commits
   metrics::counter dispatched;
   metrics::counter confirmed;
-  metrics::counter refused;           // entries a session node did not own
+  metrics::counter refused;  // entries a session node did not own
   metrics::gauge bytes;
 };
 
@@ -58,7 +58,7 @@ struct storage_metrics {
   metrics::registry& registry;
   operation_metrics operations;
   metrics::gauge hashes_waiting;
-  metrics::gauge delivery_links;      // streams to session nodes that are up
+  metrics::gauge delivery_links;  // streams to session nodes that are up
 };
 
 }  // namespace tern::storage

@@ -5,7 +5,8 @@
 
 namespace tern::storage {
 
-reader_pool::reader_pool(reader_options how, const clock& time, open_function open, std::function<void(double)> waited)
+reader_pool::reader_pool(reader_options how, const clock& time, open_function open,
+                         std::function<void(double)> waited)
     : how_(how), time_(time), open_(std::move(open)), waited_(std::move(waited)) {
   for (size_t i = 0; i < how_.threads; ++i) threads_.emplace_back([this] { run(); });
 }

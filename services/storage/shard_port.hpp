@@ -17,21 +17,22 @@
 namespace tern::storage {
 
 struct port_options {
-  size_t writes_most = 16'384;                  // unanswered writes; beyond: overload
-  size_t parked_most = 16'384;                  // requests for an epoch that has not begun here
+  size_t writes_most = 16'384;  // unanswered writes; beyond: overload
+  size_t parked_most = 16'384;  // requests for an epoch that has not begun here
   std::chrono::milliseconds request_timeout{1500};
 };
 
 /// Thread-safe; lives as long as the service, over all epochs of the shard.
 ///
-/// A request of an epoch that has not begun here yet (the caller's map is newer, or the lease is being renewed) waits;
-/// it is not refused, because a refusal between two accepted requests would let the second overtake the first. One of an
-/// earlier epoch, or of an epoch that has ended here, is answered wrong_owner for ever.
+/// A request of an epoch that has not begun here yet (the caller's map is newer, or the lease is being renewed)
+/// waits; it is not refused, because a refusal between two accepted requests would let the second overtake the first.
+/// One of an earlier epoch, or of an epoch that has ended here, is answered wrong_owner for ever.
 class shard_port {
  public:
   using write_function = std::function<void(std::vector<write_request>&&)>;
   /// Takes a read or login with its time of arrival and answers it. Never called with a lock held.
-  using read_function = std::function<void(v1::StorageRequest&&, const std::shared_ptr<reply_sink>&, clock::time_point)>;
+  using read_function =
+      std::function<void(v1::StorageRequest&&, const std::shared_ptr<reply_sink>&, clock::time_point)>;
 
   shard_port(std::string shard, port_options how, const clock& time, read_function read);
 
@@ -80,8 +81,8 @@ class shard_port {
   const clock& time_;
   const read_function read_;
   mutable std::mutex mutex_;
-  uint64_t epoch_ = 0;    // the newest that began here
-  uint64_t ended_ = 0;    // this one and all before are over here
+  uint64_t epoch_ = 0;  // the newest that began here
+  uint64_t ended_ = 0;  // this one and all before are over here
   bool suspended_ = false;
   write_function write_;
   std::deque<parked> parked_;

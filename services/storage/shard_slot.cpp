@@ -39,8 +39,7 @@ shard_slot::shard_slot(std::string name, std::shared_ptr<store_holder> from, slo
 
 void shard_slot::respond(const std::shared_ptr<reply_sink>& to, v1::StorageRequest::OpCase op,
                          clock::time_point arrived, v1::StorageReply reply) const {
-  service_metrics->operations.observe(op, reply.code(),
-                                      std::chrono::duration<double>(time_.now() - arrived).count());
+  service_metrics->operations.observe(op, reply.code(), std::chrono::duration<double>(time_.now() - arrived).count());
   if (!to->send(std::move(reply))) to->close();
 }
 

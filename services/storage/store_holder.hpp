@@ -14,7 +14,8 @@ namespace tern::storage {
 class store_holder {
  public:
   using open_function = std::function<result<std::unique_ptr<store>>(const std::string& dsn)>;
-  explicit store_holder(std::string dsn, open_function open = open_store) : dsn_(std::move(dsn)), open_(std::move(open)) {}
+  explicit store_holder(std::string dsn, open_function open = open_store)
+      : dsn_(std::move(dsn)), open_(std::move(open)) {}
 
   /// A writer that has acquired the shard in `epoch`.
   result<std::unique_ptr<writer_store>> writer(uint64_t epoch);

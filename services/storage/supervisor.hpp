@@ -24,7 +24,7 @@ struct supervisor_setup {
   std::shared_ptr<const shard_slots> shards;
   std::shared_ptr<delivery_hub> hub;
   std::shared_ptr<login_desk> logins;
-  writer_options writer;        // shard and epoch are filled in
+  writer_options writer;  // shard and epoch are filled in
   dispatch_options dispatch;
   /// Steady time of the last tick, nanoseconds; for the liveness probe.
   std::shared_ptr<std::atomic<int64_t>> alive_at;
@@ -48,12 +48,14 @@ struct supervisor_state {
     std::unique_ptr<rpc::link> link;
   };
   std::map<std::string, session_link> links;
+  std::vector<caf::actor> children;                 // writers and dispatchers that have not ended yet
+  std::map<std::string, uint64_t> read_statements;  // counted so far, by shard
   bool suspended = false;
   clock::time_point sizes_at;
 };
 
 /// Spawn it detached: ending a link waits for its handlers. Takes map_message, shard_state_message, tick_message,
-/// stop_message. After stop_message all writers and dispatchers have been told to quit, links are gone, and it quits.
+/// stop_message. After stop_message it ends when all writers and dispatchers have ended and the links are gone.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervisor_setup setup);
 
 }  // namespace tern::storage

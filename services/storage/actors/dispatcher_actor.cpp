@@ -1,5 +1,5 @@
-// The dispatcher of a shard: brings outbox entries to the session nodes of their recipients and the confirmations to the
-// writer. Never blocks.
+// The dispatcher of a shard: brings outbox entries to the session nodes of their recipients and the confirmations to
+// the writer. Never blocks.
 #include <chrono>
 #include <utility>
 

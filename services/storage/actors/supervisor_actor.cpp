@@ -1,5 +1,5 @@
-// Follows the cluster map: starts a writer and a dispatcher for each shard this node owns, with the map's epoch, and stops
-// them when the shard moves on; keeps a stream to every session node.
+// Follows the cluster map: starts a writer and a dispatcher for each shard this node owns, with the map's epoch, and
+// stops them when the shard moves on; keeps a stream to every session node.
 #include <chrono>
 #include <utility>
 
@@ -52,9 +52,9 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
   auto& slot = *state.setup.shards->at(name);
   auto& shard = state.running[name];
   shard.epoch = epoch;
-  shard.dispatcher = self->spawn(
-      dispatcher_behavior,
-      dispatcher_setup{name, epoch, state.setup.time, state.setup.dispatch, slot.metrics, state.map});
+  shard.dispatcher =
+      self->spawn(dispatcher_behavior,
+                  dispatcher_setup{name, epoch, state.setup.time, state.setup.dispatch, slot.metrics, state.map});
   writer_setup setup;
   setup.options = state.setup.writer;
   setup.options.shard = name;
@@ -67,6 +67,10 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
   setup.dispatcher = shard.dispatcher;
   setup.supervisor = caf::actor_cast<caf::actor>(self);
   shard.writer = self->spawn<caf::detached>(writer_behavior, std::move(setup));
+  for (const auto& child : {shard.writer, shard.dispatcher}) {
+    self->monitor(child);
+    state.children.push_back(child);
+  }
   self->send(shard.dispatcher, writer_message{shard.writer});
   state.setup.hub->join(name, shard.dispatcher);
   slot.metrics->epoch.set(static_cast<double>(epoch));
@@ -149,11 +153,19 @@ void follow_lease(supervisor_state& state) {
   }
 }
 
+void count_reads(supervisor_state& state, const std::string& name, shard_slot& slot) {
+  auto& counted = state.read_statements[name];
+  const uint64_t now = slot.readers->statements();
+  slot.metrics->statements.add(static_cast<double>(now - counted));
+  counted = now;
+}
+
 void measure(supervisor_state& state) {
   const auto now = state.setup.time->now();
   for (const auto& [name, slot] : *state.setup.shards) {
     slot->metrics->writes_waiting.set(static_cast<double>(slot->port->waiting()));
     slot->metrics->reads_waiting.set(static_cast<double>(slot->readers->waiting()));
+    count_reads(state, name, *slot);
     if (now < state.sizes_at || !state.running.contains(name)) continue;
     auto run = [holder = slot->store, metrics = slot->metrics](reader_store&) {
       if (auto bytes = holder->size_bytes()) metrics->bytes.set(static_cast<double>(*bytes));
@@ -198,6 +210,10 @@ void stop_all(supervisor_self* self) {
     state.setup.hub->down(node);
   }
   state.links.clear();
+  // Their last answers lead into the service's parts: these must be there until then.
+  caf::scoped_actor waiter{self->system()};
+  for (const auto& child : state.children) waiter->wait_for(child);
+  state.children.clear();
   self->quit();
 }
 
@@ -206,6 +222,9 @@ void stop_all(supervisor_self* self) {
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervisor_setup setup) {
   actor::set_common_handlers(self);
   self->state.setup = std::move(setup);
+  self->set_down_handler([self](const caf::down_msg& gone) {
+    std::erase_if(self->state.children, [&](const caf::actor& child) { return child.address() == gone.source; });
+  });
   self->send(self, tick_message{});
   return {
       [self](const map_message& m) { follow_map(self, m.map); },

@@ -1,7 +1,7 @@
 // The shard writer: group commit driven by its mailbox. Detached, because the engine blocks in the database.
 //
-// A round takes what is queued; requests that arrive meanwhile wait in the mailbox, in front of the next round's message,
-// so an idle shard commits at once and a busy one in batches as large as a commit is long.
+// A round takes what is queued; requests that arrive meanwhile wait in the mailbox, in front of the next round's
+// message, so an idle shard commits at once and a busy one in batches as large as a commit is long.
 #include <chrono>
 #include <utility>
 
@@ -33,6 +33,15 @@ void pause(writer_self* self) {
   self->delayed_send(self, state.pause.next(), resume_message{});
 }
 
+/// Failures come several times a second while a database is away: the 1st, 2nd, 4th, 8th, … in a row are logged.
+void report_failure(writer_self* self, const char* what, errc code, const std::string& detail) {
+  auto& state = self->state;
+  const uint64_t count = ++state.failures;
+  if ((count & (count - 1)) != 0) return;
+  logger.warn(
+      what, {{"shard", state.setup.options.shard}, {"code", to_string(code)}, {"detail", detail}, {"times", count}});
+}
+
 void answer_all(writer_self* self, std::vector<answer>& answers) {
   if (answers.empty()) return;
   auto& setup = self->state.setup;
@@ -47,7 +56,9 @@ void announce(writer_self* self, bool open, bool stale) {
   state.announced_open = open;
   state.setup.metrics->up.set(open ? 1 : 0);
   const auto& options = state.setup.options;
-  logger.info(open ? "shard is served" : stale ? "shard belongs to another node" : "database of the shard is away",
+  logger.info(open    ? "shard is served"
+              : stale ? "shard belongs to another node"
+                      : "database of the shard is away",
               {{"shard", options.shard}, {"epoch", options.epoch}});
   if (state.setup.supervisor) {
     self->send(state.setup.supervisor, shard_state_message{options.shard, options.epoch, open, stale});
@@ -96,19 +107,16 @@ void run_round(writer_self* self) {
   }
   answer_all(self, done.answers);
   switch (done.what) {
-    case round::outcome::stale:
-      finish(self, true);
-      return;
+    case round::outcome::stale: finish(self, true); return;
     case round::outcome::retry:
-      logger.warn("database work failed, trying again", {{"shard", state.setup.options.shard},
-                                                         {"code", to_string(done.failure)},
-                                                         {"detail", done.detail}});
+      report_failure(self, "database work failed, trying again", done.failure, done.detail);
       announce(self, false, false);
       pause(self);
       return;
     default:
       if (!state.engine->open()) return;
       state.pause.reset();
+      state.failures = 0;
       announce(self, true, false);
       if (state.engine->waiting() > 0) schedule_round(self);
   }
@@ -125,8 +133,7 @@ void resume(writer_self* self) {
   } else if (opened.code() == errc::stale_epoch) {
     finish(self, true);
   } else {
-    logger.warn("database cannot be opened",
-                {{"shard", state.setup.options.shard}, {"detail", opened.error().detail}});
+    report_failure(self, "database cannot be opened", opened.code(), opened.error().detail);
     auto late = state.engine->expire();
     answer_all(self, late);
     pause(self);
@@ -143,8 +150,7 @@ void send_page(writer_self* self, uint64_t after) {
       page.last = rows->size() < page_rows;
       page.entries = std::make_shared<std::vector<session::v1::Delivery>>(std::move(*rows));
     } else {
-      logger.warn("outbox cannot be read",
-                  {{"shard", state.setup.options.shard}, {"detail", rows.error().detail}});
+      report_failure(self, "outbox cannot be read", rows.code(), rows.error().detail);
     }
   }
   self->send(state.setup.dispatcher, std::move(page));

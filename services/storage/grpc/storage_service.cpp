@@ -52,7 +52,8 @@ rpc::accept_function<rpc::storage_stream> make_storage_acceptor(std::shared_ptr<
                                                                 std::shared_ptr<storage_metrics> metrics,
                                                                 const clock& time) {
   return [shards = std::move(shards), metrics = std::move(metrics), &time](
-             const rpc::peer&, std::shared_ptr<reply_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::storage_stream>> {
+             const rpc::peer&,
+             std::shared_ptr<reply_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::storage_stream>> {
     return std::make_shared<exchange_handler>(shards, metrics, time, std::move(out));
   };
 }

@@ -99,35 +99,19 @@ void batch_builder::plan(write_request& item) {
   const auto& message = item.message;
   errc code = errc::ok;
   switch (message.op_case()) {
-    case v1::StorageRequest::kAppend:
-      replies_.push_back(plan_append(item));
-      return;
-    case v1::StorageRequest::kRelate:
-      replies_.push_back(plan_relate(item));
-      return;
-    case v1::StorageRequest::kRosterPut:
-      plan_roster(message.roster_put());
-      break;
-    case v1::StorageRequest::kCursorPut:
-      plan_cursor(message.cursor_put());
-      break;
-    case v1::StorageRequest::kNoticeDrop:
-      plan_notices(message.notice_drop());
-      break;
-    case v1::StorageRequest::kAccountCreate:
-      code = plan_account(item);
-      break;
-    case v1::StorageRequest::kTokenIssue:
-      code = plan_token(item);
-      break;
-    case v1::StorageRequest::kTokenLogin:
-      code = plan_token_use(item);
-      break;
-    default:
-      code = errc::bad_interface;
+    case v1::StorageRequest::kAppend: replies_.push_back(plan_append(item)); return;
+    case v1::StorageRequest::kRelate: replies_.push_back(plan_relate(item)); return;
+    case v1::StorageRequest::kRosterPut: plan_roster(message.roster_put()); break;
+    case v1::StorageRequest::kCursorPut: plan_cursor(message.cursor_put()); break;
+    case v1::StorageRequest::kNoticeDrop: plan_notices(message.notice_drop()); break;
+    case v1::StorageRequest::kAccountCreate: code = plan_account(item); break;
+    case v1::StorageRequest::kTokenIssue: code = plan_token(item); break;
+    case v1::StorageRequest::kTokenLogin: code = plan_token_use(item); break;
+    default: code = errc::bad_interface;
   }
   replies_.push_back(reply_to(message, code));
-  if (message.has_token_issue() && code == errc::ok) replies_.back().mutable_token_issued()->set_token(item.token_text);
+  if (message.has_token_issue() && code == errc::ok)
+    replies_.back().mutable_token_issued()->set_token(item.token_text);
 }
 
 conversation_row* batch_builder::conversation(const conversation_id& id, account_id one, account_id other) {
@@ -277,8 +261,8 @@ void batch_builder::plan_cursor(const v1::CursorPut& put) {
   const auto kind = put.kind() == v1::CursorPut::MARK      ? cursor_kind::mark
                     : put.kind() == v1::CursorPut::ADVANCE ? cursor_kind::advance
                                                            : cursor_kind::clear;
-  batch_.cursors.push_back({account_id{put.account()}, from_proto(put.conversation()), account_id{put.other()},
-                            put.delivered(), kind});
+  batch_.cursors.push_back(
+      {account_id{put.account()}, from_proto(put.conversation()), account_id{put.other()}, put.delivered(), kind});
 }
 
 void batch_builder::plan_notices(const v1::NoticeDrop& drop) {
@@ -323,7 +307,8 @@ void batch_builder::committed(const write_outcome& outcome) {
   for (size_t i = 0; i < token_replies_.size(); ++i) {
     auto& reply = replies_[token_replies_[i]];
     const auto* taken = i < outcome.token_taken.size() && outcome.token_taken[i] ? &*outcome.token_taken[i] : nullptr;
-    const bool good = taken != nullptr && taken->expires_ns > wall_ns_ && taken->account == batch_.tokens_taken[i].account;
+    const bool good =
+        taken != nullptr && taken->expires_ns > wall_ns_ && taken->account == batch_.tokens_taken[i].account;
     reply.set_code(static_cast<int32_t>(good ? errc::ok : errc::bad_token));
     if (good) reply.mutable_logged_in()->set_account(taken->account.value);
   }

@@ -57,7 +57,8 @@ std::string key_name(const conversation_id& conversation, account_id sender, std
 /// commits batch(); committed(). Dropped without committed() it changes nothing.
 class batch_builder {
  public:
-  batch_builder(std::string_view shard, uint64_t epoch, shard_cache& cache, shard_counters& counters, int64_t wall_ns);
+  batch_builder(std::string_view shard, uint64_t epoch, shard_cache& cache, shard_counters& counters,
+                int64_t wall_ns);
 
   void need(const write_request& item);
   const std::vector<conversation_id>& conversations_wanted() const noexcept { return conversations_wanted_; }
@@ -110,17 +111,17 @@ class batch_builder {
   std::vector<const write_request*> needing_;
   std::vector<conversation_id> conversations_wanted_;
   std::vector<message_key> keys_wanted_;
-  std::vector<std::string> key_names_;                               // of keys_wanted_
+  std::vector<std::string> key_names_;                                          // of keys_wanted_
   std::unordered_map<conversation_id, std::optional<conversation_row>> known_;  // nothing: does not exist
-  std::unordered_map<conversation_id, size_t> changed_;              // index into batch_.conversations
+  std::unordered_map<conversation_id, size_t> changed_;                         // index into batch_.conversations
   std::unordered_map<std::string, seen_key> known_keys_;
-  std::map<std::pair<account_id, account_id>, size_t> roster_;       // index into batch_.roster
+  std::map<std::pair<account_id, account_id>, size_t> roster_;  // index into batch_.roster
 
   write_batch batch_;
-  std::vector<uint64_t> outbox_traces_;                              // beside batch_.outbox
-  std::vector<size_t> outbox_messages_;                              // index of its message, or npos
+  std::vector<uint64_t> outbox_traces_;  // beside batch_.outbox
+  std::vector<size_t> outbox_messages_;  // index of its message, or npos
   std::vector<v1::StorageReply> replies_;
-  std::vector<size_t> account_replies_, token_replies_;              // beside batch_.accounts, batch_.tokens_taken
+  std::vector<size_t> account_replies_, token_replies_;  // beside batch_.accounts, batch_.tokens_taken
   std::vector<session::v1::Delivery> deliveries_;
 };
 

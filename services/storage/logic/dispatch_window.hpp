@@ -24,16 +24,17 @@ namespace tern::storage {
 using delivery_sink = rpc::sink<session::v1::Delivery>;
 
 struct dispatch_options {
-  size_t entries_most = 50'000;              // kept in memory; beyond, the outbox is read again later
-  size_t send_items = 128;                   // per sink call
-  std::chrono::milliseconds hold{100};       // pause of an account whose owner by our map says it is not
+  size_t entries_most = 50'000;         // kept in memory; beyond, the outbox is read again later
+  size_t send_items = 128;              // per sink call
+  std::chrono::milliseconds hold{100};  // pause of an account whose owner by our map says it is not
 };
 
-/// Entries go to the owner of their recipient's slot, in entry order per account, and stay until done. They go again, in
-/// order, when the stream to the node was lost, the slot's owner or epoch changed, or the node said wrong_owner.
+/// Entries go to the owner of their recipient's slot, in entry order per account, and stay until done. They go again,
+/// in order, when the stream to the node was lost, the slot's owner or epoch changed, or the node said wrong_owner.
 ///
-/// Two modes. Live: the writer's entries are taken as they are committed. Behind (at the start, after an overflow, after
-/// an unknown commit): they are not taken; the outbox is read page by page from position() until the end is seen.
+/// Two modes. Live: the writer's entries are taken as they are committed. Behind (at the start, after an overflow,
+/// after an unknown commit): they are not taken; the outbox is read page by page from position() until the end is
+/// seen.
 class dispatch_window {
  public:
   using delivery = session::v1::Delivery;
@@ -49,10 +50,16 @@ class dispatch_window {
     if (page_failed_) page_asked_ = page_failed_ = false;
   }
   /// Entries may be in the outbox that were not offered.
-  void fall_behind() noexcept { behind_ = true; overtaken_ = page_asked_; }
+  void fall_behind() noexcept {
+    behind_ = true;
+    overtaken_ = page_asked_;
+  }
   /// Behind, and room for a page, and none is asked for: the caller asks for one.
   bool wants_page() const noexcept;
-  void page_asked() noexcept { page_asked_ = true; overtaken_ = false; }
+  void page_asked() noexcept {
+    page_asked_ = true;
+    overtaken_ = false;
+  }
   /// All entries up to here have been taken.
   uint64_t position() const noexcept { return position_; }
   bool behind() const noexcept { return behind_; }
@@ -64,9 +71,10 @@ class dispatch_window {
   /// Entries that were still here are appended to `deletable`.
   void done(const std::vector<uint64_t>& entries, std::vector<uint64_t>& deletable);
   void wrong_owner(const std::vector<uint64_t>& entries, clock::time_point now);
-  /// Sends what can be sent; `sent` is told of each entry sent. True: something waits for a full sink or a held account,
-  /// call again soon. Entries that have nothing to send (message gone) are appended to `deletable`.
-  bool pump(clock::time_point now, std::vector<uint64_t>& deletable, const std::function<void(const delivery&)>& sent);
+  /// Sends what can be sent; `sent` is told of each entry sent. True: something waits for a full sink or a held
+  /// account, call again soon. Entries that have nothing to send (message gone) are appended to `deletable`.
+  bool pump(clock::time_point now, std::vector<uint64_t>& deletable,
+            const std::function<void(const delivery&)>& sent);
 
   size_t size() const noexcept { return lane_of_.size(); }
   /// accepted_ns of the lowest entry here; 0 when there is none.
@@ -81,7 +89,7 @@ class dispatch_window {
   struct lane {
     std::shared_ptr<delivery_sink> out;
     std::map<uint64_t, item> items;
-    std::deque<uint64_t> unsent;  // ascending; may name entries that are gone
+    std::deque<uint64_t> unsent;                           // ascending; may name entries that are gone
     std::unordered_map<uint64_t, clock::time_point> held;  // accounts
     std::vector<uint64_t> held_entries;                    // taken out of unsent
   };
@@ -92,7 +100,8 @@ class dispatch_window {
   void resend(lane& to, std::vector<uint64_t> entries);
   void release_held(lane& of, clock::time_point now);
   bool pump_lane(lane& to, std::vector<uint64_t>& deletable, const std::function<void(const delivery&)>& sent);
-  void collect(lane& from, std::vector<uint64_t>& chunk, std::vector<delivery>& batch, std::vector<uint64_t>& deletable);
+  void collect(lane& from, std::vector<uint64_t>& chunk, std::vector<delivery>& batch,
+               std::vector<uint64_t>& deletable);
   void drop(uint64_t entry);
 
   dispatch_options how_;

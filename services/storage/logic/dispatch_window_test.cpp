@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 using delivery = session::v1::Delivery;
 
-constexpr uint64_t low = 0x1000000000000000U;   // slots of the lower half
+constexpr uint64_t low = 0x1000000000000000U;  // slots of the lower half
 constexpr uint64_t high = 0xF000000000000000U;
 
 class fake_sink final : public delivery_sink {

@@ -9,7 +9,8 @@
 
 namespace tern::storage {
 
-/// At most `bound` entries; find and put count as use. Not thread-safe. Pointers are valid until the next put or erase.
+/// At most `bound` entries; find and put count as use. Not thread-safe. Pointers are valid until the next put or
+/// erase.
 template <class Key, class Value, class Hash = std::hash<Key>>
 class lru_map {
  public:

@@ -98,16 +98,11 @@ result<v1::StorageReply> read_page(reader_store& store, const v1::StorageRequest
 
 result<v1::StorageReply> execute_read(reader_store& store, const v1::StorageRequest& request) {
   switch (request.op_case()) {
-    case v1::StorageRequest::kAccountGet:
-      return get_account(store, request);
-    case v1::StorageRequest::kRosterList:
-      return list_roster(store, request);
-    case v1::StorageRequest::kBacklog:
-      return list_backlog(store, request);
-    case v1::StorageRequest::kRead:
-      return read_page(store, request);
-    default:
-      return reply_to(request, errc::bad_interface);
+    case v1::StorageRequest::kAccountGet: return get_account(store, request);
+    case v1::StorageRequest::kRosterList: return list_roster(store, request);
+    case v1::StorageRequest::kBacklog: return list_backlog(store, request);
+    case v1::StorageRequest::kRead: return read_page(store, request);
+    default: return reply_to(request, errc::bad_interface);
   }
 }
 

@@ -8,7 +8,8 @@
 namespace tern::storage {
 
 /// Executes AccountGet, RosterList, Backlog or Read: blocks for the database. The reply may carry a refusal
-/// (permission_denied, not_found, bad_parameter); an error is the database's: unavailable and deadline may be retried.
+/// (permission_denied, not_found, bad_parameter); an error is the database's: unavailable and deadline may be
+/// retried.
 result<v1::StorageReply> execute_read(reader_store& store, const v1::StorageRequest& request);
 
 }  // namespace tern::storage

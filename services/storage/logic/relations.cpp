@@ -51,12 +51,9 @@ relation_step block(uint32_t actor, uint32_t other) {
 
 relation_step apply_relation(relation_change change, uint32_t actor_bits, uint32_t other_bits) {
   switch (change) {
-    case relation_change::add:
-      return add(actor_bits, other_bits);
-    case relation_change::remove:
-      return remove(actor_bits, other_bits);
-    case relation_change::block:
-      return block(actor_bits, other_bits);
+    case relation_change::add: return add(actor_bits, other_bits);
+    case relation_change::remove: return remove(actor_bits, other_bits);
+    case relation_change::block: return block(actor_bits, other_bits);
   }
   return {.code = errc::bad_parameter, .actor_bits = actor_bits, .other_bits = other_bits};
 }

@@ -11,12 +11,12 @@ enum class relation_change : uint8_t { add, remove, block };
 
 /// What a change does to a pair. `actor` is the side that asks for it.
 struct relation_step {
-  errc code = errc::ok;         // the answer to the actor
-  bool changed = false;         // the bits of a side are new: both rosters must hear of it
-  bool notify = false;          // the other side gets `notice` (also when nothing changed: a repeated request)
-  uint32_t actor_bits = 0;      // relation_bits after the step
+  errc code = errc::ok;     // the answer to the actor
+  bool changed = false;     // the bits of a side are new: both rosters must hear of it
+  bool notify = false;      // the other side gets `notice` (also when nothing changed: a repeated request)
+  uint32_t actor_bits = 0;  // relation_bits after the step
   uint32_t other_bits = 0;
-  uint32_t notice = 0;          // bnType of the other side's notice
+  uint32_t notice = 0;  // bnType of the other side's notice
 };
 
 /// bnType of the notices (the TIM protocol's business types).

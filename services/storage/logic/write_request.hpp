@@ -28,10 +28,10 @@ struct write_request {
   std::string token_text;              // TokenIssue: the answer
 
   // What earlier attempts decided, for when the outcome of their commit is not known.
-  bool in_doubt = false;               // an attempt ended in an unknown outcome
-  int64_t stamp_ns = 0;                // Append: the message's time, unique in the shard's process
-  uint64_t planned_version = 0;        // Relate: the relation version it would have made
-  v1::StorageReply planned_reply;      // Relate: its answer
+  bool in_doubt = false;           // an attempt ended in an unknown outcome
+  int64_t stamp_ns = 0;            // Append: the message's time, unique in the shard's process
+  uint64_t planned_version = 0;    // Relate: the relation version it would have made
+  v1::StorageReply planned_reply;  // Relate: its answer
 };
 
 struct answer {

@@ -191,8 +191,8 @@ void writer_engine::fail(const error& why, size_t count, bool committing, round&
   if (lost_connection(why.code)) return;
 
   // Not the connection: something in the batch itself. One by one, so that only the culprit suffers.
-  logger.error("batch refused by the database", {{"shard", how_.shard}, {"code", to_string(why.code)},
-                                                 {"detail", why.detail}, {"requests", count}});
+  logger.error("batch refused by the database",
+               {{"shard", how_.shard}, {"code", to_string(why.code)}, {"detail", why.detail}, {"requests", count}});
   if (count > 1) {
     solo_ = count;
   } else if (count == 1) {

@@ -1,4 +1,5 @@
-// The shard writer without its actor: the queue, the rounds of group commit, and what happens when the database fails.
+// The shard writer without its actor: the queue, the rounds of group commit, and what happens when the database
+// fails.
 #pragma once
 
 #include <chrono>
@@ -18,9 +19,9 @@ namespace tern::storage {
 struct writer_options {
   std::string shard;
   uint64_t epoch = 0;
-  size_t batch_requests = 1024;          // per commit
-  size_t batch_bytes = 4U << 20U;        // of bodies, per commit; one request always fits
-  size_t done_rows = 4096;               // confirmed outbox entries deleted by one commit
+  size_t batch_requests = 1024;    // per commit
+  size_t batch_bytes = 4U << 20U;  // of bodies, per commit; one request always fits
+  size_t done_rows = 4096;         // confirmed outbox entries deleted by one commit
   size_t cached_conversations = 100'000;
   size_t cached_keys = 100'000;
 };
@@ -28,10 +29,10 @@ struct writer_options {
 /// What one round did.
 struct round {
   enum class outcome : uint8_t {
-    idle,     // nothing to do
-    served,   // a batch was committed, or its requests needed no commit
-    retry,    // the database is away: try again after a pause
-    stale,    // another writer owns the shard: nothing more will be served; everything has been answered
+    idle,    // nothing to do
+    served,  // a batch was committed, or its requests needed no commit
+    retry,   // the database is away: try again after a pause
+    stale,   // another writer owns the shard: nothing more will be served; everything has been answered
   };
   outcome what = outcome::idle;
   std::vector<answer> answers;
@@ -39,12 +40,12 @@ struct round {
   bool resync = false;      // outbox rows may have been committed without being in `deliveries`: scan
   errc failure = errc::ok;  // why, for retry
   std::string detail;
-  size_t rows = 0;          // of the committed batch
+  size_t rows = 0;  // of the committed batch
   size_t messages = 0;
 };
 
-/// Used by one thread. Nothing is answered before it is durable; after an unknown outcome the caches are dropped and each
-/// request is decided by what the database says, never by a guess.
+/// Used by one thread. Nothing is answered before it is durable; after an unknown outcome the caches are dropped and
+/// each request is decided by what the database says, never by a guess.
 class writer_engine {
  public:
   /// Opens the store and acquires the shard with the engine's epoch; called again after each failure.

@@ -40,22 +40,16 @@ class faulty_writer final : public writer_store {
   result<write_outcome> commit(const write_batch& batch) override {
     if (dead_) return errc::unavailable;
     switch (roll()) {
-      case fault::none:
-        return real_->commit(batch);
-      case fault::before:
-        dead_ = true;
-        return errc::unavailable;
-      case fault::lost_before_commit:
-        dead_ = true;
-        return errc::deadline;
+      case fault::none: return real_->commit(batch);
+      case fault::before: dead_ = true; return errc::unavailable;
+      case fault::lost_before_commit: dead_ = true; return errc::deadline;
       case fault::after_commit: {
         dead_ = true;
         auto done = real_->commit(batch);
         if (!done) return done.error();
         return errc::deadline;
       }
-      case fault::refused:
-        return errc::internal;
+      case fault::refused: return errc::internal;
     }
     return errc::internal;
   }
@@ -76,129 +70,149 @@ class faulty_writer final : public writer_store {
   bool dead_ = false;
 };
 
-class writer_property : public ::testing::TestWithParam<uint64_t> {};
+/// Some people write to each other through an engine on a faulty database; what they were told is remembered.
+class trial {
+ public:
+  explicit trial(uint64_t seed) : seed_(seed), dice_(seed) { EXPECT_TRUE(real_->migrate()); }
 
-using side_pair = std::pair<account_id, account_id>;
+  void send_some();
+  void run_once();
+  void finish();
+  void check();
 
-/// What one message of the test went through.
-struct sent_message {
-  side_pair way;
-  std::string key;
-  std::string body;
+ private:
+  static writer_options options();
+  result<std::unique_ptr<writer_store>> open();
+  void read_outbox();
+  void offer(const session::v1::Delivery& entry);
+  void check_pair(account_id one, account_id other);
+
+  using message_name = std::tuple<account_id, account_id, std::string>;  // from, to, key
+
+  const uint64_t seed_;
+  std::mt19937_64 dice_;
+  double rate_ = 0.3;
+  tern::testing::fake_clock time_;
+  std::unique_ptr<store> real_ = std::move(*open_store("memory:"));
+  writer_engine engine_{options(), time_, [this] { return open(); }};
+  std::shared_ptr<testing::recording_sink> sink_ = std::make_shared<testing::recording_sink>();
+  std::vector<account_id> people_{{0x1111}, {0x2222}, {0x3333}, {0x4444}};
+  std::map<uint64_t, message_name> calls_;
+  std::map<message_name, uint64_t> promised_;  // mid
+  std::vector<uint64_t> offered_;              // outbox entries, as the dispatcher would take them
+  uint64_t position_ = 0;
+  uint64_t last_call_ = 0;
+  size_t stored_ = 0;
 };
 
-TEST_P(writer_property, no_acknowledged_message_is_lost_doubled_or_moved) {
-  std::mt19937_64 dice(GetParam());
-  tern::testing::fake_clock time;
-  auto real = std::move(*open_store("memory:"));
-  ASSERT_TRUE(real->migrate());
-  double rate = 0.3;
-  const auto open = [&]() -> result<std::unique_ptr<writer_store>> {
-    auto made = real->open_writer();
-    if (!made) return made.error();
-    if (auto held = (*made)->acquire(1); !held) return held.error();
-    return std::unique_ptr<writer_store>(std::make_unique<faulty_writer>(std::move(*made), dice, rate));
-  };
+writer_options trial::options() {
   writer_options how;
   how.shard = "s0";
   how.epoch = 1;
   how.batch_requests = 16;
-  how.cached_keys = 8;           // so small that most lookups reach the database
+  how.cached_keys = 8;  // so small that most lookups reach the database
   how.cached_conversations = 3;
-  writer_engine engine(how, time, open);
-  auto sink = std::make_shared<testing::recording_sink>();
+  return how;
+}
 
-  const account_id people[] = {{0x1111}, {0x2222}, {0x3333}, {0x4444}};
-  std::map<uint64_t, sent_message> calls;                                 // by call
-  std::map<std::tuple<account_id, account_id, std::string>, std::pair<uint64_t, std::string>> promised;  // -> mid, body
-  std::set<uint64_t> delivered;
-  std::vector<uint64_t> offered;
-  uint64_t position = 0;
-  uint64_t call = 0;
-  const auto settle = [&] {
-    for (const auto& reply : sink->take()) {
-      const auto& sent = calls.at(reply.call());
-      if (reply.code() != 0) continue;
-      const auto key = std::tuple{sent.way.first, sent.way.second, sent.key};
-      const auto [at, first] = promised.try_emplace(key, reply.appended().mid(), sent.body);
-      EXPECT_EQ(at->second.first, reply.appended().mid()) << "another mid for a key, seed " << GetParam();
-    }
-  };
-  const auto round_once = [&] {
-    auto done = engine.run();
-    send_answers(done.answers);
-    settle();
-    if (done.resync) {
-      for (;;) {  // as the dispatcher would
-        auto page = engine.scan(position, 5);
-        if (!page) continue;
-        for (const auto& entry : *page) {
-          position = entry.entry();
-          offered.push_back(entry.entry());
-        }
-        if (page->size() < 5) break;
-      }
-    }
-    for (const auto& entry : done.deliveries) {
-      if (entry.entry() <= position) continue;
-      position = entry.entry();
-      offered.push_back(entry.entry());
-    }
-  };
+result<std::unique_ptr<writer_store>> trial::open() {
+  auto made = real_->open_writer();
+  if (!made) return made.error();
+  if (auto held = (*made)->acquire(1); !held) return held.error();
+  return std::unique_ptr<writer_store>(std::make_unique<faulty_writer>(std::move(*made), dice_, rate_));
+}
+
+void trial::send_some() {
+  std::vector<write_request> items(dice_() % 7);
+  for (auto& item : items) {
+    const auto from = people_[dice_() % 4];
+    auto to = people_[dice_() % 4];
+    while (to == from) to = people_[dice_() % 4];
+    const auto key = "k" + std::to_string(dice_() % 150);
+    calls_[++last_call_] = {from, to, key};
+    item.message = testing::append(last_call_, from, to, key, key);
+    item.from = sink_;
+    item.arrived = time_.now();
+    item.deadline = time_.now() + 1500ms;
+  }
+  engine_.add(std::move(items));
+  time_.advance(std::chrono::milliseconds(dice_() % 120));
+}
+
+void trial::run_once() {
+  auto done = engine_.run();
+  send_answers(done.answers);
+  for (const auto& reply : sink_->take()) {
+    if (reply.code() != 0) continue;
+    const auto [at, first] = promised_.try_emplace(calls_.at(reply.call()), reply.appended().mid());
+    EXPECT_EQ(at->second, reply.appended().mid()) << "another mid for a key, seed " << seed_;
+  }
+  if (done.resync) read_outbox();
+  for (const auto& entry : done.deliveries) offer(entry);
+}
+
+void trial::read_outbox() {
+  for (;;) {
+    auto page = engine_.scan(position_, 5);
+    if (!page) continue;
+    for (const auto& entry : *page) offer(entry);
+    if (page->size() < 5) return;
+  }
+}
+
+void trial::offer(const session::v1::Delivery& entry) {
+  if (entry.entry() <= position_) return;
+  position_ = entry.entry();
+  offered_.push_back(position_);
+}
+
+void trial::finish() {
+  rate_ = 0;
+  while (engine_.waiting() > 0) run_once();
+}
+
+/// Dense mids, no key twice, each promise where it was promised.
+void trial::check_pair(account_id one, account_id other) {
+  auto reader = std::move(*real_->open_reader());
+  history_query query;
+  query.conversation = testing::talk_of(one, other);
+  query.newest_first = false;
+  query.limit = 100'000;
+  query.max_bytes = 100'000'000;
+  const auto page = *reader->history(query);
+  std::set<std::pair<account_id, std::string>> keys;
+  uint64_t mid = 0;
+  for (const auto& row : page.rows) {
+    EXPECT_EQ(row.mid, ++mid) << "seed " << seed_;
+    EXPECT_TRUE(keys.insert({row.sender, row.body}).second) << "stored twice: " << row.body << ", seed " << seed_;
+    const auto at = promised_.find({row.sender, row.sender == one ? other : one, row.body});
+    if (at == promised_.end()) continue;
+    EXPECT_EQ(at->second, row.mid) << "seed " << seed_;
+    promised_.erase(at);
+  }
+  stored_ += page.rows.size();
+}
+
+void trial::check() {
+  for (size_t a = 0; a < people_.size(); ++a) {
+    for (size_t b = a + 1; b < people_.size(); ++b) check_pair(people_[a], people_[b]);
+  }
+  EXPECT_TRUE(promised_.empty()) << promised_.size() << " acknowledged messages are lost, seed " << seed_;
+  EXPECT_EQ(offered_.size(), stored_) << "each stored message is offered to the dispatcher once, seed " << seed_;
+  EXPECT_TRUE(std::is_sorted(offered_.begin(), offered_.end()));
+  EXPECT_GT(stored_, 100U);
+}
+
+class writer_property : public ::testing::TestWithParam<uint64_t> {};
+
+TEST_P(writer_property, no_acknowledged_message_is_lost_doubled_or_moved) {
+  trial all(GetParam());
   for (int step = 0; step < 400; ++step) {
-    std::vector<write_request> items;
-    const int count = std::uniform_int_distribution<>(0, 6)(dice);
-    for (int i = 0; i < count; ++i) {
-      const auto from = people[dice() % 4];
-      auto to = people[dice() % 4];
-      while (to == from) to = people[dice() % 4];
-      const auto key = "k" + std::to_string(dice() % 150);
-      const auto body = key + " of " + std::to_string(++call);
-      calls[call] = {{from, to}, key, body};
-      auto& item = items.emplace_back();
-      item.message = testing::append(call, from, to, key, body);
-      item.from = sink;
-      item.arrived = time.now();
-      item.deadline = time.now() + 1500ms;
-    }
-    engine.add(std::move(items));
-    round_once();
-    time.advance(std::chrono::milliseconds(dice() % 120));
+    all.send_some();
+    all.run_once();
   }
-  rate = 0;
-  while (engine.waiting() > 0) round_once();
-
-  // Every promise holds, histories are dense, no key is there twice.
-  auto reader = std::move(*real->open_reader());
-  size_t stored = 0;
-  for (size_t a = 0; a < 4; ++a) {
-    for (size_t b = a + 1; b < 4; ++b) {
-      history_query query;
-      query.conversation = testing::talk_of(people[a], people[b]);
-      query.newest_first = false;
-      query.limit = 100'000;
-      query.max_bytes = 100'000'000;
-      const auto page = *reader->history(query);
-      std::set<std::pair<account_id, std::string>> keys;
-      for (size_t i = 0; i < page.rows.size(); ++i) {
-        const auto& row = page.rows[i];
-        EXPECT_EQ(row.mid, i + 1) << "seed " << GetParam();
-        const auto key = row.body.substr(0, row.body.find(' '));
-        EXPECT_TRUE(keys.insert({row.sender, key}).second) << "stored twice: " << row.body << ", seed " << GetParam();
-        const auto other = row.sender == people[a] ? people[b] : people[a];
-        const auto at = promised.find({row.sender, other, key});
-        if (at != promised.end()) {
-          EXPECT_EQ(at->second.first, row.mid) << "seed " << GetParam();
-          promised.erase(at);
-        }
-      }
-      stored += page.rows.size();
-    }
-  }
-  EXPECT_TRUE(promised.empty()) << promised.size() << " acknowledged messages are lost, seed " << GetParam();
-  EXPECT_EQ(offered.size(), stored) << "each stored message is offered to the dispatcher once, seed " << GetParam();
-  EXPECT_TRUE(std::is_sorted(offered.begin(), offered.end()));
-  EXPECT_GT(stored, 100U);
+  all.finish();
+  all.check();
 }
 
 INSTANTIATE_TEST_SUITE_P(seeds, writer_property, ::testing::Range<uint64_t>(1, 60));

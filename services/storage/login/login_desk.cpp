@@ -34,8 +34,8 @@ class next_step final : public reply_sink {
 };
 
 struct found_account {
-  std::optional<account_row> row;   // the name's account
-  account_id free;                  // the id it would get; 0: all probes are taken by others
+  std::optional<account_row> row;  // the name's account
+  account_id free;                 // the id it would get; 0: all probes are taken by others
 };
 
 result<found_account> find_account(reader_store& store, const std::string& name_key) {
@@ -83,11 +83,8 @@ void login_desk::start(const job_ptr& job) {
     case v1::StorageRequest::kAccountCreate:
       look(job, [this, job](reader_store& store) { return create_look(store, job); });
       break;
-    case v1::StorageRequest::kTokenLogin:
-      use_token(job);
-      break;
-    default:
-      look(job, [this, job](reader_store& store) { return password_look(store, job); });
+    case v1::StorageRequest::kTokenLogin: use_token(job); break;
+    default: look(job, [this, job](reader_store& store) { return password_look(store, job); });
   }
 }
 

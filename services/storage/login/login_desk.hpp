@@ -21,12 +21,12 @@
 namespace tern::storage {
 
 struct login_options {
-  size_t threads = 0;                              // argon2; 0: one per core
+  size_t threads = 0;  // argon2; 0: one per core
   size_t queue_most = 256;
   std::chrono::milliseconds token_life{60'000};
   std::chrono::milliseconds proof_life{60'000};
   size_t proofs_most = 100'000;
-  crypto::password_cost cost;                      // of new hashes
+  crypto::password_cost cost;  // of new hashes
   throttle_options throttling;
 };
 
@@ -35,16 +35,16 @@ struct login_job {
   v1::StorageRequest message;
   clock::time_point arrived;
   clock::time_point deadline;
-  std::function<void(v1::StorageReply)> answer;         // called exactly once
-  std::function<bool(write_request)> write;             // to the shard's writer; false: not served now
-  std::function<bool(read_job)> read;                   // to the shard's readers; false: no room
+  std::function<void(v1::StorageReply)> answer;  // called exactly once
+  std::function<bool(write_request)> write;      // to the shard's writer; false: not served now
+  std::function<bool(read_job)> read;            // to the shard's readers; false: no room
 
-  unsigned probe_attempts = 0;       // AccountCreate: ids that turned out to be taken meanwhile
-  std::string password_hash;         // AccountCreate: made once
+  unsigned probe_attempts = 0;  // AccountCreate: ids that turned out to be taken meanwhile
+  std::string password_hash;    // AccountCreate: made once
 };
 
-/// Thread-safe. Steps: look up (reader thread) → hash (argon2 thread) → write (shard writer) → answer. An unknown name
-/// costs the same hash as a wrong password and gets the same answer.
+/// Thread-safe. Steps: look up (reader thread) → hash (argon2 thread) → write (shard writer) → answer. An unknown
+/// name costs the same hash as a wrong password and gets the same answer.
 class login_desk {
  public:
   login_desk(login_options how, const clock& time, std::shared_ptr<soft_store> shared);

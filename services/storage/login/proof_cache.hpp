@@ -1,4 +1,5 @@
-// Remembers for a short time that a password was right, so that a client that reconnects does not cost an argon2 hash.
+// Remembers for a short time that a password was right, so that a client that reconnects does not cost an argon2
+// hash.
 #pragma once
 
 #include <chrono>
@@ -11,8 +12,8 @@
 
 namespace tern::storage {
 
-/// Thread-safe. Holds HMAC-SHA-256(process key, stored hash, password): neither the password nor anything that could be
-/// tried off line without this process's memory. A changed password has another stored hash, so its proof is void.
+/// Thread-safe. Holds HMAC-SHA-256(process key, stored hash, password): neither the password nor anything that could
+/// be tried off line without this process's memory. A changed password has another stored hash, so its proof is void.
 class proof_cache {
  public:
   proof_cache(const clock& time, std::chrono::milliseconds life, size_t most);

@@ -56,7 +56,8 @@ void throttle::count(const std::string& key, int64_t free) {
   next.failures = std::max(next.failures + 1, everywhere);
   if (next.failures >= free) {
     const auto doublings = std::min<int64_t>(next.failures - free, 20);
-    next.pause_ends = now + std::min<std::chrono::seconds>(std::chrono::seconds{int64_t{1} << doublings}, how_.longest);
+    next.pause_ends =
+        now + std::min<std::chrono::seconds>(std::chrono::seconds{int64_t{1} << doublings}, how_.longest);
   }
   records_.put(key, next);
 }

@@ -14,15 +14,15 @@
 namespace tern::storage {
 
 struct throttle_options {
-  int64_t account_failures = 5;          // so many failures in a window are free
-  int64_t address_failures = 100;        // more: many users share an address
+  int64_t account_failures = 5;    // so many failures in a window are free
+  int64_t address_failures = 100;  // more: many users share an address
   std::chrono::seconds window{300};
-  std::chrono::seconds longest{30};      // the pause doubles from 1 s up to this
+  std::chrono::seconds longest{30};  // the pause doubles from 1 s up to this
   size_t remembered = 100'000;
 };
 
-/// Thread-safe. Failures are counted in the soft store, for all nodes together, or here when there is none or it is away.
-/// The pause that follows from the count is kept here.
+/// Thread-safe. Failures are counted in the soft store, for all nodes together, or here when there is none or it is
+/// away. The pause that follows from the count is kept here.
 class throttle {
  public:
   throttle(throttle_options how, const clock& time, std::shared_ptr<soft_store> shared);

@@ -202,15 +202,16 @@ storage_node::~storage_node() {
   actors_.reset();
 }
 
-void storage_node::publish(uint64_t epoch, const std::string& owner, uint64_t session_epoch, const std::string& upper) {
+void storage_node::publish(uint64_t epoch, const std::string& owner, uint64_t session_epoch,
+                           const std::string& upper) {
   auto map = std::make_shared<placement::snapshot>();
   map->version = ++version_;
   for (const char* name : {"session-0", "session-1"}) {
     map->nodes.push_back({name, "session", std::string("local:") + name, 1, true});
   }
   map->nodes.push_back({"storage-0", "storage", "local:storage-0", 1, true});
-  map->sessions = placement::range_map({{0, slot_count / 2 - 1, "session-0", session_epoch},
-                                        {slot_count / 2, slot_count - 1, upper, session_epoch}});
+  map->sessions = placement::range_map(
+      {{0, slot_count / 2 - 1, "session-0", session_epoch}, {slot_count / 2, slot_count - 1, upper, session_epoch}});
   map->storage = placement::range_map({{0, slot_count - 1, "s0", 1}});
   map->shards.push_back({"s0", owner, epoch});
   caf::anon_send(supervisor_, map_message{map});
@@ -246,7 +247,8 @@ bool storage_node::wait_until_drained() {
   std::condition_variable never;
   std::unique_lock guard(mutex);
   const auto end = std::chrono::steady_clock::now() + 20s;
-  while (metric("tern_storage_outbox_rows{shard=\"s0\"}") != 0 || metric("tern_storage_outbox_behind{shard=\"s0\"}") != 0) {
+  while (metric("tern_storage_outbox_rows{shard=\"s0\"}") != 0 ||
+         metric("tern_storage_outbox_behind{shard=\"s0\"}") != 0) {
     if (std::chrono::steady_clock::now() > end) return false;
     never.wait_for(guard, 5ms);
   }
