@@ -119,8 +119,8 @@ void acceptor::accept_some() {
   for (int i = 0; i < max_accepts_per_wakeup; ++i) {
     sockaddr_storage from{};
     socklen_t size = sizeof from;
-    unique_fd fd(::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&from), &size,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC));
+    unique_fd fd(
+        ::accept4(socket_.native_handle(), reinterpret_cast<sockaddr*>(&from), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd.get() >= 0) {
       accepted(std::move(fd), address_of(from));
       continue;
@@ -142,9 +142,8 @@ void acceptor::back_off() {
 }
 
 io_thread_impl& acceptor::least_loaded() const noexcept {
-  const auto least = std::min_element(threads_.begin(), threads_.end(), [](const auto& a, const auto& b) {
-    return a->load() < b->load();
-  });
+  const auto least = std::min_element(threads_.begin(), threads_.end(),
+                                      [](const auto& a, const auto& b) { return a->load() < b->load(); });
   return **least;
 }
 

@@ -26,7 +26,8 @@ class acceptor {
   void close();
 
  private:
-  using acceptor_type = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+  using acceptor_type =
+      boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
   void wait();
   void accept_some();

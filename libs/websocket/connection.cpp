@@ -215,9 +215,7 @@ void connection_impl::on_writable() {
 void connection_impl::on_handshake() {
   const auto done = tls_->handshake();
   switch (done.status) {
-    case io_status::ok:
-      phase_ = phase::http;
-      return on_input();
+    case io_status::ok: phase_ = phase::http; return on_input();
     case io_status::want_read: return;
     case io_status::want_write: want_write_ = true; return;
     case io_status::eof:
@@ -254,9 +252,7 @@ void connection_impl::on_input() {
   auto& buffer = thread_.read_buffer();
   const auto got = read_socket(buffer.data(), buffer.size());
   switch (got.status) {
-    case io_status::ok:
-      thread_.counters().received_bytes.add(got.bytes);
-      return feed(buffer.data(), got.bytes);
+    case io_status::ok: thread_.counters().received_bytes.add(got.bytes); return feed(buffer.data(), got.bytes);
     case io_status::want_read: return;
     case io_status::want_write:
       want_write_ = read_blocked_ = true;

@@ -16,8 +16,8 @@
 namespace tern::websocket {
 
 /// Lives on its io thread. Calls of the application and of asio only change the state and mark the connection dirty;
-/// settle(), at the end of the wake-up, does what follows from it: on_close, writing, waiting, removal. So no handler is
-/// ever entered from inside send(), close() or abort(), and all that was queued in a wake-up leaves in one write.
+/// settle(), at the end of the wake-up, does what follows from it: on_close, writing, waiting, removal. So no handler
+/// is ever entered from inside send(), close() or abort(), and all that was queued in a wake-up leaves in one write.
 class connection_impl final : public connection, public std::enable_shared_from_this<connection_impl> {
  public:
   connection_impl(io_thread_impl& thread, uint64_t id, peer_address address);
@@ -60,7 +60,8 @@ class connection_impl final : public connection, public std::enable_shared_from_
     open,       // WebSocket
     closing,    // our close frame is queued or sent, the peer's is awaited
     finishing,  // only what is queued is still written
-    lingering,  // our side is shut down; input is thrown away until the peer is done, so that no reset eats our answer
+    lingering,  // our side is shut down; input is thrown away until the peer is done, so that no reset eats our
+                // answer
     dead,
   };
 
@@ -143,14 +144,14 @@ class connection_impl final : public connection, public std::enable_shared_from_
   bool read_armed_ : 1 = false;
   bool write_armed_ : 1 = false;
   bool want_write_ : 1 = false;
-  bool read_blocked_ : 1 = false;   // TLS has to write before it can read
+  bool read_blocked_ : 1 = false;  // TLS has to write before it can read
   bool paused_ : 1 = false;
-  bool resume_ : 1 = false;         // kept input may be consumable now
-  bool delivered_ : 1 = false;      // messages since the last on_batch_end
-  bool close_noted_ : 1 = false;    // on_close is due
+  bool resume_ : 1 = false;       // kept input may be consumable now
+  bool delivered_ : 1 = false;    // messages since the last on_batch_end
+  bool close_noted_ : 1 = false;  // on_close is due
   bool close_told_ : 1 = false;
   bool close_flushed_ : 1 = false;
-  bool reset_ : 1 = false;          // end with a TCP reset
+  bool reset_ : 1 = false;  // end with a TCP reset
 };
 
 }  // namespace tern::websocket

@@ -1,5 +1,5 @@
-// Fuzz entry of the HTTP head and frame parsers. The first byte chooses the parser and, with the second, a cut: the input
-// given in two pieces must mean the same as in one. Every access outside the input is the sanitizer's to find.
+// Fuzz entry of the HTTP head and frame parsers. The first byte chooses the parser and, with the second, a cut: the
+// input given in two pieces must mean the same as in one. Every access outside the input is the sanitizer's to find.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>

@@ -29,17 +29,17 @@ enum class frame_event : uint8_t {
   message,    // a whole message in `payload`
   ping,
   pong,
-  close,      // `code` is the peer's, or close_code::none; `payload` its reason
-  error,      // the connection has to fail with close code `code`; the parser must not be used any more
+  close,  // `code` is the peer's, or close_code::none; `payload` its reason
+  error,  // the connection has to fail with close code `code`; the parser must not be used any more
 };
 
 struct frame_step {
   frame_event event = frame_event::need_more;
   bool binary = false;
   uint16_t code = 0;
-  size_t consumed = 0;           // bytes of this frame
-  std::string_view payload;      // unmasked; valid until the next call or change of the bytes given
-  std::string_view what;         // why an error is one, static text
+  size_t consumed = 0;       // bytes of this frame
+  std::string_view payload;  // unmasked; valid until the next call or change of the bytes given
+  std::string_view what;     // why an error is one, static text
 };
 
 /// Takes the frames of one client apart. Keeps memory only while a fragmented message is incomplete, at most the

@@ -141,8 +141,8 @@ TEST(frame_parser, refuses_bad_frames_with_the_right_code_however_they_are_cut) 
 }
 
 TEST(frame_parser, accepts_the_close_codes_a_peer_may_send) {
-  for (unsigned code : {1000U, 1001U, 1002U, 1003U, 1007U, 1008U, 1009U, 1010U, 1011U, 1012U, 1014U, 3000U, 3999U, 4000U,
-                        4999U}) {
+  for (unsigned code :
+       {1000U, 1001U, 1002U, 1003U, 1007U, 1008U, 1009U, 1010U, 1011U, 1012U, 1014U, 3000U, 3999U, 4000U, 4999U}) {
     EXPECT_EQ(read_all(close_frame(static_cast<uint16_t>(code), "why")).events.front(),
               "close:" + std::to_string(code) + ":why");
   }
@@ -288,11 +288,16 @@ TEST(utf8, refuses_what_is_not) {
 
 // Every sequence of up to four bytes from a set that has both ends of each class, against a decoder by arithmetic.
 TEST(utf8, agrees_with_decoding_by_arithmetic) {
-  const std::string bytes = "\x01\x7F\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
+  const std::string bytes =
+      "\x01\x7F\x80\x8F\x90\x9F\xA0\xBF\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
   const auto decodes = [](const std::string& text) {
     for (size_t i = 0; i < text.size();) {
       const auto c = static_cast<unsigned char>(text[i]);
-      const size_t n = c < 0x80 ? 1 : c >= 0xF0 && c < 0xF8 ? 4 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xC0 && c < 0xE0 ? 2 : 0;
+      const size_t n = c < 0x80                ? 1
+                       : c >= 0xF0 && c < 0xF8 ? 4
+                       : c >= 0xE0 && c < 0xF0 ? 3
+                       : c >= 0xC0 && c < 0xE0 ? 2
+                                               : 0;
       if (n == 0 || i + n > text.size()) return false;
       uint32_t point = n == 1 ? c : c & (0x7FU >> n);
       for (size_t k = 1; k < n; ++k) {

@@ -25,8 +25,8 @@ void append_switching_protocols(std::string& out, std::string_view key);
 /// How an answer is to be written.
 struct answer_mode {
   bool keep_alive = false;
-  bool head_only = false;   // answer to HEAD: length but no body
-  std::time_t now = 0;      // for Date; seconds since 1970
+  bool head_only = false;  // answer to HEAD: length but no body
+  std::time_t now = 0;     // for Date; seconds since 1970
 };
 
 /// A whole HTTP answer. Fields with characters that could end a line are left out; 426 gets its Upgrade and version.

@@ -52,7 +52,9 @@ failure parse_version(std::string_view version, http_head& out) {
 // origin-form, absolute-form and "OPTIONS *" (RFC 9112 3.2); the scheme and authority of absolute-form are dropped.
 failure parse_target(std::string_view target, http_head& out) {
   const auto visible = [](char c) { return c > 0x20 && c < 0x7F && c != '#'; };
-  if (target.empty() || !std::all_of(target.begin(), target.end(), visible)) return http_error{400, "bad request target"};
+  if (target.empty() || !std::all_of(target.begin(), target.end(), visible)) {
+    return http_error{400, "bad request target"};
+  }
   if (out.what.method == "CONNECT") return http_error{501, "CONNECT is not offered"};
   if (target == "*") {
     if (out.what.method != "OPTIONS") return http_error{400, "bad request target"};
@@ -99,7 +101,9 @@ failure parse_field(std::string_view line, http_head& out) {
   }
   const auto value = trim(line);
   const auto allowed = [](char c) { return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7F); };
-  if (!std::all_of(value.begin(), value.end(), allowed)) return http_error{400, "control character in a header field"};
+  if (!std::all_of(value.begin(), value.end(), allowed)) {
+    return http_error{400, "control character in a header field"};
+  }
   out.what.fields.emplace_back(*name, value);
   return {};
 }

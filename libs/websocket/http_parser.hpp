@@ -1,4 +1,5 @@
-// HTTP/1.1 request heads without I/O (RFC 9112, RFC 9110), strict: what two readers could take differently is refused.
+// HTTP/1.1 request heads without I/O (RFC 9112, RFC 9110), strict: what two readers could take differently is
+// refused.
 #pragma once
 
 #include <cstddef>
@@ -37,14 +38,14 @@ class head_scanner {
 
  private:
   uint32_t scanned_ = 0;
-  uint32_t line_ = 0;   // start of the line being scanned
+  uint32_t line_ = 0;  // start of the line being scanned
   uint32_t begin_ = 0;
 };
 
 /// A parsed head; its views point into the bytes given.
 struct http_head {
-  request what;                 // without body and remote address
-  int minor_version = 1;        // HTTP/1.x
+  request what;           // without body and remote address
+  int minor_version = 1;  // HTTP/1.x
   size_t content_length = 0;
   bool keep_alive = true;
   bool expects_continue = false;

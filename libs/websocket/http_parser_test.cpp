@@ -41,8 +41,9 @@ const std::string host = "Host: a\r\n";
 
 TEST(http_parser, takes_a_request_apart) {
   http_head head;
-  const std::string bytes = "POST /v1/x?a=1&b=?2 HTTP/1.1\r\nHost: h:80\r\nX-One:  two words \t\r\nEmpty:\r\n"
-                            "content-length: 12\r\n\r\n";
+  const std::string bytes =
+      "POST /v1/x?a=1&b=?2 HTTP/1.1\r\nHost: h:80\r\nX-One:  two words \t\r\nEmpty:\r\n"
+      "content-length: 12\r\n\r\n";
   ASSERT_EQ(judge(bytes, head), 0);
   EXPECT_EQ(head.what.method, "POST");
   EXPECT_EQ(head.what.path, "/v1/x");
@@ -135,7 +136,8 @@ std::vector<bad_head> bad_heads() {
       {"no colon", get(host + "A\r\n"), 400},
       {"no name", get(host + ": b\r\n"), 400},
       {"name not a token", get(host + "A(b): c\r\n"), 400},
-      {"Content-Length and Transfer-Encoding", get(host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"), 400},
+      {"Content-Length and Transfer-Encoding", get(host + "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"),
+       400},
       {"chunked", get(host + "Transfer-Encoding: chunked\r\n"), 411},
       {"chunked after another", get(host + "Transfer-Encoding: gzip, Chunked\r\n"), 411},
       {"transfer coding unknown", get(host + "Transfer-Encoding: gzip\r\n"), 501},
@@ -252,10 +254,9 @@ TEST(handshake, refuses_what_it_must) {
   EXPECT_EQ(handshake("Sec-WebSocket-Version", ""), 426);
   EXPECT_EQ(handshake("Sec-WebSocket-Version", "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13\r\n"), 400);
   EXPECT_EQ(handshake("Sec-WebSocket-Key", ""), 400);
-  for (const std::string key :
-       {"", "AAAA", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ===", "dGhlIHNhbXBsZSBub25jZQAA",
-        "dGhlIHNhbXBsZSBub25jZQ=A", "dGhlIHNhbXBs*SBub25jZQ==", "dGhlIHNhbXBsZSBub25jZS4=",
-        "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="}) {
+  for (const std::string key : {"", "AAAA", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ===",
+                                "dGhlIHNhbXBsZSBub25jZQAA", "dGhlIHNhbXBsZSBub25jZQ=A", "dGhlIHNhbXBs*SBub25jZQ==",
+                                "dGhlIHNhbXBsZSBub25jZS4=", "dGhlIHNhbXBsZSBub25jZQ==, dGhlIHNhbXBsZSBub25jZQ=="}) {
     EXPECT_EQ(handshake("Sec-WebSocket-Key", "Sec-WebSocket-Key: " + key + "\r\n"), 400) << key;
   }
   const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";

@@ -84,8 +84,8 @@ bool connection_impl::can_consume() const noexcept {
 size_t connection_impl::consume(char* data, size_t size) {
   size_t used = 0;
   while (used < size && can_consume()) {
-    const size_t n = phase_ == phase::http ? consume_request(data + used, size - used)
-                                           : consume_frame(data + used, size - used);
+    const size_t n =
+        phase_ == phase::http ? consume_request(data + used, size - used) : consume_frame(data + used, size - used);
     if (n == 0) break;
     used += n;
   }
@@ -219,9 +219,9 @@ size_t connection_impl::consume_frame(char* data, size_t size) {
     case frame_event::close: on_peer_close(step); break;
     case frame_event::error:
       thread_.counters().refused_protocol.add();
-      fail_websocket(step.code, step.what, step.code == close_code::too_big || step.code == close_code::policy
-                                               ? close_reason::limit
-                                               : close_reason::protocol);
+      fail_websocket(step.code, step.what,
+                     step.code == close_code::too_big || step.code == close_code::policy ? close_reason::limit
+                                                                                         : close_reason::protocol);
       return 0;
   }
   return step.consumed;

@@ -1,6 +1,7 @@
 #include "libs/websocket/io_thread.hpp"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <boost/asio/post.hpp>
 
@@ -80,6 +81,11 @@ void io_thread_impl::start() {
   wait_tick();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), ("tern-io-" + std::to_string(index_)).c_str());
+    // TLS writes with write(2), which cannot be told not to raise SIGPIPE; blocked, it is EPIPE only.
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
     context_.run();
   });
 }
@@ -136,9 +142,8 @@ void io_thread_impl::wait_tick() {
   tick_timer_.expires_after(tick);
   tick_timer_.async_wait([this](const boost::system::error_code& failed) {
     if (failed || stopped_) return;
-    wheel_.advance(tick_now(), [](wheel_node& node) {
-      static_cast<connection_impl::deadline_node&>(node).owner->on_deadline();
-    });
+    wheel_.advance(tick_now(),
+                   [](wheel_node& node) { static_cast<connection_impl::deadline_node&>(node).owner->on_deadline(); });
     end_of_wakeup();
     if (!stopped_) wait_tick();
   });

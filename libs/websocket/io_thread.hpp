@@ -1,4 +1,5 @@
-// One io thread of the server: an io_context, its connections, its deadlines and the queue of work from other threads.
+// One io thread of the server: an io_context, its connections, its deadlines and the queue of work from other
+// threads.
 #pragma once
 
 #include <atomic>

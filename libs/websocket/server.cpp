@@ -94,7 +94,8 @@ class server_impl final : public server {
 
 }  // namespace
 
-std::unique_ptr<server> make_server(server_options options, upgrade_function on_upgrade, request_function on_request) {
+std::unique_ptr<server> make_server(server_options options, upgrade_function on_upgrade,
+                                    request_function on_request) {
   return std::make_unique<server_impl>(std::move(options), std::move(on_upgrade), std::move(on_request));
 }
 

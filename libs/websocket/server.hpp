@@ -20,26 +20,26 @@ namespace tern::websocket {
 
 struct server_options {
   std::string host = "127.0.0.1";
-  uint16_t port = 0;                       // 0: any free one, see server::port()
+  uint16_t port = 0;  // 0: any free one, see server::port()
   size_t threads = 1;
   int backlog = 4096;
-  size_t max_connections = 1'000'000;      // per server; further ones are answered 503 and closed
-  size_t max_half_open_per_address = 1000;  // connections without a finished HTTP head or handshake
+  size_t max_connections = 1'000'000;            // per server; further ones are answered 503 and closed
+  size_t max_half_open_per_address = 1000;       // connections without a finished HTTP head or handshake
   std::chrono::milliseconds head_timeout{5000};  // TLS handshake and HTTP head together
   size_t max_head_bytes = 8192;
   size_t max_head_fields = 100;
-  size_t max_body_bytes = 65536;           // of a plain HTTP request: 413 above
-  size_t max_message_bytes = 65536;        // default per connection, see connection::set_max_message_bytes
+  size_t max_body_bytes = 65536;     // of a plain HTTP request: 413 above
+  size_t max_message_bytes = 65536;  // default per connection, see connection::set_max_message_bytes
   std::chrono::milliseconds write_stall_timeout{20000};  // nothing could be written for so long: closed as slow
   std::chrono::milliseconds close_timeout{2000};
   bool tls = false;
-  std::string certificate_file;            // PEM chain; with tls a failure to load is an error of listen()
+  std::string certificate_file;  // PEM chain; with tls a failure to load is an error of listen()
   std::string private_key_file;
 };
 
 struct request {
-  std::string_view method;   // as sent, e.g. "GET"
-  std::string_view path;     // up to '?'
+  std::string_view method;  // as sent, e.g. "GET"
+  std::string_view path;    // up to '?'
   std::string_view query;
   std::string_view body;
   std::vector<std::pair<std::string_view, std::string_view>> fields;
@@ -60,7 +60,8 @@ std::string_view to_string(close_reason reason) noexcept;
 
 class connection;
 
-/// What a WebSocket connection does; made by upgrade_function, owned by its connection. On the connection's io thread.
+/// What a WebSocket connection does; made by upgrade_function, owned by its connection. On the connection's io
+/// thread.
 class connection_handler {
  public:
   virtual ~connection_handler() = default;
@@ -84,7 +85,8 @@ class connection {
   virtual io_thread& thread() const noexcept = 0;
   virtual const std::string& remote_address() const noexcept = 0;
   virtual connection_handler& handler() noexcept = 0;
-  /// Queues a binary message made of two parts (head, payload); written with its neighbours at the end of this wake-up.
+  /// Queues a binary message made of two parts (head, payload); written with its neighbours at the end of this
+  /// wake-up.
   virtual void send(std::string_view head, std::string_view payload) = 0;
   /// Bytes queued and not yet accepted by the kernel.
   virtual size_t queued_bytes() const noexcept = 0;
@@ -126,7 +128,8 @@ using request_function = std::function<void(io_thread&, const request&, reply_fu
 /// Counters of the whole server, thread-safe snapshot.
 struct server_stats {
   uint64_t accepted = 0, open = 0, half_open = 0, websockets = 0;
-  uint64_t received_bytes = 0, sent_bytes = 0, queued_bytes = 0, reads = 0, writes = 0, messages_in = 0, messages_out = 0;
+  uint64_t received_bytes = 0, sent_bytes = 0, queued_bytes = 0, reads = 0, writes = 0;
+  uint64_t messages_in = 0, messages_out = 0;
   uint64_t refused_limit = 0, refused_protocol = 0;
 };
 

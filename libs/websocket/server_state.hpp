@@ -61,8 +61,8 @@ struct server_state {
   const request_function on_request;
   half_open_table half_open;
   std::atomic<uint64_t> accepted{0};
-  std::atomic<uint64_t> open{0};           // against max_connections
-  std::atomic<uint64_t> turned_away{0};    // connections that only get their 503 now
+  std::atomic<uint64_t> open{0};         // against max_connections
+  std::atomic<uint64_t> turned_away{0};  // connections that only get their 503 now
   std::atomic<uint64_t> refused_limit{0};
   std::atomic<bool> stopping{false};
 

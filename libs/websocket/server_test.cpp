@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <atomic>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -47,8 +46,9 @@ TEST(server, answers_plain_requests_and_keeps_the_connection) {
   EXPECT_EQ(body, "GET /a?b 0 127.0.0.1");
   EXPECT_NE(head.find("Connection: keep-alive\r\n"), std::string::npos);
   // Three at once, one of them answered by another thread: in order.
-  ASSERT_TRUE(client.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\nPOST /p HTTP/1.1\r\nHost: h\r\nContent-Length: "
-                          "3\r\n\r\nabc\r\nGET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+  ASSERT_TRUE(
+      client.send("GET /later HTTP/1.1\r\nHost: h\r\n\r\nPOST /p HTTP/1.1\r\nHost: h\r\nContent-Length: "
+                  "3\r\n\r\nabc\r\nGET /last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
   EXPECT_EQ(client.read_status(nullptr, &body), 200);
   EXPECT_EQ(body, "GET /later? 0 127.0.0.1");
   EXPECT_EQ(client.read_status(nullptr, &body), 200);
@@ -135,7 +135,8 @@ TEST(server, refuses_bad_requests_with_their_status_and_closes) {
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", 413},
       {"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411},
       {"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-      {"GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Version: 8\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 426},
+      {"GET / HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Version: 8\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+       426},
   };
   for (const auto& [bytes, status] : bad) {
     raw_client client(server.port());
@@ -177,8 +178,8 @@ TEST(server, takes_bytes_right_behind_the_upgrade_as_frames) {
 TEST(server, reads_a_session_sent_byte_by_byte) {
   echo_server server;
   raw_client client(server.port());
-  const auto bytes = upgrade_request() + client_frame{0x01, "He"}.bytes() + frame(0, "llo") + frame(2, "x") +
-                     close_frame(1000);
+  const auto bytes =
+      upgrade_request() + client_frame{0x01, "He"}.bytes() + frame(0, "llo") + frame(2, "x") + close_frame(1000);
   for (const char c : bytes) ASSERT_TRUE(client.send({&c, 1}));
   EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 101 "));
   EXPECT_EQ(client.read_frame().payload, "Hello");
@@ -198,7 +199,8 @@ TEST(server, answers_a_close_with_its_code_and_ends_the_connection) {
   client.shut_write();
   ASSERT_TRUE(server.events.wait_for("close:client"));
   EXPECT_EQ(server.events.all(), (std::vector<std::string>{"open", "binary:a", "batch", "close:client"}));
-  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.open == 0 && s.websockets == 0 && s.queued_bytes == 0; }));
+  EXPECT_TRUE(
+      server.wait_stats([](const auto& s) { return s.open == 0 && s.websockets == 0 && s.queued_bytes == 0; }));
 }
 
 TEST(server, answers_a_close_without_code_by_one_without_code) {
@@ -490,7 +492,6 @@ TEST(server, survives_running_out_of_descriptors_without_spinning) {
   const int spare = ::socket(AF_INET, SOCK_STREAM, 0);
   const rlimit low{static_cast<rlim_t>(spare), old.rlim_max};
   ::close(spare);
-  std::atomic<int> turns{0};
   {
     raw_client waiting(server.port());  // takes the number `spare` had
     ::setrlimit(RLIMIT_NOFILE, &low);

@@ -19,8 +19,8 @@ struct wheel_node {
   bool linked() const noexcept { return next != nullptr; }
 };
 
-/// Hashed wheel: setting and clearing cost O(1), a tick looks at the nodes of its slot. Times are ticks counted by the
-/// owner. Not thread-safe; nodes must be cleared before they or the wheel are destroyed.
+/// Hashed wheel: setting and clearing cost O(1), a tick looks at the nodes of its slot. Times are ticks counted by
+/// the owner. Not thread-safe; nodes must be cleared before they or the wheel are destroyed.
 class timer_wheel {
  public:
   timer_wheel() noexcept {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <sys/socket.h>
 
 #include <chrono>
 #include <fstream>
@@ -78,6 +79,12 @@ class tls_client {
     char name[64] = "";
     X509_NAME_get_text_by_NID(X509_get_subject_name(peer.get()), NID_commonName, name, sizeof name);
     return name;
+  }
+  /// Ends its sending side, then makes closing the socket a TCP reset.
+  void reset() {
+    raw_.shut_write();
+    const linger now{1, 0};
+    ::setsockopt(raw_.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
   /// Handshakes and echoes one message.
   bool echoes() {
@@ -211,6 +218,20 @@ TEST(tls, loses_nothing_when_the_peer_reads_slowly) {
   EXPECT_EQ(client.read_bytes(frames * (16384 + 4)).size(), frames * (16384 + 4));
   client.send(frame(2, "done"));
   EXPECT_EQ(client.read_bytes(6).substr(2), "done");
+}
+
+TEST(tls, survives_writing_to_a_peer_that_is_gone) {
+  const certificate files("localhost");
+  echo_server server(options_of(files));
+  {
+    tls_client client(server.port());
+    ASSERT_TRUE(client.echoes());
+    client.send(frame(1, "pause"));  // so that the end is not seen by reading
+    ASSERT_TRUE(server.events.wait_for("text:pause"));
+    client.reset();
+  }
+  server.run([](io_thread& thread) { thread.for_each([](connection& one) { one.send({}, "to nobody"); }); });
+  EXPECT_TRUE(server.events.wait_for("close:error"));
 }
 
 TEST(tls, closes_with_a_close_frame_and_close_notify) {

@@ -1,5 +1,5 @@
-// tern-ws-bench: what the server costs. CPU per echoed message, and resident bytes per idle connection, plain and TLS.
-// The server is a process of its own, so that its figures are not the client's. Usage:
+// tern-ws-bench: what the server costs. CPU per echoed message, and resident bytes per idle connection, plain and
+// TLS. The server is a process of its own, so that its figures are not the client's. Usage:
 //   tern-ws-bench [connections=50] [window=16] [payload=200] [messages=1000000] [idle=10000] [tls_idle=2000]
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -36,7 +36,9 @@ figures own_figures() {
   figures now;
   rusage use{};
   ::getrusage(RUSAGE_SELF, &use);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec); };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
   now.cpu_seconds = seconds(use.ru_utime) + seconds(use.ru_stime);
   if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
     long size = 0;
@@ -60,8 +62,13 @@ class echo final : public connection_handler {
 /// The server process: writes its port, then its figures for each byte it reads, until the pipe closes.
 int serve(const server_options& options, int control, int answers) {
   const auto one = make_server(
-      options, [](io_thread&, const request&) { return upgrade_decision{std::make_unique<echo>(), {}}; },
-      [](io_thread&, const request&, const reply_function& reply) { reply({404, "text/plain", "", {}}); });
+      options,
+      [](io_thread&, const request&) {
+        return upgrade_decision{std::make_unique<echo>(), {}};
+      },
+      [](io_thread&, const request&, const reply_function& reply) {
+        reply({404, "text/plain", "", {}});
+      });
   if (!one->listen()) return 1;
   one->start();
   const uint16_t port = one->port();
@@ -169,11 +176,13 @@ void measure_echo(const settings& what, const char* name) {
   echo_messages(what, clients);
   const auto after = server.ask();
   const auto messages = static_cast<double>(after.stats.messages_in - before.stats.messages_in);
-  std::printf("%s: %zu connections, window %zu, %zu bytes: %.0f messages, %.0f ns CPU per message, %.2f messages per read, "
-              "%.2f per write\n", name, what.connections, what.window, what.payload, messages,
-              (after.cpu_seconds - before.cpu_seconds) / messages * 1e9,
-              messages / static_cast<double>(after.stats.reads - before.stats.reads),
-              messages / static_cast<double>(after.stats.writes - before.stats.writes));
+  std::printf(
+      "%s: %zu connections, window %zu, %zu bytes: %.0f messages, %.0f ns CPU per message, %.2f messages per read, "
+      "%.2f per write\n",
+      name, what.connections, what.window, what.payload, messages,
+      (after.cpu_seconds - before.cpu_seconds) / messages * 1e9,
+      messages / static_cast<double>(after.stats.reads - before.stats.reads),
+      messages / static_cast<double>(after.stats.writes - before.stats.writes));
 }
 
 void report_idle(const char* name, size_t count, const figures& before, const figures& after) {

@@ -14,8 +14,8 @@ class tls_client {
   ~tls_client();
   tls_client(const tls_client&) = delete;
   tls_client& operator=(const tls_client&) = delete;
-  /// Handshakes on a blocking socket, sends `bytes`, reads until `answer` has come, then forgets the TLS state and leaves
-  /// the socket open.
+  /// Handshakes on a blocking socket, sends `bytes`, reads until `answer` has come, then forgets the TLS state and
+  /// leaves the socket open.
   bool converse(int fd, const std::string& bytes, const std::string& answer) const;
 
  private:
