@@ -36,7 +36,9 @@ std::string field(const PGresult* result, int code) {
   return text == nullptr ? std::string{} : std::string(text);
 }
 
+/// FATAL and PANIC end it; an error without SQLSTATE is libpq's own word for a connection that broke.
 bool ends_connection(const PGresult* result) {
+  if (field(result, PG_DIAG_SQLSTATE).empty()) return true;
   const auto severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
   return severity == "FATAL" || severity == "PANIC";
 }
@@ -91,6 +93,7 @@ result<void> pg_link::connect() {
     close();
     return failed;
   }
+  PQsetNoticeProcessor(handle_, [](void*, const char*) {}, nullptr);  // the default writes to stderr
   ++generation_;
   return {};
 }
@@ -168,7 +171,6 @@ result<std::vector<pg_rows>> pg_link::collect(std::span<const call> calls, const
       if (handle == nullptr || (status == PGRES_FATAL_ERROR && ends_connection(handle))) {
         return lost(handle == nullptr ? "no answer" : error_of(handle).detail);
       }
-      if (status == PGRES_FATAL_ERROR && field(handle, PG_DIAG_SQLSTATE).empty()) return lost(PQerrorMessage(handle_));
       if (status == PGRES_FATAL_ERROR && !failed) failed = error_of(handle);
       const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
       if (good && part == 0) prepared_.insert(calls[i].statement);

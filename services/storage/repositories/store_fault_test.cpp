@@ -1,0 +1,271 @@
+// What happens to a shard when writers compete and databases die.
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <thread>
+
+#include "libs/sql/connection.hpp"
+#include "services/storage/repositories/pg_writer.hpp"
+#include "services/storage/repositories/store_fixture.hpp"
+
+namespace tern::storage {
+namespace {
+
+/// One message with its key and outbox entry; all three are there or none.
+write_batch one_of_each(uint64_t mid) {
+  write_batch batch;
+  for (uint64_t i = 0; i < 3; ++i) {
+    const conversation_id id{(i + 1) << 44U, 0};
+    batch.messages.push_back(message(mid, alice, "k" + std::to_string(mid), std::string(300, 'b'), id));
+    batch.conversations.push_back(conversation(mid, id));
+  }
+  batch.outbox.push_back(entry(mid, mid));
+  return batch;
+}
+
+/// How many of the batch's three messages are there.
+size_t found_of(writer_store& writer, uint64_t mid) {
+  std::vector<message_key> keys;
+  for (uint64_t i = 0; i < 3; ++i) keys.push_back({{(i + 1) << 44U, 0}, alice, "k" + std::to_string(mid)});
+  auto found = writer.find_keys(keys);
+  EXPECT_TRUE(found) << found.error().detail;
+  return found ? found->size() : 99;
+}
+
+class store_rivals : public store_test {};
+INSTANTIATE_TEST_SUITE_P(all, store_rivals, ::testing::Values("memory", "sqlite", "pg"),
+                         [](const auto& param) { return param.param; });
+
+TEST_P(store_rivals, nothing_of_the_old_writer_comes_after_the_new_ones_acquire) {
+  for (uint64_t epoch = 2; epoch < 8; ++epoch) {
+    auto old_writer = std::move(writer_);
+    std::atomic<uint64_t> acknowledged{0};
+    std::thread running([&] {
+      for (uint64_t mid = epoch * 100'000 + 1;; ++mid) {
+        auto done = old_writer->commit(one_of_each(mid));
+        if (!done) {
+          EXPECT_EQ(done.code(), errc::stale_epoch);
+          return;
+        }
+        acknowledged = mid;
+      }
+    });
+    while (acknowledged == 0) std::this_thread::yield();
+    writer_ = writer(epoch);
+    const conversation_id ids[] = {{uint64_t{1} << 44U, 0}};
+    const auto head = writer_->load(ids)->at(0).head;
+    running.join();
+    EXPECT_EQ(writer_->load(ids)->at(0).head, head);
+    EXPECT_GE(head, acknowledged);  // the last answer may have been on its way
+    EXPECT_LE(head, acknowledged + 1);
+  }
+}
+
+TEST_P(store_rivals, one_of_two_takers_gets_a_token) {
+  for (int round = 0; round < 10; ++round) {
+    write_batch issue, take;
+    issue.tokens.push_back({std::string(32, static_cast<char>(round)), alice, 100});
+    take.tokens_taken = issue.tokens;
+    writer_ = writer(1);
+    commit(issue);
+    std::atomic<int> taken{0};
+    const auto taker = [&] {
+      auto mine = store_->open_writer();
+      ASSERT_TRUE(mine);
+      while (true) {
+        ASSERT_TRUE((*mine)->acquire(1));
+        auto done = (*mine)->commit(take);
+        if (done.code() == errc::stale_epoch) continue;  // the other one came between
+        ASSERT_TRUE(done) << done.error().detail;
+        taken += done->token_taken.at(0) ? 1 : 0;
+        return;
+      }
+    };
+    std::thread one(taker), two(taker);
+    one.join();
+    two.join();
+    EXPECT_EQ(taken, 1);
+  }
+}
+
+TEST(store_sqlite_faults, every_acknowledged_commit_survives_kill_9) {
+  testing::temp_dir directory;
+  const auto dsn = "sqlite:" + directory.file("shard.db");
+  uint64_t first = 1;
+  for (int round = 0; round < 3; ++round) {
+    int ends[2];
+    ASSERT_EQ(::pipe(ends), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto shard = open_store(dsn);
+      auto writer = (*shard)->open_writer();
+      if (!writer || !(*writer)->acquire(1)) ::_exit(1);
+      for (uint64_t mid = first;; ++mid) {
+        if (!(*writer)->commit(one_of_each(mid))) ::_exit(2);
+        if (::write(ends[1], &mid, sizeof mid) != sizeof mid) ::_exit(3);
+      }
+    }
+    ::close(ends[1]);
+    uint64_t acknowledged = 0;
+    for (uint64_t mid = 0; acknowledged < first + 50 && ::read(ends[0], &mid, sizeof mid) == sizeof mid;) acknowledged = mid;
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    ::waitpid(child, nullptr, 0);
+    for (uint64_t mid = 0; ::read(ends[0], &mid, sizeof mid) == sizeof mid;) acknowledged = mid;
+    ::close(ends[0]);
+    ASSERT_GE(acknowledged, first);
+    auto shard = *open_store(dsn);
+    auto writer = *shard->open_writer();
+    ASSERT_TRUE(writer->acquire(1));
+    for (uint64_t mid = first; mid <= acknowledged; ++mid) ASSERT_EQ(found_of(*writer, mid), 3U) << mid;
+    const auto unknown = found_of(*writer, acknowledged + 1);
+    EXPECT_TRUE(unknown == 0 || unknown == 3) << unknown;
+    EXPECT_EQ(writer->scan_outbox(0, 1'000'000)->size(), acknowledged + (unknown == 3 ? 1 : 0));
+    first = acknowledged + (unknown == 3 ? 2 : 1);
+  }
+}
+
+class store_pg_faults : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto started = testing::postgres_server::start();
+    ASSERT_TRUE(started) << started.error().detail;
+    server_ = std::move(*started);
+    auto opened = open_store(server_->dsn());
+    ASSERT_TRUE(opened);
+    store_ = std::move(*opened);
+    ASSERT_TRUE(store_->migrate());
+    sql::pg_link_options brief;
+    brief.answer_timeout = std::chrono::milliseconds(500);
+    writer_ = std::make_unique<pg_writer>(server_->dsn(), brief);
+    ASSERT_TRUE(writer_->acquire(1));
+  }
+
+  /// Commits until something fails; the mid that failed and how.
+  std::pair<uint64_t, errc> commit_from(uint64_t mid, std::atomic<uint64_t>& acknowledged) {
+    for (;; ++mid) {
+      auto done = writer_->commit(one_of_each(mid));
+      if (!done) return {mid, done.code()};
+      acknowledged = mid;
+    }
+  }
+
+  std::unique_ptr<testing::postgres_server> server_;
+  std::unique_ptr<store> store_;
+  std::unique_ptr<pg_writer> writer_;
+};
+
+TEST_F(store_pg_faults, every_acknowledged_commit_survives_the_death_of_the_server) {
+  uint64_t first = 1;
+  for (int round = 0; round < 4; ++round) {
+    std::atomic<uint64_t> acknowledged{0};
+    std::pair<uint64_t, errc> failed;
+    std::thread running([&] { failed = commit_from(first, acknowledged); });
+    while (acknowledged < first + 30) std::this_thread::yield();
+    round % 2 == 0 ? server_->kill_hard() : server_->stop_immediately();
+    running.join();
+    EXPECT_TRUE(failed.second == errc::deadline || failed.second == errc::unavailable) << to_string(failed.second);
+    EXPECT_EQ(writer_->commit(one_of_each(failed.first)).code(), errc::unavailable);
+    EXPECT_EQ(writer_->find_keys({}).code(), errc::unavailable);
+    ASSERT_TRUE(server_->restart());
+    for (uint64_t mid = first; mid <= acknowledged; ++mid) ASSERT_EQ(found_of(*writer_, mid), 3U) << mid;
+    const auto unknown = found_of(*writer_, failed.first);
+    if (failed.second == errc::unavailable) {
+      EXPECT_EQ(unknown, 0U);
+    } else {
+      EXPECT_TRUE(unknown == 0 || unknown == 3) << unknown;
+    }
+    first = failed.first + (unknown == 3 ? 1 : 0);
+    EXPECT_EQ(writer_->scan_outbox(0, 1'000'000)->size(), first - 1);
+  }
+}
+
+TEST_F(store_pg_faults, a_writer_that_lost_its_connection_proves_the_fence_first) {
+  ASSERT_TRUE(writer_->commit(one_of_each(1)));
+  server_->kill_hard();
+  EXPECT_EQ(writer_->commit(one_of_each(2)).code(), errc::unavailable);
+  ASSERT_TRUE(server_->restart());
+  auto rival = store_->open_writer();
+  ASSERT_TRUE(rival);
+  ASSERT_TRUE((*rival)->acquire(2));
+  EXPECT_EQ(writer_->find_keys({}).code(), errc::stale_epoch);
+  EXPECT_EQ(writer_->commit(one_of_each(2)).code(), errc::stale_epoch);
+  EXPECT_TRUE((*rival)->commit(one_of_each(2)));
+}
+
+TEST_F(store_pg_faults, a_commit_given_up_does_not_appear_after_the_writer_has_looked) {
+  for (uint64_t mid = 1; mid <= 5; ++mid) {
+    server_->pause();
+    EXPECT_EQ(writer_->commit(one_of_each(mid)).code(), errc::deadline);
+    server_->resume();
+    // The commit may still be under way at the server. Once this is answered, its fate is sealed.
+    const auto found = found_of(*writer_, mid);
+    ASSERT_TRUE(found == 0 || found == 3) << found;
+    if (found == 0) {
+      ASSERT_TRUE(writer_->commit(one_of_each(mid)));
+    }
+    EXPECT_EQ(found_of(*writer_, mid), 3U);
+    EXPECT_EQ(writer_->scan_outbox(0, 100)->size(), mid);
+  }
+}
+
+TEST_F(store_pg_faults, a_reader_finds_the_server_again) {
+  ASSERT_TRUE(writer_->commit(one_of_each(1)));
+  auto reader = *store_->open_reader();
+  EXPECT_TRUE(reader->account(alice));
+  server_->kill_hard();
+  EXPECT_EQ(reader->account(alice).code(), errc::unavailable);
+  ASSERT_TRUE(server_->restart());
+  EXPECT_TRUE(reader->account(alice));
+}
+
+TEST_F(store_pg_faults, chat_is_one_statement_per_commit) {
+  ASSERT_TRUE(writer_->commit(one_of_each(1)));
+  const auto before = writer_->statements();
+  auto batch = one_of_each(2);
+  batch.outbox_done = {1};
+  ASSERT_TRUE(writer_->commit(batch));
+  EXPECT_EQ(writer_->statements() - before, 1U);
+}
+
+TEST_F(store_pg_faults, a_store_of_an_absent_server_says_unavailable_and_works_later) {
+  server_->kill_hard();
+  auto shard = open_store(server_->dsn());
+  ASSERT_TRUE(shard);
+  EXPECT_EQ((*shard)->open_writer().code(), errc::unavailable);
+  EXPECT_EQ((*shard)->migrate().code(), errc::unavailable);
+  ASSERT_TRUE(server_->restart());
+  EXPECT_TRUE((*shard)->open_writer());
+}
+
+TEST(store_migrations, concurrent_starts_make_one_schema_and_a_newer_one_is_refused) {
+  const auto dsn = fresh_database();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      auto shard = open_store(dsn);
+      auto done = (*shard)->migrate();
+      EXPECT_TRUE(done) << done.error().detail;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  auto admin = sql::open(dsn);
+  ASSERT_TRUE(admin);
+  ASSERT_TRUE((*admin)->query("insert into schema_migration values (9999, '9999_future', 'x')"));
+  auto shard = open_store(dsn);
+  EXPECT_EQ((*shard)->migrate().code(), errc::config);
+  EXPECT_EQ((*shard)->open_writer().code(), errc::config);
+}
+
+TEST(store_dsn, what_is_no_database_is_refused) {
+  EXPECT_EQ(open_store("").code(), errc::config);
+  testing::temp_dir directory;
+  auto shard = open_store("sqlite:" + directory.path().string());
+  ASSERT_TRUE(shard);
+  EXPECT_FALSE((*shard)->migrate());
+}
+
+}  // namespace
+}  // namespace tern::storage
