@@ -19,10 +19,29 @@ struct shared_ternd::parts {
   std::unique_ptr<app::host> host;
 };
 
-shared_ternd& shared_ternd::get() {
-  static shared_ternd one;
+namespace {
+
+std::unique_ptr<shared_ternd>& shared() {
+  static std::unique_ptr<shared_ternd> one;
   return one;
 }
+
+class after_all_tests final : public ::testing::Environment {
+ public:
+  void TearDown() override { shared_ternd::stop(); }
+};
+
+[[maybe_unused]] const ::testing::Environment* const registered =
+    ::testing::AddGlobalTestEnvironment(new after_all_tests);
+
+}  // namespace
+
+shared_ternd& shared_ternd::get() {
+  if (!shared()) shared() = std::make_unique<shared_ternd>();
+  return *shared();
+}
+
+void shared_ternd::stop() { shared().reset(); }
 
 shared_ternd::shared_ternd() : parts_(std::make_unique<parts>()) {
   log::init({log::level::error, true, "test"});

@@ -13,15 +13,17 @@
 
 namespace tern::testing {
 
-/// Starts at the first use, stops when the binary ends. Device limit 2 per account; no pause between logins.
+/// Starts at the first use, stops after the last test: before main() ends, because the actor library's own statics go
+/// then. Device limit 2 per account; no pause between logins.
 class shared_ternd {
  public:
   static shared_ternd& get();
+  static void stop();
+  shared_ternd();
+  ~shared_ternd();
   uint16_t port() const noexcept { return port_; }
 
  private:
-  shared_ternd();
-  ~shared_ternd();
   struct parts;
   std::unique_ptr<parts> parts_;
   uint16_t port_ = 0;
