@@ -8,9 +8,9 @@
 namespace tern::storage {
 
 void declare(config::schema& options, storage_config& into) {
-  options.add(
-      "storage.shards", into.shards,
-      "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string, sqlite:PATH or memory:");
+  options.add("storage.shards", into.shards,
+              "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string (its password in a "
+              "passfile), sqlite:PATH or memory:");
   options.add("storage.batch.max_requests", into.batch_requests, "Most writes in one commit", {1, 65'536});
   options.add("storage.batch.max_bytes", into.batch_bytes, "Most bytes of message bodies in one commit",
               {1024, int64_t{256} << 20});

@@ -125,24 +125,12 @@ void follow_sessions(supervisor_self* self) {
   }
 }
 
-void follow_map(supervisor_self* self, const placement::snapshot_ptr& map) {
-  auto& state = self->state;
-  if (map->version < state.map->version) return;
-  state.map = map;
-  // Dispatchers learn the owners before they get the streams to them.
-  for (const auto& [name, shard] : state.running) self->send(shard.dispatcher, map_message{map});
-  follow_sessions(self);
-  follow_shards(self);
-  report_readiness(state);
-}
-
 void follow_lease(supervisor_state& state) {
   const bool suspended = state.setup.lease_valid && !state.setup.lease_valid();
   if (suspended != state.suspended) {
     state.suspended = suspended;
-    if (state.map->version != 0) {
-      logger.warn(suspended ? "lease not renewed: shards are paused" : "lease renewed: shards are served again");
-    }
+    if (suspended && state.map->version != 0) logger.warn("lease not renewed: shards are paused");
+    if (!suspended) logger.info("lease held: shards are served");
     report_readiness(state);
   }
   for (const auto& [name, slot] : *state.setup.shards) {
@@ -151,6 +139,18 @@ void follow_lease(supervisor_state& state) {
     slot->port->expire(refused);
     send_refused(state, *slot, refused);
   }
+}
+
+void follow_map(supervisor_self* self, const placement::snapshot_ptr& map) {
+  auto& state = self->state;
+  if (map->version < state.map->version) return;
+  state.map = map;
+  // Dispatchers learn the owners before they get the streams to them.
+  for (const auto& [name, shard] : state.running) self->send(shard.dispatcher, map_message{map});
+  follow_sessions(self);
+  follow_lease(state);
+  follow_shards(self);
+  report_readiness(state);
 }
 
 void count_reads(supervisor_state& state, const std::string& name, shard_slot& slot) {

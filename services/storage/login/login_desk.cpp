@@ -158,6 +158,9 @@ void login_desk::create_write(const job_ptr& job, account_id id) {
 
 void login_desk::create_done(const job_ptr& job, v1::StorageReply reply) {
   if (reply.code() != static_cast<int32_t>(errc::exists)) {
+    // Who registers mostly logs on at once: that need not cost a second hash.
+    const auto& ask = job->message.account_create();
+    if (reply.code() == 0) proofs_.put(ask.name_key(), job->password_hash, ask.password());
     job->answer(std::move(reply));
     return;
   }
