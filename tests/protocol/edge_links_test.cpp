@@ -205,6 +205,27 @@ TEST_F(edge_links, serve_the_page_with_a_content_security_policy) {
   EXPECT_EQ(http_request(port(), "GET", "/../etc/passwd").status, 404);
 }
 
+// ---- start ----------------------------------------------------------------------------------------------------------
+
+TEST_F(edge_links, refuse_to_start_without_the_certificate_they_were_told_of) {
+  options.tls_certificate_file = options.tls_key_file = "/nowhere/to/be/found.pem";
+  EXPECT_EQ(start_code(), errc::config);
+}
+
+TEST_F(edge_links, refuse_to_start_at_an_address_in_use) {
+  start();
+  options.listen_address = "127.0.0.1:" + std::to_string(port());
+  EXPECT_EQ(start_code(), errc::config);
+}
+
+TEST_F(edge_links, refuse_options_that_contradict_each_other) {
+  options.tls_certificate_file = "only-one.pem";
+  EXPECT_EQ(start_code(), errc::config);
+  options.tls_certificate_file.clear();
+  options.disabled_commands = {"no-such-command"};
+  EXPECT_EQ(start_code(), errc::config);
+}
+
 // ---- drain ----------------------------------------------------------------------------------------------------------
 
 TEST_F(edge_links, close_clients_with_1001_when_they_are_drained) {

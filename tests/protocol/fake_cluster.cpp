@@ -91,6 +91,11 @@ void fake_session::confirm(uint64_t conn, uint64_t seq) {
   send(std::move(one));
 }
 
+void fake_session::forget() {
+  const std::lock_guard lock(mutex_);
+  std::vector<item>().swap(items_);
+}
+
 void fake_session::cut() {
   std::shared_ptr<rpc::sink<answer>> out;
   {
@@ -252,6 +257,16 @@ void edge_test::start(bool owner) {
   if (!owner) return;
   routing.publish("session-0", 1, {"session-0"});
   session.wait_stream();
+}
+
+errc edge_test::start_code() {
+  parts& p = *parts_;
+  app::context context{system_clock(), p.registry, p.system, *p.network, p.health,
+                       "gateway-1",    8,          "local:gateway-1", routing_address};
+  const auto service = gateway::make_gateway_service(context, options);
+  const errc code = service->start().code();
+  service->stop();
+  return code;
 }
 
 uint16_t edge_test::port() const { return parts_->service->port(); }

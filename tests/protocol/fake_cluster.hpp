@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/base/errc.hpp"
 #include "libs/base/ids.hpp"
 #include "libs/rpc/network.hpp"
 #include "libs/rpc/streams.hpp"
@@ -42,6 +43,8 @@ class fake_session {
   void send_out(uint64_t conn, wire::frame_type type, std::string payload,
                 std::optional<session::v1::DeliveryRef> ref = {}, uint64_t confirm = 0);
   void confirm(uint64_t conn, uint64_t seq);
+  /// Drops all items received.
+  void forget();
   /// Ends the stream; the gateway makes a new one.
   void cut();
 
@@ -96,6 +99,8 @@ class edge_test : public ::testing::Test {
 
   /// Starts the gateway; with `owner`, session-0 owns everything and its link is up.
   void start(bool owner = true);
+  /// What a further gateway with the current options says when it is started.
+  errc start_code();
   uint16_t port() const;
   /// A client logged on at session-0; its connection id in `conn`.
   tim_client logged_on(wire::encoding enc, uint64_t& conn, std::string_view name = "alice");
