@@ -56,8 +56,8 @@ class record {
     return changed_.wait_for(lock, limit, reached);
   }
 
-  int ups = 0, downs = 0;
-  size_t batches = 0;
+  std::atomic<int> ups = 0, downs = 0;
+  std::atomic<size_t> batches = 0;
   std::vector<uint64_t> numbers;
   std::vector<peer> peers;
   std::atomic<int> inside = 0;        // handlers running now; must never exceed 1 per stream
@@ -161,8 +161,12 @@ class acceptor {
   }
   /// Waits for the n-th (from 0) stream.
   std::shared_ptr<recording_server> stream(size_t index) {
-    if (!seen.wait([&] { return streams.size() > index; })) return nullptr;
-    return streams[index];
+    std::shared_ptr<recording_server> found;
+    seen.wait([&] {
+      if (streams.size() > index) found = streams[index];
+      return found != nullptr;
+    });
+    return found;
   }
 
   record seen;

@@ -205,7 +205,7 @@ TEST_P(links, after_the_link_is_destroyed_no_call_comes) {
   link.reset();
   EXPECT_EQ(client->seen.inside, 0);
   EXPECT_EQ(client->seen.downs, 1);
-  const auto batches = client->seen.batches;
+  const size_t batches = client->seen.batches;
   ASSERT_TRUE(at_server->seen.wait([&] { return at_server->seen.downs == 1; }));
   stop = true;
   sender.join();
@@ -251,7 +251,7 @@ TEST_P(links, withdrawing_ends_streams_and_returns_when_no_handler_runs) {
   });
   ASSERT_TRUE(at_server->seen.wait([&] { return at_server->seen.batches > 3; }));
   nodes.server().withdraw<kind>(nodes.address());
-  const auto batches = at_server->seen.batches;
+  const size_t batches = at_server->seen.batches;
   EXPECT_EQ(at_server->seen.downs, 1);
   EXPECT_EQ(at_server->seen.inside, 0);
   ASSERT_TRUE(client->seen.wait([&] { return client->seen.downs >= 1; }));
