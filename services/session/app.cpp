@@ -142,6 +142,8 @@ class session_service final : public app::service {
       others = others || (one.service == "session" && one.alive && one.name != context_.node);
     }
     const bool quiet = metrics_.unacked == 0 && storage_.waiting() == 0;
+    // Nobody is on line here: there is nothing to hand over, whoever gets the slots (all nodes may be stopping).
+    if (quiet && metrics_.terminals == 0) return true;
     return others ? !ours : quiet;
   }
 
