@@ -1,6 +1,6 @@
 #include "libs/placement/membership.hpp"
 
-#include <atomic>
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -41,6 +41,8 @@ struct membership::impl final : rpc::client_handler<rpc::join_stream>, std::enab
   void apply(const routing::v1::Snapshot& from);
   void run_beats();
   int64_t age_ms() const;
+  /// lease_valid(), with the mutex held.
+  bool valid() const;
 
   rpc::network& net;
   const clock& time;
@@ -56,6 +58,8 @@ struct membership::impl final : rpc::client_handler<rpc::join_stream>, std::enab
   uint64_t sequence = 0;
   std::deque<std::pair<uint64_t, clock::time_point>> sent;  // heartbeats not answered yet
   clock::time_point renewed_at{};                           // send time of the newest one answered
+  bool routing_died = false;                                // the stream broke while the lease was good
+  clock::time_point returned_at{};                          // when it was back after that
   std::unique_ptr<rpc::link> link;
   std::thread beats;
 };
@@ -66,6 +70,7 @@ void membership::impl::on_up(std::shared_ptr<rpc::sink<rpc::join_stream::up>> to
     const std::lock_guard lock(mutex);
     out = to;
     sent.clear();
+    if (std::exchange(routing_died, false)) returned_at = time.now();
     hello = hello_item();
   }
   to->send(std::move(hello));
@@ -98,6 +103,7 @@ void membership::impl::on_items(std::vector<rpc::join_stream::down>& items) {
 void membership::impl::on_down() {
   {
     const std::lock_guard lock(mutex);
+    routing_died = valid();
     out.reset();
     sent.clear();
     changed.notify_all();
@@ -200,6 +206,11 @@ int64_t membership::impl::age_ms() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - renewed_at).count();
 }
 
+bool membership::impl::valid() const {
+  if (!renewed_once) return false;
+  return routing_died || time.now() - std::max(renewed_at, returned_at) < lease_trusted;
+}
+
 membership::membership(rpc::network& network, const clock& time, membership_options what)
     : impl_(std::make_shared<impl>(network, time, std::move(what))) {}
 
@@ -212,8 +223,8 @@ void membership::leave() { impl_->leave(); }
 void membership::stop() { impl_->stop(); }
 
 bool membership::lease_valid() const {
-  const auto age = impl_->age_ms();
-  return age >= 0 && age < std::chrono::milliseconds(lease_trusted).count();
+  const std::lock_guard lock(impl_->mutex);
+  return impl_->valid();
 }
 
 }  // namespace tern::placement

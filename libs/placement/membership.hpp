@@ -32,8 +32,12 @@ class membership {
   void start();
   /// The newest maps; version 0 until routing has answered for the first time, kept while routing is away.
   view& cluster() noexcept;
-  /// True while a heartbeat sent less than 4 s ago was answered. The lease itself is 6 s, so who looks here before it
-  /// acts stops before others own its ranges. Storage fences by epoch in any case.
+  /// True while nobody else can own this node's ranges, as far as it can tell:
+  /// - a heartbeat sent less than 4 s ago was answered (routing gives the ranges away after 6 s), or
+  /// - the stream broke while that was so and has not come back: routing itself has died. Nobody moves ranges then, and
+  ///   the last maps stay in force. A node that is cut off hears nothing instead, its stream stays, and 4 s later this
+  ///   is false.
+  /// A wrong guess is harmless: epochs decide, storage fences by them.
   bool lease_valid() const;
   /// The last heartbeat answered was sent so many milliseconds ago; -1 when none was.
   int64_t lease_age_ms() const;

@@ -117,13 +117,28 @@ TEST_F(membership_client, stopping_says_goodbye_and_ends_the_stream) {
   self.stop();
 }
 
-TEST_F(membership_client, keeps_maps_and_lease_when_routing_goes_away) {
+TEST_F(membership_client, goes_on_with_its_maps_when_routing_dies_and_needs_a_lease_again_when_it_is_back) {
   self.start();
   routing.publish(7);
   routing.answer(1);
   net->withdraw<join_stream>("local:routing-0");
+  time.advance(std::chrono::minutes(5));
   EXPECT_EQ(self.cluster().get()->version, 7U);
   EXPECT_TRUE(self.lease_valid());
+  net->serve<join_stream>("local:routing-0", routing.function());
+  EXPECT_TRUE(self.lease_valid()) << "it has time to get one";
+  time.advance(std::chrono::seconds(4));
+  EXPECT_FALSE(self.lease_valid());
+  routing.answer(routing.items.back().heartbeat().sequence());
+  EXPECT_FALSE(self.lease_valid()) << "that heartbeat was sent 4 s ago";
+}
+
+TEST_F(membership_client, a_stream_that_breaks_after_the_lease_says_nothing_of_routing) {
+  self.start();
+  routing.answer(1);
+  time.advance(std::chrono::seconds(4));
+  net->withdraw<join_stream>("local:routing-0");
+  EXPECT_FALSE(self.lease_valid());
 }
 
 }  // namespace
