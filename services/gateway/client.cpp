@@ -23,6 +23,12 @@ uint8_t type_byte(std::string_view bytes) noexcept {
   return bytes.empty() ? 0 : static_cast<uint8_t>(static_cast<uint8_t>(bytes.front()) & 0x7FU);
 }
 
+/// A message of somebody else, which the session keeps until it is acknowledged.
+bool delivers(const session::v1::Out& out) {
+  return out.has_ref() &&
+         (out.ref().kind() == session::v1::DeliveryRef::MESSAGE || out.ref().kind() == session::v1::DeliveryRef::BATCH);
+}
+
 wire::encoding encoding_bit(std::string_view bytes) noexcept {
   const bool json = !bytes.empty() && (static_cast<uint8_t>(bytes.front()) & 0x80U) != 0;
   return json ? wire::encoding::json : wire::encoding::thrift;
@@ -382,6 +388,11 @@ void client::unplace() {
 
 void client::on_out(session::v1::Out& out) {
   if (!is_bound()) return;
+  if (phase_ == phase::rebinding && delivers(out)) {
+    // Sent before the owner saw our Bind, which does not list it: it comes again behind the BindResult.
+    shared().metrics.rejected_generation.add();
+    return;
+  }
   if (out.confirm() != 0) on_confirm(out.confirm());
   outbound_frame frame;
   frame.type = static_cast<uint8_t>(out.type());

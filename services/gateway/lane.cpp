@@ -193,8 +193,9 @@ void lane::login_result(link_handle stream, session::v1::LoginResult& result) {
     who->on_login_result(result);
     return;
   }
-  if (result.code() != 0 || result.redirect() || find(result.conn()) != nullptr) return;
-  // Logged on just as the client went: the session must not keep a terminal nobody speaks for.
+  const client* there = find(result.conn());
+  if (result.code() != 0 || result.redirect() || (there != nullptr && !there->is_closing())) return;
+  // Logged on just as the client went, or was given up: the session must not keep a terminal nobody speaks for.
   if (gateway_item* item = add(stream)) {
     item->mutable_closed()->set_conn(result.conn());
     item->mutable_closed()->set_account(result.account());

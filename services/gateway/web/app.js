@@ -22,6 +22,7 @@ let current = null;
 let contacts = new Map();
 let requests = new Map();
 let registering = false;
+let asked = 0;               // timer of "Request sent."
 let history = [];            // nodes whose history was asked for, oldest request first
 
 // ---- contacts ----
@@ -185,6 +186,7 @@ function paintChat(stay) {
   paintAvatar($("chat-avatar"), current.node, nameOf(current.node));
   $("block").textContent = current.blocked ? "Unblock" : "Block";
   $("text").disabled = current.blocked;
+  $("send-form").querySelector("button").disabled = current.blocked;
   $("text").placeholder = current.blocked ? "You have blocked this contact" : "Write a message";
   if (stay) log.scrollTop = log.scrollHeight - fromBottom;
   else if (atBottom) log.scrollTop = log.scrollHeight;
@@ -321,6 +323,7 @@ function onAck(ack) {
       return;
     }
   }
+  if (ack.timType === type.business) clearTimeout(asked);
   toast(explain(ack.error));
 }
 
@@ -485,7 +488,8 @@ $("add-form").addEventListener("submit", (event) => {
   befriend(node, $("add-text").value.trim());
   $("add-node").value = "";
   $("add-text").value = "";
-  toast("Request sent.");
+  // A request that goes through is not answered; one that does not is, at once.
+  asked = setTimeout(() => toast("Request sent."), 800);
 });
 $("send-form").addEventListener("submit", (event) => { event.preventDefault(); sendText(); });
 $("text").addEventListener("keydown", (event) => {
