@@ -111,6 +111,16 @@ TEST_F(storage_actors, requests_of_a_past_epoch_or_a_foreign_shard_are_answered_
   EXPECT_EQ(code_of(client_->ask(gone)), errc::wrong_owner);
 }
 
+TEST_F(storage_actors, after_a_restart_the_epoch_of_the_former_process_is_not_served) {
+  start({}, 0);
+  node_->publish(1, "storage-0", 1, "session-1", 7);
+  client_->keep_wrong_owner = true;
+  EXPECT_EQ(code_of(client_->ask(append(1, ann, ben, "k"))), errc::wrong_owner);
+  node_->publish(2);
+  client_->set_epoch(2);
+  EXPECT_EQ(client_->ask(append(2, ann, ben, "k")).appended().mid(), 1U);
+}
+
 TEST_F(storage_actors, requests_of_an_epoch_that_begins_soon_wait_for_it_in_order) {
   start({}, 0);
   client_->set_epoch(1);

@@ -87,11 +87,15 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
 
 void follow_shards(supervisor_self* self) {
   auto& state = self->state;
+  // A map made before our restart gives shards to the process we were. Its epoch is used up: entry numbers start again
+  // with each epoch, and what it left in the outbox has them already.
+  const auto* me = state.map->find_node(state.setup.self.node);
+  const bool former_life = me != nullptr && me->incarnation != state.setup.self.incarnation;
   for (const auto& [name, slot] : *state.setup.shards) {
     const auto* known = state.map->find_shard(name);
     const auto at = state.running.find(name);
     const bool runs = at != state.running.end();
-    const bool mine = known != nullptr && known->owner == state.setup.self.node;
+    const bool mine = known != nullptr && known->owner == state.setup.self.node && !former_life;
     if (runs && (!mine || at->second.epoch != known->epoch)) stop_shard(self, name);
     if (known == nullptr) continue;
     if (!mine) {

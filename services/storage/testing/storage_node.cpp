@@ -203,13 +203,13 @@ storage_node::~storage_node() {
 }
 
 void storage_node::publish(uint64_t epoch, const std::string& owner, uint64_t session_epoch,
-                           const std::string& upper) {
+                           const std::string& upper, uint64_t incarnation) {
   auto map = std::make_shared<placement::snapshot>();
   map->version = ++version_;
   for (const char* name : {"session-0", "session-1"}) {
     map->nodes.push_back({name, "session", std::string("local:") + name, 1, true});
   }
-  map->nodes.push_back({"storage-0", "storage", "local:storage-0", 1, true});
+  map->nodes.push_back({"storage-0", "storage", "local:storage-0", incarnation, true});
   map->sessions = placement::range_map(
       {{0, slot_count / 2 - 1, "session-0", session_epoch}, {slot_count / 2, slot_count - 1, upper, session_epoch}});
   map->storage = placement::range_map({{0, slot_count - 1, "s0", 1}});

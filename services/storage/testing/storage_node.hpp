@@ -104,8 +104,9 @@ class storage_node {
   ~storage_node();
 
   /// The shard belongs to `owner` in `epoch`, all accounts to session-0 (lower half) and session-1.
+  /// `incarnation`: the process of storage-0 that routing knows; this one is 1.
   void publish(uint64_t epoch, const std::string& owner = "storage-0", uint64_t session_epoch = 1,
-               const std::string& upper = "session-1");
+               const std::string& upper = "session-1", uint64_t incarnation = 1);
   void stop();
   /// What is left in the outbox; after stop().
   size_t outbox_left();
