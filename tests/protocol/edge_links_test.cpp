@@ -121,6 +121,45 @@ TEST_F(edge_links, answer_5104_and_close_when_nobody_takes_a_login) {
   EXPECT_TRUE(client.ws().wait_close());
 }
 
+TEST_F(edge_links, take_back_a_login_granted_after_the_client_was_given_up) {
+  options.owner_timeout = std::chrono::milliseconds{300};
+  start();
+  session.answer_logins(false);
+  tim_client client(port(), encoding::thrift);
+  wire::tim_auth auth;
+  auth.name = "alice";
+  auth.pwd = "secret";
+  client.send(frame_type::auth, auth);
+  const auto login = session.expect_login().login();
+  EXPECT_FALSE(client.next_ack().ok);  // from here on the client does not read: the connection is only half closed
+  fake_session::answer late;
+  late.mutable_login_result()->set_conn(login.conn());
+  late.mutable_login_result()->set_account(login.slot_key());
+  session.send(late);
+  const auto closed = session.expect([&](const auto& one) {
+    return one.has_closed() && one.closed().account() == login.slot_key();
+  });
+  EXPECT_EQ(closed.closed().conn(), login.conn());
+}
+
+TEST_F(edge_links, write_no_delivery_that_was_sent_before_the_owner_saw_the_bind) {
+  start();
+  uint64_t conn = 0;
+  auto client = logged_on(encoding::thrift, conn);
+  session.answer_binds(false);
+  routing.publish("session-0", 2, {"session-0"});
+  session.expect_bind();
+  // The owner finds it in no list of the Bind and sends it again: once is what the client is to see.
+  session.send_out(conn, frame_type::message, message_bytes(4, "x"), message_ref(9, 4));
+  EXPECT_FALSE(client.next(silence));
+  fake_session::answer result;
+  result.mutable_bind_result()->set_conn(conn);
+  session.send(result);
+  session.send_out(conn, frame_type::message, message_bytes(4, "x"), message_ref(9, 4));
+  EXPECT_TRUE(client.next(frame_type::message));
+  EXPECT_FALSE(client.next(silence));
+}
+
 TEST_F(edge_links, log_in_as_soon_as_somebody_owns_the_account) {
   start(false);
   tim_client client(port(), encoding::json);
