@@ -34,17 +34,19 @@ class membership {
   view& cluster() noexcept;
   /// True while nobody else can own this node's ranges, as far as it can tell:
   /// - a heartbeat sent less than 4 s ago was answered (routing gives the ranges away after 6 s), or
-  /// - the stream broke while that was so and has not come back: routing itself has died. Nobody moves ranges then, and
-  ///   the last maps stay in force. A node that is cut off hears nothing instead, its stream stays, and 4 s later this
-  ///   is false.
+  /// - the stream broke while that was so and has not come back: routing itself has died. Nobody moves ranges then,
+  /// and
+  ///   the last maps stay in force. A node that is cut off hears nothing instead, its stream stays, and 4 s later
+  ///   this is false.
   /// A wrong guess is harmless: epochs decide, storage fences by them.
   bool lease_valid() const;
   /// The last heartbeat answered was sent so many milliseconds ago; -1 when none was.
   int64_t lease_age_ms() const;
-  /// Drain: asks routing to give this node's ranges to others (slots_wanted = false); the stream stays, so the new maps
-  /// are seen. Idempotent.
+  /// Drain: asks routing to give this node's ranges to others (slots_wanted = false); the stream stays, so the new
+  /// maps are seen. Idempotent.
   void leave();
-  /// Says goodbye (Leave) and ends the stream. Afterwards the view no longer changes. Idempotent; the destructor does it.
+  /// Says goodbye (Leave) and ends the stream. Afterwards the view no longer changes. Idempotent; the destructor does
+  /// it.
   void stop();
 
  private:

@@ -13,14 +13,15 @@
 namespace tern::placement {
 
 struct table_options {
-  std::chrono::milliseconds lease{6000};    // a silent node is dead after this
-  std::chrono::milliseconds suspect{2000};  // a node whose stream broke and which does not come back is dead after this
-  std::chrono::milliseconds settle{300};    // a new node waits so long for others before ranges move to it
+  std::chrono::milliseconds lease{6000};  // a silent node is dead after this
+  std::chrono::milliseconds suspect{
+      2000};                              // a node whose stream broke and which does not come back is dead after this
+  std::chrono::milliseconds settle{300};  // a new node waits so long for others before ranges move to it
 };
 
 /// What a node says of itself when it joins.
 struct announcement {
-  node self;                        // `alive` is ignored
+  node self;  // `alive` is ignored
   std::vector<std::string> shards;
   bool slots_wanted = false;
 };
@@ -59,8 +60,8 @@ class membership_table {
     std::vector<std::string> shards;
     bool slots_wanted = false;
     bool restarted = false;
-    bool admitted = false;       // takes ranges
-    time_point admitted_at{};    // when it will be
+    bool admitted = false;     // takes ranges
+    time_point admitted_at{};  // when it will be
     time_point expires{};
   };
   const member* find(const std::string& name) const;

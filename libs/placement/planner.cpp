@@ -103,8 +103,9 @@ std::vector<shard> assign_shards(const std::vector<shard>& now, const std::vecto
   auto next = now;
   std::vector<shard*> homeless;
   for (auto& each : next) {
-    const auto owner = std::find_if(candidates.begin(), candidates.end(),
-                                    [&](const candidate& of) { return of.name == each.owner && lists(of, each.name); });
+    const auto owner = std::find_if(candidates.begin(), candidates.end(), [&](const candidate& of) {
+      return of.name == each.owner && lists(of, each.name);
+    });
     if (owner == candidates.end()) {
       homeless.push_back(&each);
       continue;

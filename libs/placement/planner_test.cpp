@@ -38,8 +38,8 @@ void expect_even(const range_map& map, const std::vector<candidate>& candidates)
 }
 
 struct change {
-  size_t moved = 0;        // slots with another owner than before
-  size_t kept_epoch = 0;   // slots with the same owner and epoch
+  size_t moved = 0;       // slots with another owner than before
+  size_t kept_epoch = 0;  // slots with the same owner and epoch
   bool epochs_right = true;
 };
 

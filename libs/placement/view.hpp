@@ -39,10 +39,10 @@ class range_map {
 
 struct node {
   std::string name;
-  std::string service;       // gateway, session, routing, group, storage
-  std::string address;       // where its gRPC server listens: host:port or unix:path
+  std::string service;  // gateway, session, routing, group, storage
+  std::string address;  // where its gRPC server listens: host:port or unix:path
   uint64_t incarnation = 0;
-  bool alive = false;        // its lease is valid as far as routing knows
+  bool alive = false;  // its lease is valid as far as routing knows
   bool operator==(const node&) const = default;
 };
 

@@ -38,9 +38,8 @@ TEST(view, tells_subscribers_of_newer_versions_only_and_at_once_of_the_current_o
   view maps;
   std::vector<std::pair<uint64_t, uint64_t>> seen;
   maps.publish(version(3));
-  maps.subscribe([&](const snapshot_ptr& before, const snapshot_ptr& now) {
-    seen.emplace_back(before->version, now->version);
-  });
+  maps.subscribe(
+      [&](const snapshot_ptr& before, const snapshot_ptr& now) { seen.emplace_back(before->version, now->version); });
   maps.publish(version(5));
   maps.publish(version(5));
   maps.publish(version(4));

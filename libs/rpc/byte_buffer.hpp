@@ -1,4 +1,5 @@
-// Between std::string and grpc::ByteBuffer without copies where gRPC allows it. Includes grpcpp: for its two users only.
+// Between std::string and grpc::ByteBuffer without copies where gRPC allows it. Includes grpcpp: for its two users
+// only.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -13,7 +14,8 @@ namespace tern::rpc::detail {
 /// The buffer owns the string.
 inline grpc::ByteBuffer to_byte_buffer(std::string bytes) {
   auto* owned = new std::string(std::move(bytes));
-  const grpc::Slice slice(owned->data(), owned->size(), [](void* data) { delete static_cast<std::string*>(data); }, owned);
+  const grpc::Slice slice(
+      owned->data(), owned->size(), [](void* data) { delete static_cast<std::string*>(data); }, owned);
   return {&slice, 1};
 }
 

@@ -23,8 +23,8 @@ struct client_core {
   std::shared_ptr<timer> later;
 };
 
-/// Null when the TLS files cannot be read: nothing goes out in plaintext then. Files are read for each attempt, so that
-/// renewed certificates are used.
+/// Null when the TLS files cannot be read: nothing goes out in plaintext then. Files are read for each attempt, so
+/// that renewed certificates are used.
 std::shared_ptr<grpc::Channel> make_channel(const grpc_options& how, const std::string& address,
                                             const std::string& method) {
   grpc::ChannelArguments with;
@@ -123,8 +123,8 @@ class client_link : public std::enable_shared_from_this<client_link> {
   void end();
   /// The attempt's stream stands: its deadline is off, the next pause is short again.
   void attempt_up();
-  /// The attempt is over. It goes on the timer's thread: gRPC 1.51 ends its callback threads with the last channel and
-  /// waits for them, so a channel must not go in one of them.
+  /// The attempt is over. It goes on the timer's thread: gRPC 1.51 ends its callback threads with the last channel
+  /// and waits for them, so a channel must not go in one of them.
   void forget(std::shared_ptr<attempt> which);
   void attempt_over();
 

@@ -53,8 +53,8 @@ uint64_t to_number(std::string_view text) {
 
 namespace {
 
-/// What gRPC has to say (a failed handshake, an address in use) goes where all other lines go. Its errors are the peer's
-/// or the network's, hence warnings.
+/// What gRPC has to say (a failed handshake, an address in use) goes where all other lines go. Its errors are the
+/// peer's or the network's, hence warnings.
 void log_like_us(gpr_log_func_args* line) {
   static const log::logger logger{"grpc"};
   const log::fields where{{"file", line->file}, {"line", line->line}};

@@ -20,12 +20,12 @@ struct tls_files {
 };
 
 struct grpc_options {
-  peer self;                       // what servers are told by default; connect() may say otherwise
-  std::string listen_address;      // "host:port", "unix:PATH"; empty: this process serves nothing
+  peer self;                   // what servers are told by default; connect() may say otherwise
+  std::string listen_address;  // "host:port", "unix:PATH"; empty: this process serves nothing
   tls_files tls;
-  size_t queue_items = 65536;      // a sink's queue; send() is false beyond
+  size_t queue_items = 65536;  // a sink's queue; send() is false beyond
   size_t queue_bytes = 64U << 20U;
-  uint32_t window_items = 8192;    // items a peer may have under way to us
+  uint32_t window_items = 8192;  // items a peer may have under way to us
   std::chrono::milliseconds connect_timeout{2000};
   std::chrono::milliseconds close_timeout{2000};
   std::chrono::milliseconds first_retry{50};

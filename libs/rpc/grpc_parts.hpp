@@ -33,15 +33,15 @@ class grpc_client {
 };
 std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later);
 
-/// Metadata: who calls, and how many items the sender of the metadata takes at first. A server's answer without a window
-/// is no acceptance.
+/// Metadata: who calls, and how many items the sender of the metadata takes at first. A server's answer without a
+/// window is no acceptance.
 inline constexpr const char* service_key = "x-tern-service";
 inline constexpr const char* node_key = "x-tern-node";
 inline constexpr const char* incarnation_key = "x-tern-incarnation";
 inline constexpr const char* window_key = "x-tern-window";
 inline constexpr int max_message_bytes = 16 << 20;
-/// HTTP/2 window on unix sockets: below what the kernel buffers, so that a peer that stopped reading blocks a stream, which
-/// can be cancelled, and never the connection, which gRPC gives up only by the user timeout that TCP has.
+/// HTTP/2 window on unix sockets: below what the kernel buffers, so that a peer that stopped reading blocks a stream,
+/// which can be cancelled, and never the connection, which gRPC gives up only by the user timeout that TCP has.
 inline constexpr int unix_window_bytes = 65535;
 
 outbox_limits limits_of(const grpc_options& how);

@@ -52,7 +52,8 @@ class grpc_stream final : public raw_sink, public std::enable_shared_from_this<g
   void cut();
   void mute() { muted_ = true; }
   bool called_by_this_thread() const { return caller_.load() == std::this_thread::get_id(); }
-  /// Called (once, at most, with no lock held) when close() could not finish at once: after a while somebody must cut().
+  /// Called (once, at most, with no lock held) when close() could not finish at once: after a while somebody must
+  /// cut().
   void on_lingering(std::function<void()> call) { lingering_ = std::move(call); }
 
  private:

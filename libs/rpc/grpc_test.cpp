@@ -46,9 +46,7 @@ TEST(grpc_credit, a_slow_receiver_stops_the_sender_at_its_bounds_and_everything_
   two_nodes nodes(transport::unix_socket, how);
   acceptor server;
   gate slow;
-  server.prepare = [&](recording_server& each) {
-    each.at_items = [&](std::vector<kind::up>&) { slow.pass(); };
-  };
+  server.prepare = [&](recording_server& each) { each.at_items = [&](std::vector<kind::up>&) { slow.pass(); }; };
   nodes.server().serve<kind>(nodes.address(), server.function());
   const auto client = std::make_shared<recording_client>();
   const auto link = nodes.client().connect<kind>(nodes.self, nodes.address(), client);
@@ -118,7 +116,8 @@ TEST(grpc_addresses, two_servers_never_share_one) {
   EXPECT_EQ(make_grpc_network(how)->start().code(), errc::unavailable);
 }
 
-/// A server in a process of its own, so that it can be killed. (gRPC does not survive fork: this binary starts itself.)
+/// A server in a process of its own, so that it can be killed. (gRPC does not survive fork: this binary starts
+/// itself.)
 testing::process start_peer(const std::string& address) {
   auto started = testing::process::start({"/proc/self/exe", "--gtest_filter=peer_process.*", "--gtest_brief=1"},
                                          {.environment = {"TERN_RPC_TEST_PEER=" + address}});
@@ -201,10 +200,12 @@ class grpc_tls : public ::testing::Test {
   /// Files of a certificate for `service`, signed by `ca`.
   tls_files certificate(const std::string& service, const std::string& ca = "ca") {
     const auto base = directory.file(service + "-" + ca);
-    run({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + service,
-         "-addext", "subjectAltName=DNS:" + service, "-keyout", base + ".key", "-out", base + ".csr"});
-    run({"openssl", "x509", "-req", "-days", "2", "-copy_extensions", "copyall", "-CAcreateserial", "-in", base + ".csr",
-         "-CA", directory.file(ca + ".pem"), "-CAkey", directory.file(ca + ".key"), "-out", base + ".pem"});
+    run({"openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+         "/CN=" + service, "-addext", "subjectAltName=DNS:" + service, "-keyout", base + ".key", "-out",
+         base + ".csr"});
+    run({"openssl", "x509", "-req", "-days", "2", "-copy_extensions", "copyall", "-CAcreateserial", "-in",
+         base + ".csr", "-CA", directory.file(ca + ".pem"), "-CAkey", directory.file(ca + ".key"), "-out",
+         base + ".pem"});
     return {directory.file("ca.pem"), base + ".pem", base + ".key"};
   }
   void serve(const tls_files& files) {
@@ -222,8 +223,8 @@ class grpc_tls : public ::testing::Test {
     how.tls = files;
     const auto client_net = make_grpc_network(how);
     const auto client = std::make_shared<recording_client>();
-    const auto link =
-        client_net->connect<kind>({service, service + "-0", 1}, "127.0.0.1:" + std::to_string(bound_port(*net)), client);
+    const auto link = client_net->connect<kind>({service, service + "-0", 1},
+                                                "127.0.0.1:" + std::to_string(bound_port(*net)), client);
     return client->seen.wait([&] { return client->seen.ups > 0; }, milliseconds(expected ? 10'000 : 500));
   }
 

@@ -60,7 +60,7 @@ class record {
   std::atomic<size_t> batches = 0;
   std::vector<uint64_t> numbers;
   std::vector<peer> peers;
-  std::atomic<int> inside = 0;        // handlers running now; must never exceed 1 per stream
+  std::atomic<int> inside = 0;  // handlers running now; must never exceed 1 per stream
   std::atomic<bool> overlapped = false;
 
  private:

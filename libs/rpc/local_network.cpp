@@ -34,7 +34,8 @@ struct local_stream {
 
 class local_sink final : public raw_sink {
  public:
-  local_sink(std::shared_ptr<local_stream> stream, mailbox local_stream::*way) : stream_(std::move(stream)), way_(way) {}
+  local_sink(std::shared_ptr<local_stream> stream, mailbox local_stream::*way)
+      : stream_(std::move(stream)), way_(way) {}
   bool send(google::protobuf::MessageLite& item) override { return (stream_.get()->*way_).push(item); }
   bool send_all(item_list& items) override { return (stream_.get()->*way_).push_all(items); }
   void close() override { stream_->end(); }
@@ -291,8 +292,8 @@ void local_network::raw_withdraw(const std::string& own_address, const std::stri
   offer->withdraw();
 }
 
-std::unique_ptr<link> local_network::raw_connect(const peer& self, const std::string& address, const std::string& method,
-                                                 std::shared_ptr<receiver> client) {
+std::unique_ptr<link> local_network::raw_connect(const peer& self, const std::string& address,
+                                                 const std::string& method, std::shared_ptr<receiver> client) {
   const address_key key{address, method};
   auto state = std::make_shared<link_state>(core_, self, key, std::move(client));
   auto made = std::make_unique<local_link>(state);

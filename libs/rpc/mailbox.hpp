@@ -11,8 +11,8 @@
 
 namespace tern::rpc::detail {
 
-/// Thread-safe. Whoever puts something in while nobody delivers delivers it, and what others put in meanwhile, in its own
-/// thread and without a lock held. Life: made, open, shut, down (the handler's last call).
+/// Thread-safe. Whoever puts something in while nobody delivers delivers it, and what others put in meanwhile, in its
+/// own thread and without a lock held. Life: made, open, shut, down (the handler's last call).
 class mailbox {
  public:
   explicit mailbox(size_t bound) : bound_(bound) {}

@@ -10,8 +10,8 @@
 //     static constexpr const char* method = "/tern.session.v1.SessionService/Attach";
 //   };
 //
-// Handlers are called in the sender's thread (local) or a transport thread (gRPC): never call a sink while holding a lock
-// that one of your handlers takes.
+// Handlers are called in the sender's thread (local) or a transport thread (gRPC): never call a sink while holding a
+// lock that one of your handlers takes.
 #pragma once
 
 #include <functional>
@@ -40,12 +40,13 @@ class sink {
   virtual bool send(Item item) = 0;
   /// All or nothing, in order. `items` is left empty on success and untouched on failure.
   virtual bool send_all(std::vector<Item>& items) = 0;
-  /// Ends the stream from this side, after what is queued has left (2 s at most); both handlers get on_down. Idempotent.
+  /// Ends the stream from this side, after what is queued has left (2 s at most); both handlers get on_down.
+  /// Idempotent.
   virtual void close() = 0;
 };
 
-/// The client side of a stream kind. Calls come one after the other, on a transport thread (or, with the local network,
-/// the sender's thread); they must not block and may call sinks.
+/// The client side of a stream kind. Calls come one after the other, on a transport thread (or, with the local
+/// network, the sender's thread); they must not block and may call sinks.
 template <class S>
 class client_handler {
  public:
@@ -54,7 +55,8 @@ class client_handler {
   virtual void on_up(std::shared_ptr<sink<typename S::up>> out) = 0;
   /// Items of one batch, in order; the callee may move them out.
   virtual void on_items(std::vector<typename S::down>& items) = 0;
-  /// The stream of the last on_up ended; what was sent on it may or may not have arrived. A new attempt follows by itself.
+  /// The stream of the last on_up ended; what was sent on it may or may not have arrived. A new attempt follows by
+  /// itself.
   virtual void on_down() = 0;
 };
 
@@ -72,10 +74,10 @@ template <class S>
 using accept_function =
     std::function<std::shared_ptr<server_handler<S>>(const peer&, std::shared_ptr<sink<typename S::down>>)>;
 
-/// A client link: keeps one stream to `address` alive, with backoff (50 ms to 1 s), until destroyed. The destructor cuts
-/// the stream at once (close() the sink first if what is queued matters), calls on_down if the stream was up, and returns
-/// only when no handler call is running or will come. It may be destroyed inside a call of its own handler: then that call
-/// is the last one.
+/// A client link: keeps one stream to `address` alive, with backoff (50 ms to 1 s), until destroyed. The destructor
+/// cuts the stream at once (close() the sink first if what is queued matters), calls on_down if the stream was up,
+/// and returns only when no handler call is running or will come. It may be destroyed inside a call of its own
+/// handler: then that call is the last one.
 class link {
  public:
   virtual ~link() = default;
@@ -91,8 +93,8 @@ class network {
   /// and address.
   template <class S>
   void serve(const std::string& own_address, accept_function<S> accept);
-  /// Takes the offer back: its streams end, and no call of its handlers is running or will come when this returns. Not
-  /// to be called inside a handler of such a stream.
+  /// Takes the offer back: its streams end, and no call of its handlers is running or will come when this returns.
+  /// Not to be called inside a handler of such a stream.
   template <class S>
   void withdraw(const std::string& own_address) {
     raw_withdraw(own_address, S::method);
@@ -104,8 +106,8 @@ class network {
 
   /// Listens. errc::unavailable when the address cannot be bound, errc::config for unusable certificates.
   virtual result<void> start() = 0;
-  /// Ends all streams, both sides, within 2 s, for good: no handler call is running or will come afterwards. Links may
-  /// outlive it. Not to be called inside a handler.
+  /// Ends all streams, both sides, within 2 s, for good: no handler call is running or will come afterwards. Links
+  /// may outlive it. Not to be called inside a handler.
   virtual void stop() = 0;
 
  protected:
@@ -143,7 +145,9 @@ class client_receiver final : public receiver {
     handler_->on_up(std::make_shared<typed_sink<typename S::up>>(std::move(out)));
   }
   std::unique_ptr<item_list> make_list() const override { return std::make_unique<typed_list<typename S::down>>(); }
-  void items(item_list& list) override { handler_->on_items(static_cast<typed_list<typename S::down>&>(list).values); }
+  void items(item_list& list) override {
+    handler_->on_items(static_cast<typed_list<typename S::down>&>(list).values);
+  }
   void down() override { handler_->on_down(); }
 
  private:

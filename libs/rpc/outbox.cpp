@@ -40,20 +40,14 @@ bool next_field(std::string_view& rest, field& out) {
   if (!get_varint(rest, out.tag)) return false;
   size_t skip = 0;
   switch (out.tag & 7U) {
-    case 0:
-      return get_varint(rest, out.number);
-    case 1:
-      skip = 8;
-      break;
+    case 0: return get_varint(rest, out.number);
+    case 1: skip = 8; break;
     case 2:
       if (!get_varint(rest, out.number) || out.number > rest.size()) return false;
       skip = out.number;
       break;
-    case 5:
-      skip = 4;
-      break;
-    default:
-      return false;
+    case 5: skip = 4; break;
+    default: return false;
   }
   if (skip > rest.size()) return false;
   out.bytes = rest.substr(0, skip);

@@ -1,8 +1,8 @@
-// The queue of one direction of a gRPC stream: items are serialised when they come and leave in batches, as far as the
-// peer's credit goes. No I/O.
+// The queue of one direction of a gRPC stream: items are serialised when they come and leave in batches, as far as
+// the peer's credit goes. No I/O.
 //
-// A batch message is { repeated Item items = 1; uint32 credit = 2; }: its encoding is that of its fields one after the
-// other, so a batch is built by appending and never encoded as a whole.
+// A batch message is { repeated Item items = 1; uint32 credit = 2; }: its encoding is that of its fields one after
+// the other, so a batch is built by appending and never encoded as a whole.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ namespace tern::rpc::detail {
 struct outbox_limits {
   size_t items = 65536;
   size_t bytes = 64U << 20U;
-  uint32_t window = 8192;          // what we let the peer have under way; half of it is granted anew at a time
+  uint32_t window = 8192;  // what we let the peer have under way; half of it is granted anew at a time
   uint32_t batch_items = 512;
   size_t batch_bytes = 1U << 20U;  // a larger item makes a batch of its own
   size_t item_bytes = 15U << 20U;  // refused beyond: a message must stay below 16 MiB
@@ -60,8 +60,8 @@ class outbox {
   uint64_t owed_ = 0;
 };
 
-/// Appends the items of an encoded batch to `items` and adds its credit to `credit`. Unknown fields are skipped. False:
-/// malformed.
+/// Appends the items of an encoded batch to `items` and adds its credit to `credit`. Unknown fields are skipped.
+/// False: malformed.
 bool parse_batch(std::string_view encoded, item_list& items, uint64_t& credit);
 
 }  // namespace tern::rpc::detail

@@ -1,5 +1,5 @@
-// The actors of the routing service and what they say to each other. placement: membership, plans, streams to the nodes;
-// meta (detached: it blocks in the database): loads and commits.
+// The actors of the routing service and what they say to each other. placement: membership, plans, streams to the
+// nodes; meta (detached: it blocks in the database): loads and commits.
 #pragma once
 
 #include <caf/all.hpp>

@@ -23,8 +23,9 @@ move_reason reason_of(const std::string& before, const std::string& after, const
   const auto* old = next.find_node(before);
   if (old == nullptr || !old->alive) return move_reason::death;
   // Alive and left with something: it made room. Alive and left with nothing: it drains.
-  const bool keeps = owns_any(next.sessions, before) || owns_any(next.groups, before) ||
-                     std::any_of(next.shards.begin(), next.shards.end(), [&](const auto& s) { return s.owner == before; });
+  const bool keeps =
+      owns_any(next.sessions, before) || owns_any(next.groups, before) ||
+      std::any_of(next.shards.begin(), next.shards.end(), [&](const auto& s) { return s.owner == before; });
   return keeps ? move_reason::join : move_reason::drain;
 }
 

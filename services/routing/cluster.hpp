@@ -16,8 +16,8 @@ struct cluster_options {
   placement::node self;             // routing's own entry among the nodes
 };
 
-/// Cycle: events go to members(); plan() says what should be true next; when that is in the meta database, committed().
-/// Nobody may see a plan before that. Not thread-safe.
+/// Cycle: events go to members(); plan() says what should be true next; when that is in the meta database,
+/// committed(). Nobody may see a plan before that. Not thread-safe.
 class cluster {
  public:
   cluster(const clock& time, cluster_options how) : how_(std::move(how)), members_(time, how_.leases) {}

@@ -1,5 +1,6 @@
 // tern-routing: who is in the cluster and who owns what.
 #include "libs/app/main.hpp"
+
 #include "services/routing/app.hpp"
 #include "services/routing/config.hpp"
 

@@ -22,8 +22,8 @@ class meta_store {
   virtual result<void> open() = 0;
   /// Version 0 and empty maps when nothing was ever committed.
   virtual result<meta_state> load() = 0;
-  /// Replaces `now` by `next` in one transaction if the stored version is still now.version. stale_epoch: somebody else
-  /// was faster; unavailable: nothing was written; deadline: unknown, load() tells.
+  /// Replaces `now` by `next` in one transaction if the stored version is still now.version. stale_epoch: somebody
+  /// else was faster; unavailable: nothing was written; deadline: unknown, load() tells.
   virtual result<void> commit(const meta_state& now, const meta_state& next) = 0;
 };
 

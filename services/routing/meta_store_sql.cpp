@@ -90,7 +90,8 @@ void write_map(transaction& in, kind which, const range_map& now, const range_ma
   };
   for (const auto& each : before) {
     if (holds(after, each)) continue;
-    in.run("DELETE FROM placement WHERE kind = $1 AND first_slot = $2", {static_cast<int64_t>(which), number(each.first)});
+    in.run("DELETE FROM placement WHERE kind = $1 AND first_slot = $2",
+           {static_cast<int64_t>(which), number(each.first)});
   }
   inserter rows(in, "placement (kind, first_slot, last_slot, owner, epoch)", 5);
   for (const auto& each : after) {
@@ -218,6 +219,8 @@ result<void> sql_meta_store::commit(const meta_state& now, const meta_state& nex
 
 }  // namespace
 
-std::unique_ptr<meta_store> make_sql_meta_store(const std::string& dsn) { return std::make_unique<sql_meta_store>(dsn); }
+std::unique_ptr<meta_store> make_sql_meta_store(const std::string& dsn) {
+  return std::make_unique<sql_meta_store>(dsn);
+}
 
 }  // namespace tern::routing

@@ -40,7 +40,8 @@ routing_metrics::routing_metrics(metrics::registry& in)
                                          "Time between two renewals of a node's lease", metrics::latency_buckets())) {
   for (const auto& service : services) {
     for (const std::string state : {"alive", "dead"}) {
-      nodes[service + "/" + state] = in.gauge("tern_routing_nodes", "Known nodes", {{"service", service}, {"state", state}});
+      nodes[service + "/" + state] =
+          in.gauge("tern_routing_nodes", "Known nodes", {{"service", service}, {"state", state}});
     }
   }
   for (const auto& map : maps) {

@@ -18,7 +18,7 @@ struct routing_metrics {
   void show(const meta_state& state);
   void count_commit(const meta_state& before, const meta_state& after, double seconds);
 
-  std::map<std::string, metrics::gauge> nodes;  // "<service>/<state>"
+  std::map<std::string, metrics::gauge> nodes;                        // "<service>/<state>"
   std::map<std::string, metrics::gauge> ranges_owned, unowned_slots;  // by map
   metrics::gauge map_version, epoch, leader, streams;
   std::vector<metrics::counter> moves_committed;  // by reason

@@ -43,7 +43,9 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
   node(std::string service, std::string name, uint64_t incarnation, std::vector<std::string> shards = {})
       : self_{std::move(service), std::move(name), incarnation}, shards_(std::move(shards)) {}
 
-  void connect(rpc::network& net) { link_ = net.connect<rpc::join_stream>(self_, "local:routing-0", shared_from_this()); }
+  void connect(rpc::network& net) {
+    link_ = net.connect<rpc::join_stream>(self_, "local:routing-0", shared_from_this());
+  }
   /// As when the process is killed.
   void vanish() { link_.reset(); }
 

@@ -49,7 +49,9 @@ struct counter final : client_handler<kind> {
 double cpu_seconds() {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
@@ -71,8 +73,8 @@ void run(counter& client, const char* name, size_t count, size_t bytes, size_t w
   for (size_t answered = 0; (answered = client.answered) < count;) client.answered.wait(answered);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
   const double items = static_cast<double>(count);
-  std::printf("%-6s %zu B, window %5zu: %9.0f items/s, %6.0f ns CPU per item and answer (both ends)\n", name, bytes, window,
-              items / took.count(), (cpu_seconds() - cpu) / items * 1e9);
+  std::printf("%-6s %zu B, window %5zu: %9.0f items/s, %6.0f ns CPU per item and answer (both ends)\n", name, bytes,
+              window, items / took.count(), (cpu_seconds() - cpu) / items * 1e9);
 }
 
 }  // namespace

@@ -12,7 +12,9 @@ namespace {
 const log::logger logger{"routing"};
 constexpr auto retry_after = std::chrono::milliseconds(500);
 
-double seconds(clock::time_point from, clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
+double seconds(clock::time_point from, clock::time_point to) {
+  return std::chrono::duration<double>(to - from).count();
+}
 
 }  // namespace
 

@@ -24,7 +24,8 @@ rpc::accept_function<rpc::join_stream> make_join_acceptor(caf::actor placement,
                                                           std::shared_ptr<const std::atomic<bool>> ready) {
   auto next = std::make_shared<std::atomic<uint64_t>>(0);
   return [placement = std::move(placement), ready = std::move(ready), next](
-             const rpc::peer& who, std::shared_ptr<join_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::join_stream>> {
+             const rpc::peer& who,
+             std::shared_ptr<join_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::join_stream>> {
     if (!*ready) return nullptr;
     const uint64_t stream = ++*next;
     caf::anon_send(placement, opened_message{stream, who, std::move(out)});
