@@ -79,12 +79,14 @@ class sqlite_connection final : public connection {
   sqlite_connection(std::string path, const sqlite_options& options) : path_(std::move(path)), options_(options) {}
   result<void> connect();
   void close();
+  static int wait_for_lock(void* self, int attempts);
 
   std::string path_;
   sqlite_options options_;
   sqlite3* handle_ = nullptr;
   std::unordered_map<std::string, std::unique_ptr<sqlite_statement>> cache_;
   uint64_t statements_ = 0;
+  std::chrono::steady_clock::time_point waiting_until_;  // for the lock
 };
 
 }  // namespace tern::sql

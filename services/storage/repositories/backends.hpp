@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "libs/base/clock.hpp"
 #include "services/storage/repositories/store.hpp"
@@ -24,6 +26,25 @@ class dirty_stamp {
 
  private:
   int64_t last_ = 0;
+};
+
+/// What the conversations' rows say besides the head, as this writer read or committed it; nobody else writes them while
+/// the fence is its own. A commit whose conversations only got new heads writes none of their rows: the newest message
+/// tells the head.
+class relation_memory {
+ public:
+  void clear() { known_.clear(); }
+  void remember(const conversation_row& row);
+  /// The rows that must be written.
+  std::vector<conversation_row> changed(const std::vector<conversation_row>& rows) const;
+
+ private:
+  struct relation {
+    uint64_t version = 0;
+    uint32_t a_bits = 0, b_bits = 0;
+    bool operator==(const relation&) const = default;
+  };
+  std::unordered_map<conversation_id, relation> known_;
 };
 
 /// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database left

@@ -9,8 +9,6 @@
 namespace tern::storage {
 namespace {
 
-constexpr size_t most_relations = 200'000;  // about 12 MB
-
 struct run_of_entries {
   uint64_t first, last;
 };
@@ -128,20 +126,6 @@ result<void> pg_writer::acquire(uint64_t epoch) {
   return {};
 }
 
-void pg_writer::remember(const conversation_row& row) {
-  if (relations_.size() >= most_relations) relations_.clear();
-  relations_[row.id] = relation_of(row);
-}
-
-std::vector<conversation_row> pg_writer::changed(const std::vector<conversation_row>& rows) const {
-  std::vector<conversation_row> found;
-  for (const auto& row : rows) {
-    const auto known = relations_.find(row.id);
-    if (known == relations_.end() || known->second != relation_of(row)) found.push_back(row);
-  }
-  return found;
-}
-
 result<void> pg_writer::ready() {
   if (auto there = link_.ensure(); !there) return there;
   if (session_ == 0 || proven_ == link_.generation()) return {};
@@ -164,7 +148,7 @@ result<std::vector<conversation_row>> pg_writer::load(std::span<const conversati
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = {ids[found->number(i, 0) - 1], {found->number(i, 1)}, {found->number(i, 2)}, found->number(i, 3),
                found->number32(i, 4), found->number32(i, 5), found->number(i, 6)};
-    remember(rows[i]);
+    relations_.remember(rows[i]);
   }
   return rows;
 }
@@ -207,7 +191,7 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   if (session_ == 0) return errc::stale_epoch;
   if (auto there = ready(); !there) return there.error();
   calls_.clear();
-  const auto pairs = changed(batch.conversations);
+  const auto pairs = relations_.changed(batch.conversations);
   const bool chat = !batch.messages.empty() || !pairs.empty() || !batch.outbox.empty() || !batch.outbox_done.empty();
   if (!chat || !batch.released_keys.empty()) add(pg_text::check_fence).int8(epoch_).int8(session_);
   if (!batch.released_keys.empty()) {
@@ -222,7 +206,7 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
 
   auto answer = link_.run(calls_);
   if (!answer) return answer.error();
-  for (const auto& row : pairs) remember(row);
+  for (const auto& row : pairs) relations_.remember(row);
   write_outcome outcome;
   for (size_t i = 0; i < calls_.size(); ++i) {
     if (calls_[i].statement == &pg_text::put_accounts) outcome.account_created = created(batch.accounts, (*answer)[i]);

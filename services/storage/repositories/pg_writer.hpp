@@ -2,7 +2,6 @@
 #pragma once
 
 #include <deque>
-#include <unordered_map>
 
 #include "libs/sql/pg_link.hpp"
 #include "services/storage/repositories/backends.hpp"
@@ -34,19 +33,8 @@ class pg_writer final : public writer_store {
   void add_lists(const write_batch& batch);
   void add_logins(const write_batch& batch);
 
-  /// What the conversation's row says besides the head.
-  struct relation {
-    uint64_t version = 0;
-    uint32_t a_bits = 0, b_bits = 0;
-    bool operator==(const relation&) const = default;
-  };
-  static relation relation_of(const conversation_row& row) { return {row.relation_version, row.a_bits, row.b_bits}; }
-  void remember(const conversation_row& row);
-  /// The rows that must be written: a new head alone is not, the newest message tells it.
-  std::vector<conversation_row> changed(const std::vector<conversation_row>& rows) const;
-
   sql::pg_link link_;
-  std::unordered_map<conversation_id, relation> relations_;  // as committed; nobody else writes them
+  relation_memory relations_;
   std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
   std::vector<sql::pg_link::call> calls_;
   uint64_t epoch_ = 0;

@@ -36,6 +36,7 @@ result<void> sqlite_writer::acquire(uint64_t epoch) {
   if (auto done = database_->commit(); !done) return done;
   epoch_ = epoch;
   session_ = session;
+  relations_.clear();  // another writer may have been between
   return {};
 }
 
@@ -51,6 +52,7 @@ result<std::vector<conversation_row>> sqlite_writer::load(std::span<const conver
     if (*found) {
       rows.push_back({id, {s.number(0)}, {s.number(1)}, s.number(2), static_cast<uint32_t>(s.number(3)),
                       static_cast<uint32_t>(s.number(4)), s.number(5)});
+      relations_.remember(rows.back());
     }
     s.reset();
   }
@@ -98,7 +100,8 @@ result<write_outcome> sqlite_writer::commit(const write_batch& batch) {
   }
   if (auto begun = database_->begin(); !begun) return begun.error();
   write_outcome outcome;
-  if (auto done = transact(batch, outcome); !done) {
+  const auto pairs = relations_.changed(batch.conversations);
+  if (auto done = transact(batch, pairs, outcome); !done) {
     database_->rollback();
     return done.error();
   }
@@ -106,12 +109,14 @@ result<write_outcome> sqlite_writer::commit(const write_batch& batch) {
     doubtful_ = done.code() == errc::deadline;
     return done.error();
   }
+  for (const auto& row : pairs) relations_.remember(row);
   return outcome;
 }
 
-result<void> sqlite_writer::transact(const write_batch& batch, write_outcome& outcome) {
+result<void> sqlite_writer::transact(const write_batch& batch, const std::vector<conversation_row>& pairs,
+                                     write_outcome& outcome) {
   if (auto done = check_fence(); !done) return done;
-  if (auto done = write_chat(batch); !done) return done;
+  if (auto done = write_chat(batch, pairs); !done) return done;
   if (auto done = write_outbox(batch); !done) return done;
   if (auto done = write_cursors(batch.cursors); !done) return done;
   if (auto done = write_lists(batch); !done) return done;
@@ -143,7 +148,7 @@ result<void> sqlite_writer::each(const std::vector<Row>& rows, const char* text,
   return {};
 }
 
-result<void> sqlite_writer::write_chat(const write_batch& batch) {
+result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vector<conversation_row>& pairs) {
   auto done = each(batch.released_keys, sqlite_text::release_key, [](auto& s, const message_row& row) {
     bind_key(s, row.conversation, row.sender, row.key);
   });
@@ -154,7 +159,7 @@ result<void> sqlite_writer::write_chat(const write_batch& batch) {
     s.bind_bytes(8, row.body);
   });
   if (!done) return done;
-  return each(batch.conversations, sqlite_text::put_conversation, [](auto& s, const conversation_row& row) {
+  return each(pairs, sqlite_text::put_conversation, [](auto& s, const conversation_row& row) {
     bind_conversation(s, 1, row.id).bind(4, row.a.value).bind(5, row.b.value).bind(6, row.head);
     s.bind(7, row.a_bits).bind(8, row.b_bits).bind(9, row.relation_version);
   });

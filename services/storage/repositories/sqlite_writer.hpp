@@ -20,9 +20,9 @@ class sqlite_writer final : public writer_store {
  private:
   template <class Row, class Bind>
   result<void> each(const std::vector<Row>& rows, const char* text, Bind bind);
-  result<void> transact(const write_batch& batch, write_outcome& outcome);
+  result<void> transact(const write_batch& batch, const std::vector<conversation_row>& pairs, write_outcome& outcome);
   result<void> check_fence();
-  result<void> write_chat(const write_batch& batch);
+  result<void> write_chat(const write_batch& batch, const std::vector<conversation_row>& pairs);
   result<void> write_outbox(const write_batch& batch);
   result<void> write_cursors(const std::vector<cursor_row>& rows);
   result<void> write_lists(const write_batch& batch);
@@ -34,6 +34,7 @@ class sqlite_writer final : public writer_store {
   uint64_t session_ = 0;  // 0: never acquired
   bool doubtful_ = false;  // the connection failed around COMMIT: a fresh one first
   dirty_stamp stamps_;
+  relation_memory relations_;
 };
 
 }  // namespace tern::storage
