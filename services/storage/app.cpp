@@ -172,6 +172,7 @@ void storage_service::drain(std::chrono::milliseconds limit) {
 void storage_service::stop() {
   if (!supervisor_) return;
   membership_->stop();
+  with_.network.withdraw<rpc::storage_stream>(with_.address);
   caf::anon_send(supervisor_, stop_message{});
   caf::scoped_actor self{with_.actors};
   self->wait_for(supervisor_);

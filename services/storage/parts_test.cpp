@@ -1,0 +1,151 @@
+// The small parts of the service: shard list, pools, and the port's decisions.
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "libs/testing/fake_clock.hpp"
+#include "services/storage/bounded_pool.hpp"
+#include "services/storage/config.hpp"
+#include "services/storage/reader_pool.hpp"
+#include "services/storage/shard_port.hpp"
+#include "services/storage/testing/requests.hpp"
+
+namespace tern::storage {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ann;
+using testing::append;
+using testing::ben;
+
+TEST(shard_list, is_taken_apart_or_refused_as_a_whole) {
+  std::string problem;
+  const auto good = parse_shards({"s0=sqlite:/tmp/a=b.db", "s-1=host=h dbname=d"}, problem);
+  ASSERT_EQ(good.size(), 2U);
+  EXPECT_EQ(good[0].dsn, "sqlite:/tmp/a=b.db");
+  EXPECT_EQ(good[1].name, "s-1");
+  EXPECT_TRUE(problem.empty());
+  for (const std::vector<std::string>& bad :
+       std::vector<std::vector<std::string>>{{}, {"s0"}, {"s0="}, {"=memory:"}, {"S0=memory:"}, {"a=x", "a=y"}}) {
+    problem.clear();
+    EXPECT_TRUE(parse_shards(bad, problem).empty());
+    EXPECT_FALSE(problem.empty());
+  }
+}
+
+TEST(bounded_pool, refuses_what_its_queue_has_no_room_for) {
+  bounded_pool pool(1, 2);
+  std::promise<void> started, go;
+  const auto gate = go.get_future().share();
+  ASSERT_TRUE(pool.submit([&started, gate] {
+    started.set_value();
+    gate.wait();
+  }));
+  started.get_future().wait();
+  EXPECT_TRUE(pool.submit([] {}));
+  EXPECT_TRUE(pool.submit([] {}));
+  EXPECT_FALSE(pool.submit([] {}));
+  EXPECT_EQ(pool.waiting(), 2U);
+  go.set_value();
+  pool.stop();
+  EXPECT_FALSE(pool.submit([] {}));
+}
+
+TEST(reader_pool, tries_again_on_a_new_connection_and_gives_up_at_the_deadline) {
+  tern::testing::fake_clock time;
+  auto store = std::move(*open_store("memory:"));
+  ASSERT_TRUE(store->migrate());
+  std::atomic<int> opened{0};
+  reader_pool pool({.threads = 1, .queue_most = 8}, time, [&] {
+    ++opened;
+    return store->open_reader();
+  });
+  std::promise<int> done;
+  int runs = 0;
+  ASSERT_TRUE(pool.submit({time.now(), time.now() + 1s,
+                           [&](reader_store&) {
+                             if (++runs < 3) return errc::unavailable;
+                             done.set_value(runs);
+                             return errc::ok;
+                           },
+                           [](errc) { ADD_FAILURE() << "given up"; }}));
+  EXPECT_EQ(done.get_future().get(), 3);
+  EXPECT_EQ(opened, 3);
+  std::promise<errc> late;
+  ASSERT_TRUE(pool.submit(
+      {time.now(), time.now(), [](reader_store&) { return errc::ok; }, [&](errc code) { late.set_value(code); }}));
+  EXPECT_EQ(late.get_future().get(), errc::unavailable);
+}
+
+class shard_port_test : public ::testing::Test {
+ protected:
+  void ask(uint64_t call, uint64_t epoch) {
+    std::vector<v1::StorageRequest> items{append(call, ann, ben, "k")};
+    items[0].set_epoch(epoch);
+    port_.admit(std::move(items), nullptr, refused_);
+  }
+  void open(uint64_t epoch) {
+    port_.open(
+        epoch,
+        [this](std::vector<write_request>&& items) {
+          for (auto& item : items) written_.push_back(item.message.call());
+        },
+        refused_);
+  }
+  errc refused(size_t index) { return static_cast<errc>(refused_.at(index).reply.code()); }
+
+  tern::testing::fake_clock time_;
+  shard_port port_{"s0",
+                   {.writes_most = 3, .parked_most = 4},
+                   time_,
+                   [](v1::StorageRequest&&, const std::shared_ptr<reply_sink>&, clock::time_point) {}};
+  std::vector<answer> refused_;
+  std::vector<uint64_t> written_;
+};
+
+TEST_F(shard_port_test, what_waits_for_an_epoch_goes_first_when_it_begins) {
+  ask(1, 7);
+  ask(2, 7);
+  EXPECT_TRUE(refused_.empty() && written_.empty());
+  open(7);
+  ask(3, 7);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{1, 2, 3}));
+  ask(4, 7);
+  EXPECT_EQ(refused(0), errc::overload);
+  port_.answered(7, 2);
+  ask(5, 7);
+  EXPECT_EQ(written_.back(), 5U);
+}
+
+TEST_F(shard_port_test, an_epoch_that_ended_never_begins_again) {
+  open(7);
+  port_.close(7, refused_);
+  ask(1, 7);
+  ask(2, 6);
+  EXPECT_EQ(refused(0), errc::wrong_owner);
+  EXPECT_EQ(refused(1), errc::wrong_owner);
+  open(7);
+  EXPECT_FALSE(port_.serves(7));
+  ask(3, 8);
+  port_.close(8, refused_);
+  EXPECT_EQ(refused(2), errc::wrong_owner);
+}
+
+TEST_F(shard_port_test, what_waits_too_long_is_answered_and_the_bound_holds) {
+  open(7);
+  port_.suspend(true, refused_);
+  EXPECT_FALSE(port_.serves(7));
+  for (uint64_t call = 1; call <= 5; ++call) ask(call, 7);
+  ASSERT_EQ(refused_.size(), 1U);
+  EXPECT_EQ(refused(0), errc::overload);
+  time_.advance(1501ms);
+  port_.expire(refused_);
+  ASSERT_EQ(refused_.size(), 5U);
+  EXPECT_EQ(refused(4), errc::unavailable);
+  ask(6, 7);
+  port_.suspend(false, refused_);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{6}));
+}
+
+}  // namespace
+}  // namespace tern::storage
