@@ -270,7 +270,10 @@ std::vector<std::string> cluster::stop() {
     }
     for (auto& node : nodes_) {
       if (node.service != service || node.child.pid() <= 0) continue;
-      if (node.child.stop(15s) != 0) unclean.push_back(node.name);
+      // A second SIGTERM would mean "at once"; SIGKILL only after the limit of a drain.
+      if (!node.child.wait(25s)) node.child.stop(0ms, SIGKILL);
+      const int code = node.child.exit_code();
+      if (code != 0) unclean.push_back(node.name + " (code " + std::to_string(code) + ")");
     }
   }
   nodes_.clear();

@@ -70,7 +70,7 @@ class cluster {
   bool wait_ready(const std::string& name, std::chrono::milliseconds limit);
   bool wait_all_ready(std::chrono::milliseconds limit);
   /// SIGTERM to all services in the order gateway, session, group, storage, routing; then the databases. The names of
-  /// nodes that did not end by themselves with code 0.
+  /// nodes, with their exit codes, that did not end by themselves with code 0.
   std::vector<std::string> stop();
   /// What runs where, a line per process.
   std::string describe() const;
