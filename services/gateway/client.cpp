@@ -42,6 +42,7 @@ void client::on_open(websocket::connection& self) {
   connection_ = &self;
   id_ = self.id();
   opened_tick_ = heard_tick_ = lane_.tick();
+  opened_ms_ = shared().milliseconds();
   self.set_max_message_bytes(shared().config.prelogin_frame_bytes);
   shared().metrics.opened.add();
   schedule();
@@ -132,10 +133,19 @@ uint32_t client::next_deadline() const {
       break;
   }
   uint32_t due = heard_tick_ + core::ticks(config.ping_timeout);
-  if (const auto oldest = terminal_.oldest_unacked()) due = std::min(due, *oldest + core::ticks(config.ack_timeout));
+  if (const auto oldest = terminal_.oldest_unacked()) {
+    const std::chrono::milliseconds waited{lane_.shared().milliseconds() - *oldest};
+    due = std::min(due, lane_.tick() + 1 + core::ticks(std::max(config.ack_timeout - waited, std::chrono::milliseconds{0})));
+  }
   // A Bind without an answer is repeated: the session node may have lost it with its own start.
   if (phase_ == phase::rebinding) due = std::min(due, bind_tick_ + core::ticks(config.owner_timeout));
   return due;
+}
+
+bool client::overdue_acknowledgement() const {
+  const auto oldest = terminal_.oldest_unacked();
+  const core& core = lane_.shared();
+  return oldest && std::chrono::milliseconds{core.milliseconds() - *oldest} >= core.config.ack_timeout;
 }
 
 void client::schedule() {
@@ -163,8 +173,7 @@ void client::on_deadline(uint32_t at) {
     }
   } else if (reached(now, heard_tick_ + core::ticks(config.ping_timeout))) {
     close(close_going_away, "idle", websocket::close_reason::idle);
-  } else if (const auto oldest = terminal_.oldest_unacked();
-             oldest && reached(now, *oldest + core::ticks(config.ack_timeout))) {
+  } else if (overdue_acknowledgement()) {
     close(close_policy, "deliveries not acknowledged", websocket::close_reason::slow_consumer);
   } else {
     if (phase_ == phase::rebinding && !waiting_ && reached(now, bind_tick_ + core::ticks(config.owner_timeout))) place();
@@ -218,7 +227,7 @@ void client::logged_in(const session::v1::LoginResult& result) {
   connection_->set_max_message_bytes(config.max_frame_bytes);
   rate_.reset(lane_.tick(), config.request_burst);
   shared().metrics.auth_ok.add();
-  shared().metrics.handshake_seconds.observe((lane_.tick() - opened_tick_) * 0.1);
+  shared().metrics.handshake_seconds.observe((shared().milliseconds() - opened_ms_) * 0.001);
   for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) send_login_ack();
   schedule();
 }
@@ -412,7 +421,7 @@ void client::on_out(session::v1::Out& out) {
     if (frame.wants_ack) ack_delivery(frame.ref);  // it would come again and again
     return;
   }
-  const bool taken = terminal_.offer(std::move(frame), lane_.tick(), shared().limits, *this);
+  const bool taken = terminal_.offer(std::move(frame), shared().milliseconds(), shared().limits, *this);
   if (!taken) {
     close(close_policy, "too many deliveries wait", websocket::close_reason::slow_consumer);
   } else {
@@ -498,13 +507,13 @@ void client::forward(uint8_t type, std::string payload, uint64_t trace) {
 }
 
 void client::acknowledge(int32_t sync_id) {
-  const auto done = terminal_.acknowledge(sync_id, lane_.tick(), shared().limits, *this);
+  const auto done = terminal_.acknowledge(sync_id, shared().milliseconds(), shared().limits, *this);
   if (!done) {
     bogus_ack();
     return;
   }
   if (done->trace != 0) log::trace(done->trace, "gateway", "ack");
-  shared().metrics.client_ack_seconds.observe((lane_.tick() - done->written_tick) * 0.1);
+  shared().metrics.client_ack_seconds.observe((shared().milliseconds() - done->written_ms) * 0.001);
   ack_delivery(done->ref);
   cut_if_slow();
 }

@@ -102,6 +102,7 @@ class client final : public websocket::connection_handler, private frame_writer 
   void login_failed(errc code);
   void schedule();
   uint32_t next_deadline() const;
+  bool overdue_acknowledgement() const;
   void resume_if_room();
   void ack_delivery(const delivery_ref& ref);
 
@@ -116,7 +117,7 @@ class client final : public websocket::connection_handler, private frame_writer 
   std::unique_ptr<login_attempt> login_;
   std::string domain_, resource_;
   token_bucket rate_;
-  uint32_t opened_tick_ = 0;
+  uint32_t opened_tick_ = 0, opened_ms_ = 0;
   uint32_t heard_tick_ = 0;      // of the last frame
   uint32_t due_tick_ = 0;        // the wheel calls at this tick
   uint32_t bind_tick_ = 0;       // of the last Bind

@@ -41,6 +41,10 @@ struct core {
   uint32_t tick() const {
     return 1 + static_cast<uint32_t>((time.now() - started) / tick_length);
   }
+  /// Milliseconds since the start; wraps after 49 days, so only differences count.
+  uint32_t milliseconds() const {
+    return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - started).count());
+  }
   /// A duration in ticks, rounded up, so that nothing is due before its time.
   static uint32_t ticks(std::chrono::milliseconds duration) {
     return static_cast<uint32_t>((duration + tick_length - std::chrono::milliseconds{1}) / tick_length);

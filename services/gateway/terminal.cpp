@@ -11,7 +11,7 @@ terminal::queues& terminal::busy() {
   return *queues_;
 }
 
-bool terminal::offer(outbound_frame frame, uint32_t tick, const terminal_limits& limits, frame_writer& out) {
+bool terminal::offer(outbound_frame frame, uint32_t now_ms, const terminal_limits& limits, frame_writer& out) {
   if (!frame.wants_ack) {
     out.write(frame, 0);
     return true;
@@ -22,7 +22,7 @@ bool terminal::offer(outbound_frame frame, uint32_t tick, const terminal_limits&
   }
   remember(frame.ref, limits.conversations);
   if (room) {
-    write(frame, tick, out);
+    write(frame, now_ms, out);
     return true;
   }
   queues& q = busy();
@@ -31,32 +31,32 @@ bool terminal::offer(outbound_frame frame, uint32_t tick, const terminal_limits&
   return true;
 }
 
-void terminal::write(const outbound_frame& frame, uint32_t tick, frame_writer& out) {
+void terminal::write(const outbound_frame& frame, uint32_t now_ms, frame_writer& out) {
   // 0 means "no acknowledgement wanted", so the numbers run from 1 and start over before the sign bit.
   last_sync_id_ = last_sync_id_ == std::numeric_limits<int32_t>::max() ? 1 : last_sync_id_ + 1;
-  window_.push_back({frame.ref, frame.trace, last_sync_id_, tick});
+  window_.push_back({frame.ref, frame.trace, last_sync_id_, now_ms});
   out.write(frame, last_sync_id_);
 }
 
-std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uint32_t tick, const terminal_limits& limits,
+std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uint32_t now_ms, const terminal_limits& limits,
                                                             frame_writer& out) {
   const auto found = std::find_if(window_.begin(), window_.end(),
                                   [&](const written_frame& one) { return one.sync_id == sync_id; });
   if (found == window_.end()) return std::nullopt;
-  const acknowledged result{found->ref, found->trace, found->tick};
+  const acknowledged result{found->ref, found->trace, found->written_ms};
   window_.erase(found);
   while (window_.size() < limits.window && waiting() > 0) {
     outbound_frame next = std::move(queues_->waiting.front());
     queues_->waiting.pop_front();
     queues_->waiting_bytes -= next.payload.size();
-    write(next, tick, out);
+    write(next, now_ms, out);
   }
   return result;
 }
 
 std::optional<uint32_t> terminal::oldest_unacked() const noexcept {
   if (window_.empty()) return std::nullopt;
-  return window_.front().tick;
+  return window_.front().written_ms;
 }
 
 const inbound_frame& terminal::accept(uint8_t type, std::string payload, uint64_t trace, int64_t received_ns) {

@@ -61,14 +61,14 @@ struct terminal_limits {
   size_t conversations = 256;  // remembered newest mids
 };
 
-/// Owned by one connection handler, used on its io thread only.
+/// Owned by one connection handler, used on its io thread only. Times are milliseconds that wrap: only differences count.
 class terminal {
  public:
   /// A delivery the client has acknowledged.
   struct acknowledged {
     delivery_ref ref;
     uint64_t trace = 0;
-    uint32_t written_tick = 0;
+    uint32_t written_ms = 0;
   };
   /// The state a new session owner is told.
   struct bind_state {
@@ -80,10 +80,11 @@ class terminal {
   // ---- outbound ----
 
   /// Writes the frame, or lets it wait behind a full window. False: the waiting queue is full, the client is too slow.
-  bool offer(outbound_frame frame, uint32_t tick, const terminal_limits& limits, frame_writer& out);
+  bool offer(outbound_frame frame, uint32_t now_ms, const terminal_limits& limits, frame_writer& out);
   /// Takes an acknowledgement and writes what may follow. Nothing for a sync id that is not in the window.
-  std::optional<acknowledged> acknowledge(int32_t sync_id, uint32_t tick, const terminal_limits& limits, frame_writer& out);
-  /// Tick at which the oldest unacknowledged frame was written.
+  std::optional<acknowledged> acknowledge(int32_t sync_id, uint32_t now_ms, const terminal_limits& limits,
+                                          frame_writer& out);
+  /// When the oldest unacknowledged frame was written.
   std::optional<uint32_t> oldest_unacked() const noexcept;
   /// Keeps an acknowledgement that came while there was no owner to tell; state() still lists its delivery.
   void hold(const delivery_ref& ref) { busy().held.push_back(ref); }
@@ -114,7 +115,7 @@ class terminal {
     delivery_ref ref;
     uint64_t trace = 0;
     int32_t sync_id = 0;
-    uint32_t tick = 0;
+    uint32_t written_ms = 0;
   };
   struct newest_mid {
     conversation_id conversation;
@@ -128,7 +129,7 @@ class terminal {
     size_t waiting_bytes = 0;
   };
 
-  void write(const outbound_frame& frame, uint32_t tick, frame_writer& out);
+  void write(const outbound_frame& frame, uint32_t now_ms, frame_writer& out);
   void remember(const delivery_ref& ref, size_t most);
   queues& busy();
 

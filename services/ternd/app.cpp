@@ -1,7 +1,5 @@
 #include "services/ternd/app.hpp"
 
-#include <utility>
-
 #include "services/gateway/app.hpp"
 #include "services/group/app.hpp"
 #include "services/routing/app.hpp"
@@ -12,26 +10,6 @@ namespace tern::ternd {
 
 namespace {
 
-/// The gateway, and a word when it listens.
-class announced_gateway final : public app::service {
- public:
-  announced_gateway(std::unique_ptr<gateway::gateway_service> inner, announcement listening)
-      : inner_(std::move(inner)), listening_(std::move(listening)) {}
-
-  std::string name() const override { return inner_->name(); }
-  result<void> start() override {
-    auto started = inner_->start();
-    if (started && listening_) listening_(inner_->port());
-    return started;
-  }
-  void drain(std::chrono::milliseconds limit) override { inner_->drain(limit); }
-  void stop() override { inner_->stop(); }
-
- private:
-  std::unique_ptr<gateway::gateway_service> inner_;
-  announcement listening_;
-};
-
 std::vector<std::string> storage_complaints(const storage::storage_config& options) {
   std::string problem;
   storage::parse_shards(options.shards, problem);
@@ -40,7 +18,7 @@ std::vector<std::string> storage_complaints(const storage::storage_config& optio
 
 }  // namespace
 
-std::vector<app::service_entry> service_entries(ternd_config& o, announcement listening) {
+std::vector<app::service_entry> service_entries(ternd_config& o) {
   std::vector<app::service_entry> out;
   out.push_back({"routing", [&o](config::schema& into) { routing::declare(into, o.routing); },
                  [&o] { return routing::complaints(o.routing); },
@@ -54,10 +32,13 @@ std::vector<app::service_entry> service_entries(ternd_config& o, announcement li
                  [&o](app::context& with) { return session::make_session_service(with, o.session); }});
   out.push_back({"gateway", [&o](config::schema& into) { gateway::declare(into, o.gateway); },
                  [&o] { return gateway::complaints(o.gateway); },
-                 [&o, listening = std::move(listening)](app::context& with) {
-                   return std::make_unique<announced_gateway>(gateway::make_gateway_service(with, o.gateway), listening);
-                 }});
+                 [&o](app::context& with) { return gateway::make_gateway_service(with, o.gateway); }});
   return out;
+}
+
+uint16_t client_port(app::host& started) {
+  const auto* gateway = dynamic_cast<gateway::gateway_service*>(started.find("gateway"));
+  return gateway == nullptr ? uint16_t{0} : gateway->port();
 }
 
 std::string banner(const ternd_config& options, uint16_t port, const std::string& metrics_address) {

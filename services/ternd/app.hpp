@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <string>
 #include <vector>
 
 #include "libs/app/host.hpp"
@@ -10,11 +10,11 @@
 
 namespace tern::ternd {
 
-/// Called when clients can connect: the gateway's port.
-using announcement = std::function<void(uint16_t port)>;
-
 /// The five services in their order of starting. `options` outlives them.
-std::vector<app::service_entry> service_entries(ternd_config& options, announcement listening = {});
+std::vector<app::service_entry> service_entries(ternd_config& options);
+
+/// The port for clients of a ternd that has been started.
+uint16_t client_port(app::host& started);
 
 /// What a person sees at the start: addresses, the page, how to make a first account.
 std::string banner(const ternd_config& options, uint16_t port, const std::string& metrics_address);

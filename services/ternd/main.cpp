@@ -15,10 +15,12 @@ int main(int argc, char** argv) {
   what.name = "ternd";
   what.summary = "a whole Tern in one process: gateway, session, group, storage on SQLite, routing";
   what.links = app::links::local;
-  what.services = ternd::service_entries(options, [&](uint16_t port) {
-    std::fputs(ternd::banner(options, port, metrics).c_str(), stdout);
+  what.services = ternd::service_entries(options);
+  what.started = [&](app::host& host) {
+    if (!metrics.empty()) metrics = metrics.substr(0, metrics.rfind(':') + 1) + std::to_string(host.metrics_port());
+    std::fputs(ternd::banner(options, ternd::client_port(host), metrics).c_str(), stdout);
     std::fflush(stdout);
-  });
+  };
   what.defaults = {{"routing.shards", ternd::shard_name}, {"routing.settle_ms", "0"}, {"log.format", "text"}};
   what.flags = {{"data-dir", "DIR", "ternd.data_dir", "where everything is kept"},
                 {"listen", "HOST:PORT", "gateway.listen_address", "where clients and browsers connect"},

@@ -59,8 +59,9 @@ shared_ternd::shared_ternd() : parts_(std::make_unique<parts>()) {
   auto made = app::host::make({});
   if (!made) return;
   parts_->host = std::move(*made);
-  const auto started = parts_->host->start(ternd::service_entries(o, [this](uint16_t port) { port_ = port; }));
+  const auto started = parts_->host->start(ternd::service_entries(o));
   EXPECT_TRUE(started) << started.error().detail;
+  port_ = ternd::client_port(*parts_->host);
 }
 
 shared_ternd::~shared_ternd() {
