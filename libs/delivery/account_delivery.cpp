@@ -16,6 +16,7 @@ account_delivery::dialog& account_delivery::get(const conversation_id& id, accou
     trim_dialogs();
     c = &dialogs_[id];
     c->id = id;
+    c->known = known_ && !more_;
   }
   if (!c->other) c->other = other;
   c->used = ++uses_;
@@ -27,6 +28,8 @@ void account_delivery::trim_dialogs() {
   auto oldest = dialogs_.end();
   for (auto at = dialogs_.begin(); at != dialogs_.end(); ++at) {
     if (at->second.now != state::clean || at->second.clears != 0) continue;
+    const auto in_flight = [&](const flight& one) { return one.what->conversation == at->first; };
+    if (std::any_of(flights_.begin(), flights_.end(), in_flight)) continue;
     if (oldest == dialogs_.end() || at->second.used < oldest->second.used) oldest = at;
   }
   if (oldest != dialogs_.end()) dialogs_.erase(oldest);
@@ -101,12 +104,15 @@ void account_delivery::on_message(entry_ref entry, message_ptr what) {
 
 void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const uint64_t mid = what->mid;
-  const bool listed = c.last != 0 || !more_;
   c.last = mid;
+  if (covered(c, mid)) {
+    out_.done(entry);  // the log was quicker than the dispatcher
+    return;
+  }
   if (c.now == state::clean) {
-    if (terminals_ == 0 || !listed || window_full()) {
+    if (terminals_ == 0 || !c.known || window_full()) {
       c.automatic = terminals_ != 0;
-      drain_all_ = drain_all_ || (!listed && terminals_ != 0);
+      drain_all_ = drain_all_ || (!c.known && terminals_ != 0);
       mark(c, mid - 1, std::move(entry));
     } else {
       send_live(std::move(entry), std::move(what), terminals_, terminals_);
@@ -135,7 +141,7 @@ void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& wha
     flights_[at].entry = std::move(entry);
   } else if (adopt_claims(c, entry, what)) {
     return;
-  } else if (c.marks != 0) {
+  } else if (c.now == state::marking) {
     c.waiting.push_back(std::move(entry));
   } else {
     out_.done(entry);

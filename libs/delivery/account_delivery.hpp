@@ -185,10 +185,13 @@ class account_delivery {
     account_id other;
     uint64_t last = 0;      // newest mid that came by; entries up to it are repeats
     uint64_t floor = 0;     // dirty: the stored position
+    uint64_t base = 0;      // drained here: everything in (base, drained], whether its entry has come yet or not
+    uint64_t drained = 0;
     uint64_t used = 0;
     uint32_t marks = 0;     // MARK writes without an answer
     uint32_t clears = 0;
     state now = state::clean;
+    bool known = false;      // we know the stored state: read in a backlog, or not in one that was complete
     bool automatic = false;  // to be drained without being asked
     bool retry = false;      // a write failed
     std::vector<entry_ref> waiting;  // to be done when the MARK is stored
@@ -213,6 +216,7 @@ class account_delivery {
   dialog* find(const conversation_id& id);
   void trim_dialogs();
   void accept(dialog& c, entry_ref entry, message_ptr what);
+  static bool covered(const dialog& c, uint64_t mid) noexcept { return mid > c.base && mid <= c.drained; }
   void repeat(dialog& c, entry_ref entry, const message_ptr& what);
   bool adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what);
   void send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders);
@@ -226,9 +230,10 @@ class account_delivery {
   void release_held();
 
   void drain_some();
-  bool clearing() const noexcept;
+  bool exhausted() const noexcept;
   bool wanted(const dialog& c) const noexcept;
-  bool start_drain(dialog& c);
+  void start_drain(dialog& c);
+  void go_on(dialog& c);
   void read_on(dialog& c);
   void advance(dialog& c);
   void finish(dialog& c, uint64_t reached);

@@ -23,18 +23,20 @@ void account_delivery::request_backlog() {
 
 void account_delivery::on_backlog(backlog found) {
   loading_ = false;
-  const bool first = !std::exchange(known_, true);
-  const bool take_all = first || more_;  // otherwise dialogs_ knows better than a read that may be overtaken by writes
-  more_ = found.more;
   for (const waiting_conversation& one : found.conversations) {
-    if (!take_all) break;
     dialog& c = get(one.conversation, one.other);
-    if (c.clears != 0 || c.now == state::draining || (!first && c.now != state::clean)) continue;
+    if (c.known || c.clears != 0) continue;  // we know better than a read that our writes may have overtaken
+    c.known = true;
     if (c.now == state::marking) {
       c.floor = std::min(c.floor, one.delivered);
     } else {
       set_dirty(c, one.delivered);
     }
+  }
+  known_ = true;
+  more_ = found.more;
+  if (!more_) {
+    for (auto& [id, c] : dialogs_) c.known = true;
   }
   send_waiting_notices(found.notices);
   if (std::exchange(reload_, false)) request_backlog();
@@ -75,7 +77,7 @@ void account_delivery::send_waiting_notices(std::vector<waiting_notice>& found) 
 }
 
 bool account_delivery::wanted(const dialog& c) const noexcept {
-  return c.now == state::dirty && c.marks == 0 && (drain_all_ || c.automatic);
+  return c.now == state::dirty && c.known && c.marks == 0 && (drain_all_ || c.automatic);
 }
 
 void account_delivery::drain_some() {
@@ -94,28 +96,41 @@ void account_delivery::drain_some() {
   check_end();
 }
 
-bool account_delivery::start_drain(dialog& c) {
-  terminal_set holding = 0;
-  uint64_t batch = 0;
-  for (const seed& one : seeds_) {
-    for (const position& at : one.what.batches) {
-      if (at.conversation != c.id) continue;
-      holding |= only(one.slot);
-      batch = std::max(batch, at.mid);
-    }
-  }
-  if (claimed(c.id)) return false;  // messages of it are on the wire: their acknowledgements come first
+void account_delivery::start_drain(dialog& c) {
+  if (claimed(c.id)) return;  // messages of it are on the wire: their acknowledgements come first
   c.now = state::draining;
   c.work = std::make_unique<drain>();
-  c.work->audience = holding != 0 ? holding : terminals_;
-  c.work->position = std::max(c.floor, written_before(c.id));
+  c.work->audience = terminals_;
+  c.work->position = c.floor;
+  c.base = c.drained == 0 ? c.floor : std::min(c.base, c.floor);
+  c.drained = std::max(c.drained, c.floor);
   ++draining_;
-  if (holding != 0) {
-    c.work->batch = c.work->reached = batch;
-  } else {
-    read_on(c);
+  go_on(c);
+}
+
+void account_delivery::go_on(dialog& c) {
+  if (claimed(c.id)) return stop_drain(c);
+  drain& work = *c.work;
+  work.position = std::max(work.position, written_before(c.id));
+  terminal_set holders = 0;
+  uint64_t batch = 0;
+  for (seed& one : seeds_) {
+    std::erase_if(one.what.batches, [&](const position& at) { return at.conversation == c.id && at.mid <= work.position; });
+    for (const position& at : one.what.batches) {
+      if (at.conversation != c.id || (batch != 0 && at.mid > batch)) continue;
+      holders = at.mid == batch ? holders | only(one.slot) : only(one.slot);
+      batch = at.mid;
+    }
   }
-  return true;
+  if (batch != 0) {
+    // A former owner's list is on the wire: it is acknowledged before anything is read.
+    work.batch = work.reached = batch;
+    work.head = 0;
+    work.audience = holders;
+    return;
+  }
+  if (work.head == 0) work.audience = terminals_;
+  read_on(c);
 }
 
 void account_delivery::read_on(dialog& c) {
@@ -138,7 +153,7 @@ void account_delivery::on_page(const conversation_id& conversation, uint64_t tok
     finish(*c, work.reached);
   } else if (work.reached > work.position) {
     work.position = work.reached;
-    read_on(*c);
+    go_on(*c);
   } else {
     on_page_failed(conversation, token);  // the reader does not see yet what the dispatcher has told
   }
@@ -166,18 +181,15 @@ void account_delivery::on_batch_ack(terminal_slot slot, const position& what) {
 
 void account_delivery::advance(dialog& c) {
   drain& work = *c.work;
-  for (seed& one : seeds_) {
-    std::erase_if(one.what.batches, [&](const position& at) { return at.conversation == c.id && at.mid == work.batch; });
-  }
   work.position = std::max(work.position, work.reached);
+  c.drained = std::max(c.drained, work.position);
   if (work.head != 0 && work.reached >= work.head && work.reached >= c.last) {
     finish(c, work.reached);
     return;
   }
   c.floor = work.position;
   out_.put_cursor(c.id, c.other, cursor_change::advance, work.position);
-  if (work.head == 0) work.audience = terminals_;  // the batch was another owner's: from here on it is ours
-  read_on(c);
+  go_on(c);
 }
 
 void account_delivery::finish(dialog& c, uint64_t reached) {
@@ -185,8 +197,9 @@ void account_delivery::finish(dialog& c, uint64_t reached) {
   --draining_;
   --dirty_;
   c.now = state::clean;
+  c.known = true;
   c.automatic = false;
-  c.last = std::max(c.last, reached);
+  c.drained = std::max(c.drained, reached);
   ++c.clears;
   out_.put_cursor(c.id, c.other, cursor_change::clear, reached);
   drain_some();
@@ -205,16 +218,20 @@ void account_delivery::leave_drain(dialog& c, terminal_slot slot) {
   if (c.work->audience == 0) stop_drain(c);
 }
 
-bool account_delivery::clearing() const noexcept {
-  return std::any_of(dialogs_.begin(), dialogs_.end(), [](const auto& one) { return one.second.clears != 0; });
+bool account_delivery::exhausted() const noexcept {
+  return std::all_of(dialogs_.begin(), dialogs_.end(), [](const auto& one) {
+    const dialog& c = one.second;
+    return c.clears == 0 && c.marks == 0 && (c.now == state::clean || !c.known);
+  });
 }
 
 void account_delivery::check_end() {
-  if (terminals_ == 0 || !known_ || loading_ || !drain_all_ || dirty_ != 0 || !notices_.empty()) return;
+  if (terminals_ == 0 || !known_ || loading_ || !drain_all_) return;
   if (more_) {
-    if (!clearing()) request_backlog();
+    if (exhausted()) request_backlog();
     return;
   }
+  if (dirty_ != 0 || !notices_.empty()) return;
   drain_all_ = false;
   if (asked_ != 0) out_.drained(std::exchange(asked_, 0));
 }

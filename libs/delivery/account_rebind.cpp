@@ -94,8 +94,12 @@ void account_delivery::restore_notices(terminal_slot slot, const std::vector<uin
 
 void account_delivery::restore_batches(terminal_slot slot, restored& what) {
   for (auto& [id, c] : dialogs_) {
-    if (c.now != state::draining || (c.work->audience & only(slot)) == 0 || c.work->batch == 0) continue;
-    if (!take(what.batches, id, c.work->batch)) leave_drain(c, slot);
+    if (c.now != state::draining || c.work->batch == 0) continue;
+    if (take(what.batches, id, c.work->batch)) {
+      c.work->audience |= only(slot);
+    } else {
+      leave_drain(c, slot);
+    }
   }
 }
 

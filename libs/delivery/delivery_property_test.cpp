@@ -1,0 +1,383 @@
+// Random histories of one account against a model of everything around it: log, outbox, cursors, gateways, clients.
+// Checked: no message twice on a connection, mids of a conversation in order on a connection, and at the end every
+// message acknowledged by some client.
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "libs/delivery/account_delivery.hpp"
+
+namespace tern::delivery {
+namespace {
+
+using conversation_number = uint64_t;
+conversation_id id_of(conversation_number number) { return {number + 1, 0}; }
+conversation_number number_of(const conversation_id& id) { return id.hi - 1; }
+
+struct entry_key {
+  conversation_number conversation = 0;
+  uint64_t mid = 0;
+  auto operator<=>(const entry_key&) const = default;
+};
+
+/// A frame with ack wanted.
+struct frame {
+  conversation_number conversation = 0;
+  uint64_t ref = 0;  // mid, or the batch's last one
+  bool batch = false;
+  std::vector<uint64_t> mids;
+};
+
+/// A client connection and the gateway's side of it.
+struct connection {
+  terminal_slot slot = 0;
+  bool bound = false;
+  bool ended = false;
+  std::deque<frame> link;     // on the way from the owner
+  std::vector<frame> window;  // written, unacknowledged
+  std::map<conversation_number, uint64_t> written;
+  std::map<conversation_number, uint64_t> newest;           // mid shown
+  std::map<conversation_number, std::set<uint64_t>> shown;  // that the owner has a way to know of
+};
+
+class world final : public port {
+ public:
+  world(unsigned seed, bool crashes) : random_(seed), crashes_(crashes) {
+    limits_.in_flight = 1 + random_() % 8;
+    limits_.draining = 1 + random_() % 3;
+    owner_ = std::make_unique<account_delivery>(*this, limits_);
+  }
+
+  void step() {
+    switch (random_() % 22) {
+      case 0: case 1: case 2: case 3: write(); break;
+      case 4: case 5: case 6: dispatch(); break;
+      case 7: case 8: case 9: answer_one(random_() % 16 == 0); break;
+      case 10: case 11: case 12: transport(); break;
+      case 13: case 14: case 15: acknowledge(); break;
+      case 16: if (connections_.size() < 40 && random_() % 3 == 0) log_on(); break;
+      case 17: if (random_() % 6 == 0) with_bound([this](connection& c) { end(c); }); break;
+      case 18: if (random_() % 4 == 0) with_bound([this](connection& c) { relink(c); }); break;
+      case 19: if (crashes_ && random_() % 12 == 0) crash(); break;
+      case 20: with_bound([this](connection& c) { if (random_() % 3 == 0) owner_->on_drain_request(c.slot); }); break;
+      default: rebind_lost(); if (random_() % 4 == 0) redispatch(); timer(); break;
+    }
+  }
+
+  /// No more faults: everything must be acknowledged soon.
+  void settle() {
+    rebind_all();
+    if (!live()) log_on();
+    with_bound([this](connection& c) { owner_->on_drain_request(c.slot); });
+    redispatch();
+    for (int round = 0; round < 3000; ++round) {
+      dispatch();
+      while (answer_one(false)) {}
+      transport_all();
+      acknowledge_all();
+      timer();
+      if (acknowledged_.size() == written_ && outbox_.empty() && cursors_.empty() && answers_.empty()) break;
+    }
+    ASSERT_EQ(acknowledged_.size(), written_);
+    EXPECT_TRUE(outbox_.empty());
+    EXPECT_TRUE(cursors_.empty());
+    EXPECT_TRUE(ended_drains_ > 0);
+    EXPECT_EQ(owner_->unacked(), 0U);
+    EXPECT_EQ(owner_->dirty(), 0U);
+  }
+
+  // ---- port ----
+  void deliver(terminal_set to, const message& what) override {
+    const frame one{number_of(what.conversation), what.mid, false, {what.mid}};
+    put(to, one);
+  }
+  void deliver_batch(terminal_set to, const conversation_id& conversation, uint64_t batch,
+                     const std::vector<message>& rows) override {
+    frame one{number_of(conversation), batch, true, {}};
+    for (const message& row : rows) one.mids.push_back(row.mid);
+    put(to, one);
+  }
+  void deliver_notice(terminal_set, uint64_t, const std::string&, bool) override {}
+  void drained(terminal_set) override { ++ended_drains_; }
+  void acknowledged(const message&) override {}
+  void done(const entry_ref& entry) override {
+    if (entry.source) outbox_.erase(*std::static_pointer_cast<entry_key>(entry.source));
+  }
+  void put_cursor(const conversation_id& conversation, account_id, cursor_change kind, uint64_t delivered) override {
+    answers_.push_back([this, conversation, kind, delivered](bool fail) {
+      if (!fail) store_cursor(number_of(conversation), kind, delivered);
+      owner_->on_cursor(conversation, kind, !fail);
+    });
+  }
+  void load_backlog() override {
+    answers_.push_back([this](bool fail) {
+      if (fail) return owner_->on_backlog_failed();
+      backlog found;
+      for (const auto& [number, delivered] : cursors_) {
+        if (found.conversations.size() == 2) {
+          found.more = true;
+          break;
+        }
+        found.conversations.push_back({id_of(number), account_id{number + 100}, delivered});
+      }
+      owner_->on_backlog(std::move(found));
+    });
+  }
+  void read(const conversation_id& conversation, uint64_t after, uint64_t token) override {
+    answers_.push_back([this, conversation, after, token](bool fail) {
+      if (fail) return owner_->on_page_failed(conversation, token);
+      const conversation_number number = number_of(conversation);
+      page found{{}, heads_[number], heads_[number]};
+      for (uint64_t mid = after + 1; mid <= heads_[number]; ++mid) {
+        if (own_.contains({number, mid})) continue;
+        if (found.rows.size() == 3) {
+          found.reached = mid - 1;
+          break;
+        }
+        found.rows.push_back({conversation, account_id{number + 100}, mid, 0, "b", 0, 0});
+      }
+      owner_->on_page(conversation, token, std::move(found));
+    });
+  }
+  void drop_notices(const std::vector<uint64_t>&) override {}
+  void later() override { timer_ = true; }
+
+ private:
+  void write() {
+    const conversation_number number = random_() % 5;
+    const uint64_t mid = ++heads_[number];
+    if (random_() % 4 == 0) {
+      own_.insert({number, mid});
+      return;
+    }
+    outbox_[{number, mid}] = false;
+    ++written_;
+  }
+
+  void dispatch() {
+    for (auto& [key, sent] : outbox_) {
+      if (std::exchange(sent, true)) continue;
+      pending_.push_back(key);
+    }
+    while (!pending_.empty()) {
+      const entry_key key = pending_.front();
+      pending_.pop_front();
+      if (!outbox_.contains(key)) continue;
+      auto what = std::make_shared<message>(
+          message{id_of(key.conversation), account_id{key.conversation + 100}, key.mid, 0, "b", 0, 0});
+      owner_->on_message({std::make_shared<entry_key>(key), key.mid}, std::move(what));
+    }
+  }
+  void redispatch() {
+    for (auto& [key, sent] : outbox_) sent = false;
+  }
+
+  bool answer_one(bool fail) {
+    if (answers_.empty()) return false;
+    const auto answer = std::move(answers_.front());
+    answers_.pop_front();
+    answer(fail);
+    return true;
+  }
+  void timer() {
+    if (std::exchange(timer_, false)) owner_->on_timer();
+  }
+
+  void store_cursor(conversation_number number, cursor_change kind, uint64_t delivered) {
+    const auto at = cursors_.find(number);
+    if (kind == cursor_change::clear) {
+      cursors_.erase(number);
+    } else if (kind == cursor_change::advance) {
+      if (at != cursors_.end()) at->second = delivered;
+    } else {
+      cursors_[number] = at == cursors_.end() ? delivered : std::min(at->second, delivered);
+    }
+  }
+
+  // ---- terminals ----
+
+  void log_on() {
+    terminal_slot slot = 0;
+    while (std::any_of(connections_.begin(), connections_.end(),
+                       [slot](const connection& c) { return c.bound && c.slot == slot; })) {
+      ++slot;
+    }
+    if (slot >= 4) return;
+    connection& fresh = connections_.emplace_back();
+    fresh.slot = slot;
+    fresh.bound = true;
+    owner_->attach(slot);
+  }
+  void end(connection& c) {
+    c.ended = true;
+    if (std::exchange(c.bound, false)) owner_->detach(c.slot);
+  }
+  /// The link breaks: what was on it is lost, the gateway binds again.
+  void relink(connection& c) {
+    c.link.clear();
+    bind(c);
+  }
+  void bind(connection& c) {
+    restored what;
+    for (const frame& one : c.window) {
+      (one.batch ? what.batches : what.messages).push_back({id_of(one.conversation), one.ref});
+    }
+    for (const auto& [number, mid] : c.written) what.written.push_back({id_of(number), mid});
+    c.bound = true;
+    // The acknowledgement of a batch may have been lost: what nobody knows of any more may come again.
+    for (auto& [number, mids] : c.shown) {
+      const uint64_t live = c.written[number];
+      std::erase_if(mids, [&](uint64_t mid) { return mid > live; });
+    }
+    c.newest = c.written;
+    for (const frame& one : c.window) {
+      c.shown[one.conversation].insert(one.mids.begin(), one.mids.end());
+      c.newest[one.conversation] = std::max(c.newest[one.conversation], one.ref);
+    }
+    owner_->reattach(c.slot, std::move(what));
+  }
+  void crash() {
+    owner_ = std::make_unique<account_delivery>(*this, limits_);
+    answers_.clear();
+    timer_ = false;
+    pending_.clear();
+    redispatch();
+    for (connection& c : connections_) {
+      c.link.clear();
+      c.bound = false;
+    }
+  }
+  /// Terminals of a crashed owner come to the new one one by one; some never do.
+  void rebind_lost() {
+    for (connection& c : connections_) {
+      if (c.bound || c.ended || random_() % 2 == 0) continue;
+      if (random_() % 8 == 0) {
+        c.ended = true;
+      } else {
+        take_slot(c);
+        bind(c);
+      }
+      return;
+    }
+  }
+  void rebind_all() {
+    for (connection& c : connections_) {
+      if (c.bound || c.ended) continue;
+      take_slot(c);
+      bind(c);
+    }
+  }
+  void take_slot(connection& c) {
+    c.slot = 0;
+    while (std::any_of(connections_.begin(), connections_.end(),
+                       [&](const connection& other) { return &other != &c && other.bound && other.slot == c.slot; })) {
+      ++c.slot;
+    }
+  }
+  bool live() const {
+    return std::any_of(connections_.begin(), connections_.end(), [](const connection& c) { return c.bound; });
+  }
+  void with_bound(const std::function<void(connection&)>& what) {
+    std::vector<connection*> bound;
+    for (connection& c : connections_) {
+      if (c.bound) bound.push_back(&c);
+    }
+    if (!bound.empty()) what(*bound[random_() % bound.size()]);
+  }
+
+  void put(terminal_set to, const frame& one) {
+    for (connection& c : connections_) {
+      if (c.bound && (to & only(c.slot)) != 0) c.link.push_back(one);
+    }
+  }
+  void transport() {
+    with_bound([this](connection& c) { arrive(c); });
+  }
+  void transport_all() {
+    for (connection& c : connections_) {
+      while (c.bound && !c.link.empty()) arrive(c);
+    }
+  }
+  void arrive(connection& c) {
+    if (c.link.empty()) return;
+    frame one = std::move(c.link.front());
+    c.link.pop_front();
+    if (!one.batch) {
+      uint64_t& newest = c.written[one.conversation];
+      newest = std::max(newest, one.ref);
+    }
+    for (const uint64_t mid : one.mids) {
+      const bool first = c.shown[one.conversation].insert(mid).second;
+      EXPECT_TRUE(first) << "conversation " << one.conversation << " mid " << mid << (one.batch ? " batch" : " live");
+      uint64_t& newest = c.newest[one.conversation];
+      // After an owner died, what it had not brought may come after what waited in the log (never the reverse).
+      if (!crashes_ || one.batch) {
+        EXPECT_GT(mid, newest) << "conversation " << one.conversation << (one.batch ? " batch" : " live");
+      }
+      newest = std::max(newest, mid);
+    }
+    c.window.push_back(std::move(one));
+  }
+  void acknowledge() {
+    with_bound([this](connection& c) {
+      if (!c.window.empty()) acknowledge(c, random_() % c.window.size());
+    });
+  }
+  void acknowledge_all() {
+    for (connection& c : connections_) {
+      while (c.bound && !c.window.empty()) acknowledge(c, 0);
+    }
+  }
+  void acknowledge(connection& c, size_t index) {
+    const frame one = std::move(c.window[index]);
+    c.window.erase(c.window.begin() + static_cast<std::ptrdiff_t>(index));
+    for (const uint64_t mid : one.mids) acknowledged_.insert({one.conversation, mid});
+    const position where{id_of(one.conversation), one.ref};
+    if (random_() % 10 == 0 && !settling()) return relink(c);  // the acknowledgement is lost with the link
+    if (one.batch) {
+      owner_->on_batch_ack(c.slot, where);
+    } else {
+      owner_->on_message_ack(c.slot, where);
+    }
+  }
+  bool settling() const { return settling_; }
+
+ public:
+  void start_settling() { settling_ = true; }
+
+ private:
+  std::mt19937 random_;
+  const bool crashes_;
+  delivery_limits limits_;
+  std::unique_ptr<account_delivery> owner_;
+  std::map<conversation_number, uint64_t> heads_;
+  std::set<entry_key> own_;
+  std::map<entry_key, bool> outbox_;  // not done; true: sent on the present stream
+  std::deque<entry_key> pending_;
+  std::map<conversation_number, uint64_t> cursors_;  // dirty conversations
+  std::deque<std::function<void(bool)>> answers_;
+  std::deque<connection> connections_;
+  std::set<entry_key> acknowledged_;
+  size_t written_ = 0;
+  size_t ended_drains_ = 0;
+  bool timer_ = false;
+  bool settling_ = false;
+};
+
+TEST(delivery_property_test, whatever_happens_every_message_arrives_in_order_and_once_per_connection) {
+  for (unsigned seed = 1; seed <= 2000; ++seed) {
+    SCOPED_TRACE(seed);
+    world all(seed, seed % 2 == 0);
+    for (int i = 0; i < 600; ++i) all.step();
+    all.start_settling();
+    all.settle();
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace tern::delivery
