@@ -6,7 +6,8 @@
 
 namespace tern {
 
-/// Thread-safe. `now` is monotonic and decides timeouts; `wall_ns` is only ever shown or stored, never compared for order.
+/// Thread-safe. `now` is monotonic and decides timeouts; `wall_ns` is only ever shown or stored, never compared for
+/// order.
 class clock {
  public:
   using time_point = std::chrono::steady_clock::time_point;

@@ -47,7 +47,8 @@ std::string to_node(node_kind kind, uint64_t id);
 inline std::string to_node(account_id id) { return to_node(node_kind::account, id.value); }
 inline std::string to_node(room_id id) { return to_node(node_kind::room, id.value); }
 
-/// The id behind a printable node; nothing for a wrong length, alphabet, check byte, kind or a non-canonical spelling.
+/// The id behind a printable node; nothing for a wrong length, alphabet, check byte, kind or a non-canonical
+/// spelling.
 std::optional<uint64_t> from_node(node_kind kind, std::string_view node);
 inline std::optional<account_id> account_from_node(std::string_view node) {
   auto id = from_node(node_kind::account, node);

@@ -77,14 +77,16 @@ void loop::round(std::chrono::milliseconds most) {
   }
   if (!round_end_.empty()) wait = std::chrono::milliseconds(0);
   std::array<epoll_event, 512> events;
-  const int count = epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
+  const int count =
+      epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
   now_ = std::chrono::steady_clock::now();
   for (int i = 0; i < count; ++i) {
     if (events[static_cast<size_t>(i)].data.ptr == nullptr) {
       uint64_t ignored = 0;
       if (read(wake_, &ignored, sizeof ignored) < 0) continue;
     } else {
-      static_cast<io_target*>(events[static_cast<size_t>(i)].data.ptr)->on_ready(events[static_cast<size_t>(i)].events);
+      static_cast<io_target*>(events[static_cast<size_t>(i)].data.ptr)
+          ->on_ready(events[static_cast<size_t>(i)].events);
     }
   }
   run_posted();

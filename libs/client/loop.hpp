@@ -54,9 +54,7 @@ class loop {
     time_point when;
     uint64_t order;
     std::function<void()> work;
-    bool operator>(const timer& other) const {
-      return when != other.when ? when > other.when : order > other.order;
-    }
+    bool operator>(const timer& other) const { return when != other.when ? when > other.when : order > other.order; }
   };
 
   void round(std::chrono::milliseconds most);

@@ -96,7 +96,8 @@ void terminal::dispatch(const frame& received) {
 
 namespace {
 
-result<std::string> post_auth(const endpoint& to, wire::frame_type type, const account& who, wire::encoding encoding) {
+result<std::string> post_auth(const endpoint& to, wire::frame_type type, const account& who,
+                              wire::encoding encoding) {
   wire::tim_auth auth;
   auth.name = who.name;
   auth.pwd = who.password;

@@ -64,9 +64,7 @@ std::string list_of(const std::vector<std::string>& values) {
   return text + "]";
 }
 
-bool answers_ready(uint16_t port) {
-  return client::http_get({"127.0.0.1", port}, "/readyz", 500ms).status == 200;
-}
+bool answers_ready(uint16_t port) { return client::http_get({"127.0.0.1", port}, "/readyz", 500ms).status == 200; }
 
 bool poll_until(const std::function<bool()>& done, std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -304,7 +302,8 @@ std::string cluster::log_tail(const std::string& name, size_t lines) const {
   return {};
 }
 
-ternd_process::ternd_process(ternd_options how) : how_(std::move(how)), port_(free_port()), metrics_port_(free_port()) {
+ternd_process::ternd_process(ternd_options how)
+    : how_(std::move(how)), port_(free_port()), metrics_port_(free_port()) {
   if (how_.directory.empty()) {
     scratch_ = std::make_unique<temp_dir>("ternd");
     how_.directory = scratch_->file("data");

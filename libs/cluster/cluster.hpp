@@ -19,14 +19,14 @@
 namespace tern::testing {
 
 struct cluster_options {
-  std::string directory;    // databases, configuration, logs; empty: a temporary one, removed at the end
-  std::string binaries;     // where tern-gateway … are; empty: $TERN_BIN
+  std::string directory;  // databases, configuration, logs; empty: a temporary one, removed at the end
+  std::string binaries;   // where tern-gateway … are; empty: $TERN_BIN
   size_t gateways = 2;
   size_t sessions = 2;
   size_t routings = 1;
   size_t groups = 1;
   size_t storages = 2;
-  size_t databases = 2;     // PostgreSQL servers; database 0 also holds routing's tables
+  size_t databases = 2;  // PostgreSQL servers; database 0 also holds routing's tables
   bool redis = true;
   uint16_t first_port = 0;  // gateways listen on first_port, first_port + 1, …; 0: any free ones
   /// Further configuration of the nodes of one service, or of all (key "").
@@ -98,8 +98,8 @@ class cluster {
 
 /// One ternd with its data in `directory`.
 struct ternd_options {
-  std::string directory;  // empty: a temporary one
-  std::string binaries;   // empty: $TERN_BIN
+  std::string directory;              // empty: a temporary one
+  std::string binaries;               // empty: $TERN_BIN
   std::vector<std::string> settings;  // key=value
 };
 class ternd_process {

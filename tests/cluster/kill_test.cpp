@@ -1,5 +1,5 @@
-// The promise under faults: two hundred accounts chat over a real cluster while every kind of process and each database
-// server is killed in turn and started again; the history checker has the last word.
+// The promise under faults: two hundred accounts chat over a real cluster while every kind of process and each
+// database server is killed in turn and started again; the history checker has the last word.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -115,8 +115,8 @@ TEST_F(kill_test, no_promise_is_broken_by_killing_anything) {
     auto spoiled = seen;
     ASSERT_TRUE(verify::plant(spoiled, each.bug)) << each.check;
     const auto caught = verify::check(spoiled);
-    EXPECT_TRUE(std::any_of(caught.begin(), caught.end(),
-                            [&](const verify::violation& v) { return v.check == each.check; }))
+    EXPECT_TRUE(
+        std::any_of(caught.begin(), caught.end(), [&](const verify::violation& v) { return v.check == each.check; }))
         << "planted bug " << static_cast<int>(each.bug) << " was not found by " << each.check;
   }
   for (const auto& name : cluster_->stop()) ADD_FAILURE() << name << " did not stop cleanly";

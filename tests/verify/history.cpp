@@ -75,8 +75,8 @@ std::vector<violation> acknowledged_is_delivered(const history& seen) {
     for (const auto& [mid, body] : map) {
       const auto op = by_body.find(body);
       if (op != by_body.end() && op->second->result == outcome::unknown && !delivered.contains(body)) {
-        found.push_back({"acknowledged_is_delivered", body + ": stored (mid " + std::to_string(mid) +
-                                                          "), but never reached its recipient"});
+        found.push_back({"acknowledged_is_delivered",
+                         body + ": stored (mid " + std::to_string(mid) + "), but never reached its recipient"});
       }
     }
   }
@@ -213,8 +213,8 @@ std::vector<violation> repeats_stay_in_the_window(const history& seen, const lim
         found.push_back({"repeats_stay_in_the_window", ops[i]->body + " came again on " + ops[i]->connection +
                                                            " though acknowledged on " + ops[i - 1]->connection});
       } else if (!ops[i]->is_offline) {
-        found.push_back({"repeats_stay_in_the_window", ops[i]->body + " came again on " + ops[i]->connection +
-                                                           " without isOffline"});
+        found.push_back({"repeats_stay_in_the_window",
+                         ops[i]->body + " came again on " + ops[i]->connection + " without isOffline"});
       }
       ++repeats[{ops[i - 1]->connection, ops[i]->connection}];
     }

@@ -19,7 +19,7 @@ enum class outcome : uint8_t {
 
 /// One sending of one text. Retries are further attempts of the same op.
 struct send_op {
-  std::string sender;     // account nodes
+  std::string sender;  // account nodes
   std::string recipient;
   int64_t id = 0;         // the client's key, unique per sender
   std::string body;       // unique in the whole history
@@ -28,16 +28,17 @@ struct send_op {
   instant completed = 0;  // when the outcome was known; 0 = never
   int attempts = 1;
   outcome result = outcome::unknown;
-  int64_t mid = 0;        // of the receipt
+  int64_t mid = 0;  // of the receipt
 };
 
 enum class via : uint8_t { live, batch, receipt, pull };
 
 /// One message that reached a client.
 struct receive_op {
-  std::string account;     // who received it
-  std::string terminal;    // of the account; its connections follow each other, those of two terminals live side by side
-  std::string connection;  // unique per connection of the run
+  std::string account;  // who received it
+  std::string
+      terminal;  // of the account; its connections follow each other, those of two terminals live side by side
+  std::string connection;        // unique per connection of the run
   int64_t connection_order = 0;  // grows with each new connection of the account
   std::string sender;
   std::string recipient;
@@ -73,7 +74,7 @@ struct history {
 };
 
 struct violation {
-  std::string check;   // name of the check
+  std::string check;  // name of the check
   std::string detail;
 };
 
@@ -85,18 +86,18 @@ struct limits {
 std::vector<violation> check(const history& seen, const limits& allowed = {});
 
 // The single checks, by name. Each has a planted bug in history_test.cpp that turns it red.
-std::vector<violation> acknowledged_is_stored(const history& seen);       // P1
-std::vector<violation> acknowledged_is_delivered(const history& seen);    // P4, P5
-std::vector<violation> retry_is_one_message(const history& seen);         // P2
-std::vector<violation> refused_is_not_stored(const history& seen);        // no receipt, no message
-std::vector<violation> mids_are_dense(const history& seen);               // P3
-std::vector<violation> readers_agree(const history& seen);                // P3
-std::vector<violation> sender_order_is_kept(const history& seen);         // P3
-std::vector<violation> connection_order_is_kept(const history& seen);     // P3
+std::vector<violation> acknowledged_is_stored(const history& seen);        // P1
+std::vector<violation> acknowledged_is_delivered(const history& seen);     // P4, P5
+std::vector<violation> retry_is_one_message(const history& seen);          // P2
+std::vector<violation> refused_is_not_stored(const history& seen);         // no receipt, no message
+std::vector<violation> mids_are_dense(const history& seen);                // P3
+std::vector<violation> readers_agree(const history& seen);                 // P3
+std::vector<violation> sender_order_is_kept(const history& seen);          // P3
+std::vector<violation> connection_order_is_kept(const history& seen);      // P3
 std::vector<violation> no_duplicate_on_a_connection(const history& seen);  // P6
 std::vector<violation> repeats_stay_in_the_window(const history& seen, const limits& allowed);  // P6
-std::vector<violation> nobody_else_gets_it(const history& seen);          // P12
-std::vector<violation> receipt_is_readable(const history& seen);          // P8
+std::vector<violation> nobody_else_gets_it(const history& seen);                                // P12
+std::vector<violation> receipt_is_readable(const history& seen);                                // P8
 std::vector<violation> progress_is_made(const history& seen);
 
 }  // namespace tern::verify

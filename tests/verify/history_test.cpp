@@ -27,7 +27,8 @@ class each_check : public testing::TestWithParam<planted> {};
 TEST_P(each_check, turns_red_by_its_planted_bug) {
   for (uint64_t seed = 1; seed <= 20; ++seed) {
     const auto found = check(make_history(seed, 400, GetParam().bug));
-    EXPECT_TRUE(std::any_of(found.begin(), found.end(), [](const violation& v) { return v.check == GetParam().check; }))
+    EXPECT_TRUE(
+        std::any_of(found.begin(), found.end(), [](const violation& v) { return v.check == GetParam().check; }))
         << "seed " << seed << ", found:\n"
         << list(found);
   }

@@ -1,4 +1,5 @@
-// A small model of a correct chat that writes histories, with bugs to be planted: what the history checker is tested on.
+// A small model of a correct chat that writes histories, with bugs to be planted: what the history checker is tested
+// on.
 #pragma once
 
 #include <cstdint>

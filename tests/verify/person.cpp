@@ -34,9 +34,9 @@ class workload::person::seat final : public client::terminal_observer {
     order_ = ++owner_.connections_;
     name_ = owner_.account_.name + "/" + std::to_string(number_) + "#" + std::to_string(order_);
     const auto at = (owner_.index_ + number_ + static_cast<size_t>(order_)) % gateways.size();
-    terminal_ = std::make_unique<client::terminal>(owner_.shared_.loop, gateways[at],
-                                                   owner_.index_ % 3 == 0 ? wire::encoding::json : wire::encoding::thrift,
-                                                   *this);
+    terminal_ = std::make_unique<client::terminal>(
+        owner_.shared_.loop, gateways[at], owner_.index_ % 3 == 0 ? wire::encoding::json : wire::encoding::thrift,
+        *this);
   }
 
   bool online() const { return online_; }
@@ -152,7 +152,8 @@ void workload::person::write() {
   if (at == nullptr || refused_open || friends_.empty()) return;
   std::uniform_int_distribution<size_t> pick(0, friends_.size() - 1);
   std::string to = friends_[pick(shared_.random)]->account_.node;
-  const bool stranger = open_.empty() && std::uniform_int_distribution<int>(1, 100)(shared_.random) <= stranger_percent;
+  const bool stranger =
+      open_.empty() && std::uniform_int_distribution<int>(1, 100)(shared_.random) <= stranger_percent;
   if (stranger) to = owner_.people_[(index_ + owner_.people_.size() / 2) % owner_.people_.size()]->account_.node;
   const auto id = ++next_id_;
   send_op op;
@@ -344,7 +345,8 @@ void workload::person::request_offline() {
 }
 
 bool workload::person::drained() const {
-  return std::all_of(seats_.begin(), seats_.end(), [](const auto& each) { return each->online() && each->drained(); });
+  return std::all_of(seats_.begin(), seats_.end(),
+                     [](const auto& each) { return each->online() && each->drained(); });
 }
 
 void workload::person::lost(seat&) { pulling_ = false; }

@@ -97,7 +97,8 @@ result<void> workload::start() {
         [this] {
           bool all = true;
           run_on_loop([&] {
-            all = std::all_of(people_.begin(), people_.end(), [](const auto& each) { return each->is_friend_of_all(); });
+            all = std::all_of(people_.begin(), people_.end(),
+                              [](const auto& each) { return each->is_friend_of_all(); });
           });
           return all;
         },

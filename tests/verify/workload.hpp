@@ -14,8 +14,8 @@ namespace tern::verify {
 
 struct workload_options {
   std::vector<client::endpoint> gateways;
-  size_t accounts = 200;            // each is a friend of the next two; every fifth has two terminals
-  double messages_per_second = 300;  // in all
+  size_t accounts = 200;                          // each is a friend of the next two; every fifth has two terminals
+  double messages_per_second = 300;               // in all
   std::chrono::milliseconds retry_after{2500};    // no answer: the same id again
   std::chrono::milliseconds stall_after{30'000};  // an op open for so long is a violation
   std::chrono::milliseconds grace{2500};  // an acknowledgement counts when its connection lived on for so long

@@ -183,8 +183,8 @@ result<report> run_chat(const setting& with, const chat_options& how) {
   }
   if (auto done = befriend_pairs(loop, members, with.progress); !done) return done.error();
   report made;
-  made.scenario = how.rate > 0 ? "chat at " + std::to_string(static_cast<int64_t>(how.rate)) + "/s"
-                               : "chat, saturation";
+  made.scenario =
+      how.rate > 0 ? "chat at " + std::to_string(static_cast<int64_t>(how.rate)) + "/s" : "chat, saturation";
   {
     chat_run run(loop, members, how);
     run.start();

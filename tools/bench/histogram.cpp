@@ -38,7 +38,10 @@ std::string show_duration(double nanoseconds) {
     ++unit;
   }
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), nanoseconds < 10 ? "%.2f %s" : nanoseconds < 100 ? "%.1f %s" : "%.0f %s",
+  std::snprintf(text.data(), text.size(),
+                nanoseconds < 10    ? "%.2f %s"
+                : nanoseconds < 100 ? "%.1f %s"
+                                    : "%.0f %s",
                 nanoseconds, units[unit]);
   return text.data();
 }

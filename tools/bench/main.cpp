@@ -101,8 +101,10 @@ bool add_gateway(const std::string& part, setting& with) {
 
 std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
   return {
-      {"--target", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_gateway(p, o.with); }); }},
-      {"--watch", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_watched(p, o.with); }); }},
+      {"--target",
+       [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_gateway(p, o.with); }); }},
+      {"--watch",
+       [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_watched(p, o.with); }); }},
       {"--connections",
        [&o](const char* v) { return to_size(v, o.idle.connections) && to_size(v, o.floor.connections); }},
       {"--pairs", [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0; }},

@@ -61,8 +61,8 @@ result<std::vector<client::account>> make_accounts(const target& where, const st
   auto outcome = in_parallel(count, "accounts", progress, [&](size_t i) -> result<void> {
     accounts[i].name = prefix + std::to_string(i);
     accounts[i].password = "bench-" + accounts[i].name;
-    auto node = patiently(
-        [&] { return client::register_account(where.gateway(i), accounts[i], wire::encoding::thrift); });
+    auto node =
+        patiently([&] { return client::register_account(where.gateway(i), accounts[i], wire::encoding::thrift); });
     if (node) {
       accounts[i].node = *node;
     } else if (node.code() != errc::exists) {
@@ -222,7 +222,8 @@ result<void> befriend_pairs(client::loop& loop, std::vector<std::unique_ptr<memb
   }
   if (progress) progress("friends " + std::to_string(ready) + "/" + std::to_string(pairs));
   if (!failure.empty()) return error{errc::unavailable, failure};
-  if (!complete) return error{errc::deadline, std::to_string(ready) + " of " + std::to_string(pairs) + " pairs became friends"};
+  if (!complete)
+    return error{errc::deadline, std::to_string(ready) + " of " + std::to_string(pairs) + " pairs became friends"};
   return {};
 }
 

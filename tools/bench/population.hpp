@@ -18,7 +18,8 @@ struct target {
 /// Prints a line of progress to stderr, at most a few per second.
 using progress_function = std::function<void(const std::string&)>;
 
-/// Registers `count` accounts named <prefix><i> (those that exist are taken as they are), several at a time. Blocking.
+/// Registers `count` accounts named <prefix><i> (those that exist are taken as they are), several at a time.
+/// Blocking.
 result<std::vector<client::account>> make_accounts(const target& where, const std::string& prefix, size_t count,
                                                    const progress_function& progress);
 

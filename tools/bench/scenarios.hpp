@@ -30,8 +30,8 @@ struct process_cost {
 
 struct report {
   std::string scenario;
-  std::map<std::string, double> values;      // named figures: "receipts_per_second", …
-  std::map<std::string, std::string> units;  // of the values
+  std::map<std::string, double> values;       // named figures: "receipts_per_second", …
+  std::map<std::string, std::string> units;   // of the values
   std::map<std::string, process_cost> costs;  // by process name, the generator as "tern-bench"
   std::map<std::string, histogram> latencies;
   double seconds = 0;
@@ -47,8 +47,8 @@ result<report> run_idle(const setting& with, const idle_options& how);
 
 struct chat_options {
   size_t pairs = 50;
-  double rate = 0;       // messages/s in all; 0 = saturation
-  size_t window = 16;    // saturation: unanswered messages per sender
+  double rate = 0;     // messages/s in all; 0 = saturation
+  size_t window = 16;  // saturation: unanswered messages per sender
   double seconds = 10;
   double warmup_seconds = 2;
   size_t body_bytes = 64;
@@ -68,7 +68,8 @@ struct floor_options {
   size_t bytes = 64;
   double seconds = 3;
 };
-/// The least a relay can cost on this machine: a child process that passes bytes from one socket of a pair to the other.
+/// The least a relay can cost on this machine: a child process that passes bytes from one socket of a pair to the
+/// other.
 result<report> run_floor(const floor_options& how);
 
 /// Text for people: a table of values and costs, then the histograms.

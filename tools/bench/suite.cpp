@@ -46,8 +46,8 @@ double scrape(uint16_t port, const std::string& name) {
   return sum;
 }
 
-// Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost of
-// a password login is one argon2id, by design, and is not what these scenarios measure.
+// Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost
+// of a password login is one argon2id, by design, and is not what these scenarios measure.
 const std::map<std::string, std::string> cheap_passwords{{"storage.login.hash_memory_kib", "64"},
                                                          {"storage.login.hash_passes", "1"}};
 // Two generators' worth of traffic comes over few connections: the limit per connection is not what is measured.
@@ -135,12 +135,12 @@ class suite {
     auto& all = found_.goals;
     all.push_back({"G3", "stored 1:1 messages/s, whole box, " + where, value_of(full, "receipts_per_second"), 15000,
                    false, "/s"});
-    all.push_back({"G4", "receipt p99 at half load, stored, " + where, milliseconds(half, "receipt", 0.99), 8, true,
-                   "ms"});
+    all.push_back(
+        {"G4", "receipt p99 at half load, stored, " + where, milliseconds(half, "receipt", 0.99), 8, true, "ms"});
     all.push_back({"G5", "one idle pair, delivery median, stored (commit included), " + where,
                    milliseconds(lone, "delivery", 0.5), cluster ? 0.35 : 0.20, true, "ms"});
-    all.push_back({"G9", "token logins per second of server CPU, " + where, value_of(logins, "logins_per_core_second"),
-                   2000, false, "/s"});
+    all.push_back({"G9", "token logins per second of server CPU, " + where,
+                   value_of(logins, "logins_per_core_second"), 2000, false, "/s"});
     all.push_back({"G9", "logins refused in a storm of 2,000, " + where, value_of(logins, "refused"), 0, true, ""});
     all.push_back({"G17", "statements per message at saturation, " + where, value_of(full, "statements_per_message"),
                    0.05, true, ""});
@@ -151,8 +151,8 @@ class suite {
     auto made = run_idle(with, {how_.idle_connections, how_.quick ? 1.0 : 5.0});
     if (!made) return made.error();
     found_.reports.emplace_back(where, *made);
-    found_.goals.push_back({"G1", "bytes per idle connection, " + where, value_of(*made, "bytes_per_connection"), 6144,
-                            true, "bytes"});
+    found_.goals.push_back(
+        {"G1", "bytes per idle connection, " + where, value_of(*made, "bytes_per_connection"), 6144, true, "bytes"});
     return {};
   }
 

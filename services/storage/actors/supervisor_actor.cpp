@@ -87,8 +87,8 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
 
 void follow_shards(supervisor_self* self) {
   auto& state = self->state;
-  // A map made before our restart gives shards to the process we were. Its epoch is used up: entry numbers start again
-  // with each epoch, and what it left in the outbox has them already.
+  // A map made before our restart gives shards to the process we were. Its epoch is used up: entry numbers start
+  // again with each epoch, and what it left in the outbox has them already.
   const auto* me = state.map->find_node(state.setup.self.node);
   const bool former_life = me != nullptr && me->incarnation != state.setup.self.incarnation;
   for (const auto& [name, slot] : *state.setup.shards) {

@@ -202,8 +202,8 @@ storage_node::~storage_node() {
   actors_.reset();
 }
 
-void storage_node::publish(uint64_t epoch, const std::string& owner, uint64_t session_epoch,
-                           const std::string& upper, uint64_t incarnation) {
+void storage_node::publish(uint64_t epoch, const std::string& owner, uint64_t session_epoch, const std::string& upper,
+                           uint64_t incarnation) {
   auto map = std::make_shared<placement::snapshot>();
   map->version = ++version_;
   for (const char* name : {"session-0", "session-1"}) {
