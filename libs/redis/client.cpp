@@ -39,8 +39,8 @@ class no_sigpipe {
 
 /// A server that is there but cannot work now, as against a command it refuses.
 bool is_passing(std::string_view text) {
-  for (const std::string_view start : {"LOADING", "BUSY", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "CLUSTERDOWN",
-                                       "TRYAGAIN", "NOREPLICAS"}) {
+  for (const std::string_view start :
+       {"LOADING", "BUSY", "MASTERDOWN", "READONLY", "OOM", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"}) {
     if (text.starts_with(start)) return true;
   }
   return false;

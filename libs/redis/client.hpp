@@ -20,7 +20,7 @@ namespace tern::redis {
 
 /// Where a server is: redis://[[user]:password@]host[:port][/database] or unix:PATH.
 struct address {
-  std::string host;      // empty: unix socket
+  std::string host;  // empty: unix socket
   uint16_t port = 6379;
   std::string path;
   std::string user, password;
@@ -32,7 +32,7 @@ result<address> parse_url(const std::string& url);
 struct client_options {
   std::chrono::milliseconds connect_timeout{300};
   std::chrono::milliseconds answer_timeout{300};
-  backoff::duration first_pause{50};    // between attempts to connect
+  backoff::duration first_pause{50};  // between attempts to connect
   backoff::duration longest_pause{2000};
 };
 

@@ -34,8 +34,8 @@ TEST(redis_url, hosts_ports_sockets_and_passwords_are_understood) {
   EXPECT_EQ(parse_url("redis://:p@ss@h:1")->password, "p@ss");
   EXPECT_EQ(parse_url("redis://u:p@h")->user, "u");
   EXPECT_EQ(parse_url("unix:/run/redis.sock")->path, "/run/redis.sock");
-  for (const char* bad : {"", "redis://", "redis://h:", "redis://h:0", "redis://h:99999", "redis://h:1/x", "unix:", "h:1",
-                          "http://h"}) {
+  for (const char* bad : {"", "redis://", "redis://h:", "redis://h:0", "redis://h:99999", "redis://h:1/x",
+                          "unix:", "h:1", "http://h"}) {
     EXPECT_EQ(parse_url(bad).code(), errc::config) << bad;
   }
 }

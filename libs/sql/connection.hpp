@@ -32,8 +32,8 @@ inline const std::string& as_text(const value& v) {
 
 enum class dialect : uint8_t { sqlite, pg };
 
-/// Not thread-safe; calls block. Errors of all calls: unavailable (cannot be reached, busy, full, read-only: not done),
-/// deadline (connection lost around COMMIT or in a statement outside a transaction: outcome unknown), database
+/// Not thread-safe; calls block. Errors of all calls: unavailable (cannot be reached, busy, full, read-only: not
+/// done), deadline (connection lost around COMMIT or in a statement outside a transaction: outcome unknown), database
 /// (constraint), internal (the statement is wrong). A lost connection stays lost until reopen(): a transaction never
 /// goes on silently on a new one.
 class connection {

@@ -34,7 +34,8 @@ result<size_t> check_applied(connection& database, std::span<const migration> al
     const auto name = as_text(row[1]);
     if (i >= all.size()) return refuse("migration " + name + " is newer than this binary");
     if (as_int(row[0]) != all[i].version) return refuse("migration " + name + " is not the expected next one");
-    if (as_text(row[2]) != checksum(all[i].text)) return refuse("migration " + name + " was changed after it was applied");
+    if (as_text(row[2]) != checksum(all[i].text))
+      return refuse("migration " + name + " was changed after it was applied");
   }
   return rows->size();
 }

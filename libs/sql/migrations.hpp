@@ -16,9 +16,9 @@ struct migration {
   std::string_view text;
 };
 
-/// Applies what is missing. Each migration is one transaction under a lock of the database, recorded with its checksum
-/// in schema_migration; a run cut short goes on where it stood, concurrent runs wait for each other. errc::config: the
-/// database has a migration this binary does not know, or one whose text was changed.
+/// Applies what is missing. Each migration is one transaction under a lock of the database, recorded with its
+/// checksum in schema_migration; a run cut short goes on where it stood, concurrent runs wait for each other.
+/// errc::config: the database has a migration this binary does not know, or one whose text was changed.
 result<void> migrate(connection& database, std::span<const migration> all);
 
 }  // namespace tern::sql

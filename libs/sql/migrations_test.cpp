@@ -62,7 +62,8 @@ TEST_P(migrations, a_newer_schema_is_refused) {
 }
 
 TEST_P(migrations, a_failed_one_leaves_nothing_and_the_next_run_goes_on) {
-  const migration broken[] = {first, {2, "0002_two", "create table two (id bigint); insert into nowhere values (1);"}};
+  const migration broken[] = {first,
+                              {2, "0002_two", "create table two (id bigint); insert into nowhere values (1);"}};
   EXPECT_FALSE(migrate(*connection_, broken));
   EXPECT_EQ(count("one"), 1);
   EXPECT_EQ(count("two"), -1);

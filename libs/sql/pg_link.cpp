@@ -93,7 +93,8 @@ result<void> pg_link::connect() {
     close();
     return failed;
   }
-  PQsetNoticeProcessor(handle_, [](void*, const char*) {}, nullptr);  // the default writes to stderr
+  PQsetNoticeProcessor(
+      handle_, [](void*, const char*) {}, nullptr);  // the default writes to stderr
   ++generation_;
   return {};
 }
@@ -139,8 +140,7 @@ result<std::vector<pg_rows>> pg_link::run(std::span<const call> calls) {
   std::vector<bool> prepares;
   for (const auto& next : calls) {
     const auto same = [&](const call& earlier) { return earlier.statement == next.statement; };
-    prepares.push_back(!prepared_.contains(next.statement) &&
-                       std::none_of(calls.data(), &next, same));
+    prepares.push_back(!prepared_.contains(next.statement) && std::none_of(calls.data(), &next, same));
     // Until the sync below is sent nothing can be committed, but large batches go out before it.
     if (!send(next, prepares.back())) {
       auto failed = lost("cannot send");

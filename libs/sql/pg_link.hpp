@@ -69,8 +69,9 @@ class pg_link {
   /// Grows with every new connection: what was agreed on an older one is gone.
   uint64_t generation() const noexcept { return generation_; }
 
-  /// All calls in one round trip and one transaction: when this returns rows they are committed (and on disk); an error
-  /// other than deadline means that nothing was done. deadline: the connection was lost after the calls were sent.
+  /// All calls in one round trip and one transaction: when this returns rows they are committed (and on disk); an
+  /// error other than deadline means that nothing was done. deadline: the connection was lost after the calls were
+  /// sent.
   result<std::vector<pg_rows>> run(std::span<const call> calls);
   uint64_t statements() const noexcept { return statements_; }
 

@@ -7,8 +7,8 @@
 namespace tern::sql {
 namespace {
 
-constexpr pg_statement echo_ints{"echo_ints",
-                                 "select a, b, c from unnest($1::smallint[], $2::int[], $3::bigint[]) as u (a, b, c)"};
+constexpr pg_statement echo_ints{
+    "echo_ints", "select a, b, c from unnest($1::smallint[], $2::int[], $3::bigint[]) as u (a, b, c)"};
 constexpr pg_statement echo_bytes{"echo_bytes", "select a, b from unnest($1::bytea[], $2::text[]) as u (a, b)"};
 constexpr pg_statement put{"put", "insert into t select * from unnest($1::bigint[])"};
 constexpr pg_statement all{"all", "select id from t order by id"};
@@ -40,8 +40,13 @@ class pg_links : public ::testing::Test {
     auto pid = run(backend);
     ASSERT_TRUE(pid);
     ASSERT_TRUE(admin_->query("select pg_terminate_backend($1::int)", {pid->at(0).integer(0, 0)}));
-    auto gone = [&] { return as_int(admin_->query("select count(*) from pg_stat_activity where pid = $1::int",
-                                                  {pid->at(0).integer(0, 0)})->at(0).at(0)) == 0; };
+    auto gone = [&] {
+      return as_int(
+                 admin_
+                     ->query("select count(*) from pg_stat_activity where pid = $1::int", {pid->at(0).integer(0, 0)})
+                     ->at(0)
+                     .at(0)) == 0;
+    };
     while (!gone()) std::this_thread::yield();
   }
 

@@ -1,4 +1,5 @@
-// Parameters of one prepared statement in PostgreSQL's binary formats (src/backend/utils/adt: array_recv, int8recv …).
+// Parameters of one prepared statement in PostgreSQL's binary formats (src/backend/utils/adt: array_recv, int8recv
+// …).
 #pragma once
 
 #include <cstdint>
@@ -8,14 +9,14 @@
 
 namespace tern::sql {
 
-/// Values are appended to one buffer; clear() keeps its memory. The statement must cast each parameter to the type that
-/// the member function names, because nothing else tells the server.
+/// Values are appended to one buffer; clear() keeps its memory. The statement must cast each parameter to the type
+/// that the member function names, because nothing else tells the server.
 class pg_params {
  public:
   void clear();
-  pg_params& int8(int64_t number);                 // ::bigint
+  pg_params& int8(int64_t number);  // ::bigint
   pg_params& int8(uint64_t number) { return int8(static_cast<int64_t>(number)); }
-  pg_params& bytes(std::string_view data);         // ::bytea or ::text
+  pg_params& bytes(std::string_view data);  // ::bytea or ::text
 
   /// Arrays: `get(row)` gives the element. ::smallint[], ::int[], ::bigint[].
   template <class Rows, class Get>
@@ -75,11 +76,11 @@ class pg_params {
   pg_params& finish();
 
   std::string buffer_;
-  char* at_ = nullptr;           // end of what is written
-  size_t start_ = 0;             // of the parameter being written
-  std::vector<size_t> ends_;     // of each parameter in buffer_
+  char* at_ = nullptr;        // end of what is written
+  size_t start_ = 0;          // of the parameter being written
+  std::vector<size_t> ends_;  // of each parameter in buffer_
   std::vector<int> lengths_;
-  std::vector<int> formats_;     // all binary
+  std::vector<int> formats_;  // all binary
   std::vector<const char*> values_;
 };
 

@@ -102,7 +102,8 @@ int64_t sqlite_statement::integer(int column) const { return sqlite3_column_int6
 std::string_view sqlite_statement::bytes(int column) const {
   const void* data = sqlite3_column_blob(handle_, column);
   const int size = sqlite3_column_bytes(handle_, column);
-  return data == nullptr ? std::string_view{} : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
+  return data == nullptr ? std::string_view{}
+                         : std::string_view(static_cast<const char*>(data), static_cast<size_t>(size));
 }
 
 sql::value sqlite_statement::value(int column) const {
@@ -143,8 +144,8 @@ result<void> sqlite_connection::connect() {
   return prepared;
 }
 
-/// SQLite's own handler sleeps up to 100 ms between attempts and never gets the lock from a writer that commits without
-/// a pause; this one asks often enough to meet the gap between two of its transactions.
+/// SQLite's own handler sleeps up to 100 ms between attempts and never gets the lock from a writer that commits
+/// without a pause; this one asks often enough to meet the gap between two of its transactions.
 int sqlite_connection::wait_for_lock(void* self, int attempts) {
   auto& me = *static_cast<sqlite_connection*>(self);
   const auto now = std::chrono::steady_clock::now();
@@ -166,7 +167,8 @@ result<void> sqlite_connection::reopen() {
 }
 
 error sqlite_connection::failure(int code) const {
-  return {map_code(code), "sqlite: " + std::string(handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_))};
+  return {map_code(code),
+          "sqlite: " + std::string(handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_))};
 }
 
 result<void> sqlite_connection::script(const std::string& text) {

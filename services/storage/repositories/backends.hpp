@@ -28,9 +28,9 @@ class dirty_stamp {
   int64_t last_ = 0;
 };
 
-/// What the conversations' rows say besides the head, as this writer read or committed it; nobody else writes them while
-/// the fence is its own. A commit whose conversations only got new heads writes none of their rows: the newest message
-/// tells the head.
+/// What the conversations' rows say besides the head, as this writer read or committed it; nobody else writes them
+/// while the fence is its own. A commit whose conversations only got new heads writes none of their rows: the newest
+/// message tells the head.
 class relation_memory {
  public:
   void clear() { known_.clear(); }
@@ -47,8 +47,8 @@ class relation_memory {
   std::unordered_map<conversation_id, relation> known_;
 };
 
-/// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database left
-/// rows out because of the bytes already.
+/// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database
+/// left rows out because of the bytes already.
 void finish_page(const history_query& query, bool cut, history_page& page);
 
 }  // namespace tern::storage

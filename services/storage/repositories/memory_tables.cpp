@@ -47,7 +47,8 @@ bool memory_tables::acceptable(const write_batch& batch) const {
   std::set<key_of_message> keys;
   std::set<std::pair<conversation_id, uint64_t>> mids;
   for (const auto& row : batch.messages) {
-    if (messages_.contains({row.conversation, row.mid}) || !mids.emplace(row.conversation, row.mid).second) return false;
+    if (messages_.contains({row.conversation, row.mid}) || !mids.emplace(row.conversation, row.mid).second)
+      return false;
     if (row.key.empty()) continue;
     const key_of_message key{row.conversation, row.sender, row.key};
     if ((keys_.contains(key) && !released.contains(key)) || !keys.insert(key).second) return false;
@@ -138,12 +139,16 @@ backlog memory_tables::waiting(account_id id, uint32_t limit) const {
     if (at->second.dirty_since != 0) dirty[at->second.dirty_since] = at->second.row;
   }
   for (const auto& [since, row] : dirty) {
-    if (found.dirty.size() == limit) found.more = true;
-    else found.dirty.push_back(row);
+    if (found.dirty.size() == limit)
+      found.more = true;
+    else
+      found.dirty.push_back(row);
   }
   for (auto at = notices_.lower_bound({id, 0}); at != notices_.end() && at->first.first == id; ++at) {
-    if (found.notices.size() == limit) found.more = true;
-    else found.notices.push_back(at->second);
+    if (found.notices.size() == limit)
+      found.more = true;
+    else
+      found.notices.push_back(at->second);
   }
   for (auto& row : found.dirty) row.kind = cursor_kind::mark;
   return found;

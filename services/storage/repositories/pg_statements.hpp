@@ -1,5 +1,5 @@
-// The text of every statement of the _pg implementation, for its tables see migrations/pg. Arrays are columns: unnest()
-// turns them into rows.
+// The text of every statement of the _pg implementation, for its tables see migrations/pg. Arrays are columns:
+// unnest() turns them into rows.
 #pragma once
 
 #include "libs/sql/pg_link.hpp"
@@ -60,7 +60,8 @@ inline constexpr pg_statement put_cursors{
     " from u where c.slot = u.slot and c.account = u.account and c.conv_hi = u.hi and c.conv_lo = u.lo)"
     " insert into cursor (slot, account, conv_hi, conv_lo, other, delivered, dirty_since)"
     " select slot, account, hi, lo, other, delivered, case when kind = 0 then stamp end from u where not exists"
-    " (select from cursor c where c.slot = u.slot and c.account = u.account and c.conv_hi = u.hi and c.conv_lo = u.lo)"};
+    " (select from cursor c where c.slot = u.slot and c.account = u.account and c.conv_hi = u.hi and c.conv_lo = "
+    "u.lo)"};
 
 inline constexpr pg_statement put_notices{
     "put_notices",
@@ -85,15 +86,15 @@ inline constexpr pg_statement take_tokens{
     " where t.slot = u.slot and t.account = u.account and t.hash = u.hash returning t.account, t.hash, t.expires_ns"};
 
 // The head is what the row says or the newest message, whichever is later.
-#define TERN_HEAD_OF_CONVERSATION                                                                                     \
-  "greatest(c.head, (select h.mid from message h where h.slot = c.slot and h.conv_hi = c.conv_hi"                     \
+#define TERN_HEAD_OF_CONVERSATION                                                                 \
+  "greatest(c.head, (select h.mid from message h where h.slot = c.slot and h.conv_hi = c.conv_hi" \
   " and h.conv_lo = c.conv_lo order by h.mid desc limit 1))"
 
 inline constexpr pg_statement load{
-    "load",
-    "select u.n, c.a, c.b, " TERN_HEAD_OF_CONVERSATION ", c.a_bits, c.b_bits, c.relation_version"
-    " from unnest($1::int[], $2::bigint[], $3::bigint[]) with ordinality as u (slot, hi, lo, n)"
-    " join conversation c on c.slot = u.slot and c.conv_hi = u.hi and c.conv_lo = u.lo"};
+    "load", "select u.n, c.a, c.b, " TERN_HEAD_OF_CONVERSATION
+            ", c.a_bits, c.b_bits, c.relation_version"
+            " from unnest($1::int[], $2::bigint[], $3::bigint[]) with ordinality as u (slot, hi, lo, n)"
+            " join conversation c on c.slot = u.slot and c.conv_hi = u.hi and c.conv_lo = u.lo"};
 inline constexpr pg_statement find_keys{
     "find_keys",
     "select u.n, m.mid, m.timestamp_ns from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])"
@@ -107,9 +108,9 @@ inline constexpr pg_statement scan_outbox{
     " left join message m on o.kind = 1 and m.slot = o.slot and m.conv_hi = o.conv_hi and m.conv_lo = o.conv_lo"
     " and m.mid = o.mid order by o.entry"};
 
-inline constexpr pg_statement get_account{
-    "get_account",
-    "select name_key, domain, password_hash, created_ns from account where slot = $1::bigint::int and id = $2::bigint"};
+inline constexpr pg_statement get_account{"get_account",
+                                          "select name_key, domain, password_hash, created_ns from account where "
+                                          "slot = $1::bigint::int and id = $2::bigint"};
 inline constexpr pg_statement get_roster{
     "get_roster",
     "select other, version, mine, theirs from roster where slot = $1::bigint::int and account = $2::bigint"};
@@ -127,16 +128,19 @@ inline constexpr pg_statement get_notices{
 // the earlier rows of the page; the caller cuts at the exact byte.
 inline constexpr pg_statement page_forward{
     "page_forward",
-    "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION ", c.a_bits, c.b_bits, c.relation_version,"
+    "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION
+    ", c.a_bits, c.b_bits, c.relation_version,"
     " p.mid, p.sender, p.timestamp_ns, p.body from conversation c left join lateral (select * from (select q.*,"
     " sum(octet_length(q.body)) over (order by q.mid) - octet_length(q.body) as before from (select mid, sender,"
     " timestamp_ns, body from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
-    " and m.conv_lo = $3::bigint and m.mid > $4::bigint and m.sender <> $5::bigint order by m.mid limit $6::bigint) q)"
+    " and m.conv_lo = $3::bigint and m.mid > $4::bigint and m.sender <> $5::bigint order by m.mid limit $6::bigint) "
+    "q)"
     " r where before < $7::bigint) p on true where c.slot = $1::bigint::int and c.conv_hi = $2::bigint"
     " and c.conv_lo = $3::bigint order by p.mid"};
 inline constexpr pg_statement page_backward{
     "page_backward",
-    "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION ", c.a_bits, c.b_bits, c.relation_version,"
+    "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION
+    ", c.a_bits, c.b_bits, c.relation_version,"
     " p.mid, p.sender, p.timestamp_ns, p.body from conversation c left join lateral (select * from (select q.*,"
     " sum(octet_length(q.body)) over (order by q.mid desc) - octet_length(q.body) as before from (select mid, sender,"
     " timestamp_ns, body from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"

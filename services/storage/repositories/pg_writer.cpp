@@ -44,8 +44,9 @@ sql::pg_params& put_conversations(sql::pg_params& to, const Rows& rows, Get get)
 /// slot and account of each row.
 template <class Rows>
 sql::pg_params& put_accounts_of(sql::pg_params& to, const Rows& rows) {
-  return to.int4s(rows, [](const auto& row) { return slot_of(row.account); })
-      .int8s(rows, [](const auto& row) { return row.account.value; });
+  return to.int4s(rows, [](const auto& row) { return slot_of(row.account); }).int8s(rows, [](const auto& row) {
+    return row.account.value;
+  });
 }
 
 /// The newest version of each row: one statement cannot change a row twice.
@@ -147,7 +148,7 @@ result<std::vector<conversation_row>> pg_writer::load(std::span<const conversati
   std::vector<conversation_row> rows(found->size());
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = {ids[found->number(i, 0) - 1], {found->number(i, 1)}, {found->number(i, 2)}, found->number(i, 3),
-               found->number32(i, 4), found->number32(i, 5), found->number(i, 6)};
+               found->number32(i, 4),        found->number32(i, 5), found->number(i, 6)};
     relations_.remember(rows[i]);
   }
   return rows;
@@ -156,9 +157,11 @@ result<std::vector<conversation_row>> pg_writer::load(std::span<const conversati
 result<std::vector<found_key>> pg_writer::find_keys(std::span<const message_key> keys) {
   if (auto there = ready(); !there) return there.error();
   calls_.clear();
-  put_conversations(add(pg_text::find_keys), keys, [](const message_key& key) { return key.conversation; })
-      .int8s(keys, [](const message_key& key) { return key.sender.value; })
-      .byteas(keys, [](const message_key& key) -> const std::string& { return key.key; });
+  put_conversations(add(pg_text::find_keys), keys, [](const message_key& key) {
+    return key.conversation;
+  }).int8s(keys, [](const message_key& key) {
+      return key.sender.value;
+    }).byteas(keys, [](const message_key& key) -> const std::string& { return key.key; });
   auto found = read();
   if (!found) return found.error();
   std::vector<found_key> rows(found->size());
@@ -177,11 +180,16 @@ result<std::vector<outbox_entry>> pg_writer::scan_outbox(uint64_t after, size_t 
   std::vector<outbox_entry> rows(found->size());
   for (size_t i = 0; i < rows.size(); ++i) {
     auto& row = rows[i].row;
-    row = {found->number(i, 0), {found->number(i, 1)}, {found->number(i, 2), found->number(i, 3)},
-           static_cast<outbox_kind>(found->integer(i, 4)), found->number(i, 5), std::string(found->bytes(i, 6)),
+    row = {found->number(i, 0),
+           {found->number(i, 1)},
+           {found->number(i, 2), found->number(i, 3)},
+           static_cast<outbox_kind>(found->integer(i, 4)),
+           found->number(i, 5),
+           std::string(found->bytes(i, 6)),
            found->integer(i, 7)};
     if (found->null(i, 8)) continue;
-    rows[i].message = message_row{row.conversation, found->number(i, 8), {found->number(i, 9)}, {},
+    rows[i].message = message_row{row.conversation,      found->number(i, 8),
+                                  {found->number(i, 9)}, {},
                                   found->integer(i, 10), std::string(found->bytes(i, 11))};
   }
   return rows;
@@ -195,9 +203,11 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   const bool chat = !batch.messages.empty() || !pairs.empty() || !batch.outbox.empty() || !batch.outbox_done.empty();
   if (!chat || !batch.released_keys.empty()) add(pg_text::check_fence).int8(epoch_).int8(session_);
   if (!batch.released_keys.empty()) {
-    put_conversations(add(pg_text::release_keys), batch.released_keys, [](auto& row) { return row.conversation; })
-        .int8s(batch.released_keys, [](const message_row& row) { return row.sender.value; })
-        .byteas(batch.released_keys, [](const message_row& row) -> const std::string& { return row.key; });
+    put_conversations(add(pg_text::release_keys), batch.released_keys, [](auto& row) {
+      return row.conversation;
+    }).int8s(batch.released_keys, [](const message_row& row) {
+        return row.sender.value;
+      }).byteas(batch.released_keys, [](const message_row& row) -> const std::string& { return row.key; });
   }
   if (chat) add_chat(batch, pairs);
   add_lists(batch);
@@ -209,7 +219,8 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   for (const auto& row : pairs) relations_.remember(row);
   write_outcome outcome;
   for (size_t i = 0; i < calls_.size(); ++i) {
-    if (calls_[i].statement == &pg_text::put_accounts) outcome.account_created = created(batch.accounts, (*answer)[i]);
+    if (calls_[i].statement == &pg_text::put_accounts)
+      outcome.account_created = created(batch.accounts, (*answer)[i]);
     if (calls_[i].statement == &pg_text::take_tokens) outcome.token_taken = taken(batch.tokens_taken, (*answer)[i]);
   }
   return outcome;
@@ -221,7 +232,8 @@ void pg_writer::add_chat(const write_batch& batch, const std::vector<conversatio
   put_conversations(to, messages, [](const message_row& row) { return row.conversation; })
       .int8s(messages, [](const message_row& row) { return row.mid; })
       .int8s(messages, [](const message_row& row) { return row.sender.value; })
-      .byteas(messages, [](const message_row& row) -> const std::string& { return row.key; }, true)
+      .byteas(
+          messages, [](const message_row& row) -> const std::string& { return row.key; }, true)
       .int8s(messages, [](const message_row& row) { return row.timestamp_ns; })
       .byteas(messages, [](const message_row& row) -> const std::string& { return row.body; });
   put_conversations(to, pairs, [](const conversation_row& row) { return row.id; })
@@ -237,11 +249,13 @@ void pg_writer::add_chat(const write_batch& batch, const std::vector<conversatio
       .int8s(outbox, [](const outbox_row& row) { return row.recipient.value; })
       .int2s(outbox, [](const outbox_row& row) { return static_cast<uint8_t>(row.kind); })
       .int8s(outbox, [](const outbox_row& row) { return row.mid; })
-      .byteas(outbox, [](const outbox_row& row) -> const std::string& { return row.payload; }, true)
+      .byteas(
+          outbox, [](const outbox_row& row) -> const std::string& { return row.payload; }, true)
       .int8s(outbox, [](const outbox_row& row) { return row.accepted_ns; });
   const auto done = runs_of(batch.outbox_done);
-  to.int8s(done, [](const run_of_entries& run) { return run.first; })
-      .int8s(done, [](const run_of_entries& run) { return run.last; });
+  to.int8s(done, [](const run_of_entries& run) { return run.first; }).int8s(done, [](const run_of_entries& run) {
+    return run.last;
+  });
 }
 
 void pg_writer::add_cursors(std::vector<cursor_row> left) {

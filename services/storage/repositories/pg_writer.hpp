@@ -38,9 +38,9 @@ class pg_writer final : public writer_store {
   std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
   std::vector<sql::pg_link::call> calls_;
   uint64_t epoch_ = 0;
-  uint64_t session_ = 0;                 // 0: never acquired
-  std::vector<uint64_t> sessions_;       // asked for since the last answer
-  uint64_t proven_ = 0;                  // the link's generation on which the fence was proven
+  uint64_t session_ = 0;            // 0: never acquired
+  std::vector<uint64_t> sessions_;  // asked for since the last answer
+  uint64_t proven_ = 0;             // the link's generation on which the fence was proven
   dirty_stamp stamps_;
 };
 

@@ -7,13 +7,14 @@ namespace tern::storage::sqlite_text {
 inline constexpr const char* get_fence = "select epoch, session from fence where id = 1";
 inline constexpr const char* set_fence = "update fence set epoch = $1, session = $2 where id = 1";
 
-// The head is what the row says or the newest message, whichever is later: whoever deletes messages writes the row first.
-#define TERN_HEAD                                                                                                 \
-  "max(c.head, coalesce((select h.mid from message h where h.slot = c.slot and h.conv_hi = c.conv_hi"             \
+// The head is what the row says or the newest message, whichever is later: whoever deletes messages writes the row
+// first.
+#define TERN_HEAD                                                                                     \
+  "max(c.head, coalesce((select h.mid from message h where h.slot = c.slot and h.conv_hi = c.conv_hi" \
   " and h.conv_lo = c.conv_lo order by h.mid desc limit 1), 0))"
-inline constexpr const char* load_conversation =
-    "select c.a, c.b, " TERN_HEAD ", c.a_bits, c.b_bits, c.relation_version from conversation c"
-    " where c.slot = $1 and c.conv_hi = $2 and c.conv_lo = $3";
+inline constexpr const char* load_conversation = "select c.a, c.b, " TERN_HEAD
+                                                 ", c.a_bits, c.b_bits, c.relation_version from conversation c"
+                                                 " where c.slot = $1 and c.conv_hi = $2 and c.conv_lo = $3";
 inline constexpr const char* find_key =
     "select mid, timestamp_ns from message"
     " where slot = $1 and conv_hi = $2 and conv_lo = $3 and sender = $4 and send_key = $5";
@@ -80,12 +81,14 @@ inline constexpr const char* get_notices =
 // Parameters of both pages: slot, conv_hi, conv_lo, from mid, sender to skip, (newest first: not after,)
 // limit.
 inline constexpr const char* page_forward =
-    "select c.a, c.b, " TERN_HEAD ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
+    "select c.a, c.b, " TERN_HEAD
+    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
     " from conversation c left join (select mid, sender, timestamp_ns, body from message"
     " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid > $4 and sender <> $5 order by mid limit $6) m"
     " where c.slot = $1 and c.conv_hi = $2 and c.conv_lo = $3 order by m.mid";
 inline constexpr const char* page_backward =
-    "select c.a, c.b, " TERN_HEAD ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
+    "select c.a, c.b, " TERN_HEAD
+    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
     " from conversation c left join (select mid, sender, timestamp_ns, body from message"
     " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid <= $4 and sender <> $5"
     " and timestamp_ns <= $6 order by mid desc limit $7) m"

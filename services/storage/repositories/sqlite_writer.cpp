@@ -12,7 +12,9 @@ sqlite_statement& bind_conversation(sqlite_statement& s, int first, const conver
   return s.bind(first, slot_of(id)).bind(first + 1, id.hi).bind(first + 2, id.lo);
 }
 
-sqlite_statement& bind_account(sqlite_statement& s, account_id id) { return s.bind(1, slot_of(id)).bind(2, id.value); }
+sqlite_statement& bind_account(sqlite_statement& s, account_id id) {
+  return s.bind(1, slot_of(id)).bind(2, id.value);
+}
 
 void bind_key(sqlite_statement& s, const conversation_id& id, account_id sender, const std::string& key) {
   bind_conversation(s, 1, id).bind(4, sender.value).bind_bytes(5, key);
@@ -50,8 +52,13 @@ result<std::vector<conversation_row>> sqlite_writer::load(std::span<const conver
     auto found = s.step();
     if (!found) return found.error();
     if (*found) {
-      rows.push_back({id, {s.number(0)}, {s.number(1)}, s.number(2), static_cast<uint32_t>(s.number(3)),
-                      static_cast<uint32_t>(s.number(4)), s.number(5)});
+      rows.push_back({id,
+                      {s.number(0)},
+                      {s.number(1)},
+                      s.number(2),
+                      static_cast<uint32_t>(s.number(3)),
+                      static_cast<uint32_t>(s.number(4)),
+                      s.number(5)});
       relations_.remember(rows.back());
     }
     s.reset();
@@ -85,11 +92,16 @@ result<std::vector<outbox_entry>> sqlite_writer::scan_outbox(uint64_t after, siz
     if (!more) return more.error();
     if (!*more) return rows;
     auto& entry = rows.emplace_back();
-    entry.row = {s.number(0), {s.number(1)}, {s.number(2), s.number(3)}, static_cast<outbox_kind>(s.integer(4)),
-                 s.number(5), std::string(s.bytes(6)), s.integer(7)};
+    entry.row = {s.number(0),
+                 {s.number(1)},
+                 {s.number(2), s.number(3)},
+                 static_cast<outbox_kind>(s.integer(4)),
+                 s.number(5),
+                 std::string(s.bytes(6)),
+                 s.integer(7)};
     if (s.number(8) == 0) continue;  // no message: mids start at 1
-    entry.message = message_row{entry.row.conversation, s.number(8), {s.number(9)}, {}, s.integer(10),
-                                std::string(s.bytes(11))};
+    entry.message =
+        message_row{entry.row.conversation, s.number(8), {s.number(9)}, {}, s.integer(10), std::string(s.bytes(11))};
   }
 }
 
@@ -149,9 +161,8 @@ result<void> sqlite_writer::each(const std::vector<Row>& rows, const char* text,
 }
 
 result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vector<conversation_row>& pairs) {
-  auto done = each(batch.released_keys, sqlite_text::release_key, [](auto& s, const message_row& row) {
-    bind_key(s, row.conversation, row.sender, row.key);
-  });
+  auto done = each(batch.released_keys, sqlite_text::release_key,
+                   [](auto& s, const message_row& row) { bind_key(s, row.conversation, row.sender, row.key); });
   if (!done) return done;
   done = each(batch.messages, sqlite_text::put_message, [](auto& s, const message_row& row) {
     bind_conversation(s, 1, row.conversation).bind(4, row.mid).bind(5, row.sender.value).bind(7, row.timestamp_ns);
@@ -177,7 +188,7 @@ result<void> sqlite_writer::write_outbox(const write_batch& batch) {
 result<void> sqlite_writer::write_cursors(const std::vector<cursor_row>& rows) {
   for (const auto& row : rows) {
     const bool mark = row.kind == cursor_kind::mark;
-    auto statement = database_->prepare(mark                              ? sqlite_text::mark_cursor
+    auto statement = database_->prepare(mark                               ? sqlite_text::mark_cursor
                                         : row.kind == cursor_kind::advance ? sqlite_text::advance_cursor
                                                                            : sqlite_text::clear_cursor);
     if (!statement) return statement.error();

@@ -31,7 +31,7 @@ class sqlite_writer final : public writer_store {
 
   std::unique_ptr<sql::sqlite_connection> database_;
   uint64_t epoch_ = 0;
-  uint64_t session_ = 0;  // 0: never acquired
+  uint64_t session_ = 0;   // 0: never acquired
   bool doubtful_ = false;  // the connection failed around COMMIT: a fresh one first
   dirty_stamp stamps_;
   relation_memory relations_;

@@ -21,7 +21,7 @@ enum relation_bits : uint32_t { relation_none = 0, relation_asked = 1, relation_
 struct conversation_row {
   conversation_id id;
   account_id a, b;
-  uint64_t head = 0;           // newest mid; mids are dense from 1
+  uint64_t head = 0;  // newest mid; mids are dense from 1
   uint32_t a_bits = 0, b_bits = 0;
   uint64_t relation_version = 0;
 };
@@ -30,21 +30,21 @@ struct message_row {
   conversation_id conversation;
   uint64_t mid = 0;
   account_id sender;
-  std::string key;             // de-duplication key, at most 24 bytes
+  std::string key;  // de-duplication key, at most 24 bytes
   int64_t timestamp_ns = 0;
-  std::string body;            // TimMessage, Thrift compact, without mid and timestamp
+  std::string body;  // TimMessage, Thrift compact, without mid and timestamp
 };
 
 enum class outbox_kind : uint8_t { message = 1, relation = 2 };
 
 /// Something a recipient's session owner must still confirm.
 struct outbox_row {
-  uint64_t entry = 0;          // unique in the shard, growing in commit order
+  uint64_t entry = 0;  // unique in the shard, growing in commit order
   account_id recipient;
   conversation_id conversation;
   outbox_kind kind = outbox_kind::message;
-  uint64_t mid = 0;            // kind message
-  std::string payload;         // kind relation: serialised tern.session.v1.RelationChange
+  uint64_t mid = 0;     // kind message
+  std::string payload;  // kind relation: serialised tern.session.v1.RelationChange
   int64_t accepted_ns = 0;
 };
 
@@ -77,14 +77,14 @@ struct notice_row {
 
 struct account_row {
   account_id id;
-  std::string name_key;        // 32 bytes
+  std::string name_key;  // 32 bytes
   std::string domain;
-  std::string password_hash;   // argon2id, PHC string
+  std::string password_hash;  // argon2id, PHC string
   int64_t created_ns = 0;
 };
 
 struct token_row {
-  std::string hash;            // SHA-256 of the token's 16 random bytes
+  std::string hash;  // SHA-256 of the token's 16 random bytes
   account_id account;
   int64_t expires_ns = 0;
 };
@@ -93,16 +93,17 @@ struct token_row {
 struct write_batch {
   std::vector<conversation_row> conversations;  // new state of each (one per id)
   std::vector<message_row> messages;
-  std::vector<message_row> released_keys;       // conversation, sender, key: forget this key before inserting (older than 7 days)
+  std::vector<message_row>
+      released_keys;  // conversation, sender, key: forget this key before inserting (older than 7 days)
   std::vector<outbox_row> outbox;
   std::vector<uint64_t> outbox_done;
-  std::vector<roster_row> roster;               // upsert where newer version
-  std::vector<cursor_row> cursors;              // applied in order
-  std::vector<notice_row> notices;              // insert, existing (account, id) left alone
-  std::vector<notice_row> notices_done;         // account, id
-  std::vector<account_row> accounts;            // insert unless the id exists
-  std::vector<token_row> tokens;                // insert
-  std::vector<token_row> tokens_taken;          // hash, account: delete and tell
+  std::vector<roster_row> roster;        // upsert where newer version
+  std::vector<cursor_row> cursors;       // applied in order
+  std::vector<notice_row> notices;       // insert, existing (account, id) left alone
+  std::vector<notice_row> notices_done;  // account, id
+  std::vector<account_row> accounts;     // insert unless the id exists
+  std::vector<token_row> tokens;         // insert
+  std::vector<token_row> tokens_taken;   // hash, account: delete and tell
 
   bool empty() const;
   size_t rows() const;
@@ -120,7 +121,7 @@ struct message_key {
   std::string key;
 };
 struct found_key {
-  size_t index = 0;            // into the asked span
+  size_t index = 0;  // into the asked span
   uint64_t mid = 0;
   int64_t timestamp_ns = 0;
 };
@@ -128,16 +129,16 @@ struct found_key {
 struct history_query {
   conversation_id conversation;
   bool newest_first = true;
-  uint64_t from_mid = 0;       // newest first: mid <= from_mid, 0 = from the newest; else mid > from_mid
-  int64_t not_after_ns = 0;    // newest first only; 0 = no bound
+  uint64_t from_mid = 0;     // newest first: mid <= from_mid, 0 = from the newest; else mid > from_mid
+  int64_t not_after_ns = 0;  // newest first only; 0 = no bound
   uint32_t limit = 50;
   uint32_t max_bytes = 1 << 20;  // of bodies; the first row always comes
-  account_id skip_sender;      // 0 = nobody
+  account_id skip_sender;        // 0 = nobody
 };
 struct history_page {
   std::optional<conversation_row> conversation;  // nothing: no such conversation
   std::vector<message_row> rows;
-  uint64_t reached = 0;        // oldest first: all mids up to here have been looked at
+  uint64_t reached = 0;  // oldest first: all mids up to here have been looked at
 };
 
 struct backlog {
@@ -150,15 +151,16 @@ struct backlog {
 class writer_store {
  public:
   virtual ~writer_store() = default;
-  /// Makes this process the shard's writer: sets the shard's fence to `epoch` if it is lower. stale_epoch if it is higher.
+  /// Makes this process the shard's writer: sets the shard's fence to `epoch` if it is lower. stale_epoch if it is
+  /// higher.
   virtual result<void> acquire(uint64_t epoch) = 0;
   /// The rows that exist, in any order.
   virtual result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) = 0;
   virtual result<std::vector<found_key>> find_keys(std::span<const message_key> keys) = 0;
   /// Entries with a number above `after`, lowest first, at most `limit`.
   virtual result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) = 0;
-  /// One durable transaction, fenced by the acquired epoch. stale_epoch: another writer took over, nothing was written.
-  /// unavailable: nothing was written. deadline: outcome unknown (connection lost around COMMIT).
+  /// One durable transaction, fenced by the acquired epoch. stale_epoch: another writer took over, nothing was
+  /// written. unavailable: nothing was written. deadline: outcome unknown (connection lost around COMMIT).
   virtual result<write_outcome> commit(const write_batch& batch) = 0;
   /// Statements sent to the database so far, transaction control included.
   virtual uint64_t statements() const = 0;

@@ -110,7 +110,8 @@ TEST(store_sqlite_faults, every_acknowledged_commit_survives_kill_9) {
     }
     ::close(ends[1]);
     uint64_t acknowledged = 0;
-    for (uint64_t mid = 0; acknowledged < first + 50 && ::read(ends[0], &mid, sizeof mid) == sizeof mid;) acknowledged = mid;
+    for (uint64_t mid = 0; acknowledged < first + 50 && ::read(ends[0], &mid, sizeof mid) == sizeof mid;)
+      acknowledged = mid;
     ASSERT_EQ(::kill(child, SIGKILL), 0);
     ::waitpid(child, nullptr, 0);
     for (uint64_t mid = 0; ::read(ends[0], &mid, sizeof mid) == sizeof mid;) acknowledged = mid;

@@ -100,8 +100,8 @@ inline outbox_row entry(uint64_t number, uint64_t mid, account_id recipient = bo
 inline write_batch chat(uint64_t count, uint64_t first = 1) {
   write_batch batch;
   for (uint64_t mid = first; mid < first + count; ++mid) {
-    batch.messages.push_back(message(mid, mid % 2 == 0 ? bob : alice, "k" + std::to_string(mid),
-                                     "body " + std::to_string(mid)));
+    batch.messages.push_back(
+        message(mid, mid % 2 == 0 ? bob : alice, "k" + std::to_string(mid), "body " + std::to_string(mid)));
     batch.outbox.push_back(entry(mid, mid, mid % 2 == 0 ? alice : bob));
   }
   batch.conversations.push_back(conversation(first + count - 1));

@@ -96,6 +96,8 @@ class memory_store final : public store {
 
 }  // namespace
 
-result<std::unique_ptr<store>> open_memory_store() { return std::unique_ptr<store>(std::make_unique<memory_store>()); }
+result<std::unique_ptr<store>> open_memory_store() {
+  return std::unique_ptr<store>(std::make_unique<memory_store>());
+}
 
 }  // namespace tern::storage

@@ -69,8 +69,8 @@ result<backlog> pg_reader::waiting(account_id id, uint32_t limit) {
   const auto& notices = answer->back();
   backlog found;
   for (size_t i = 0; i < std::min<size_t>(dirty.size(), limit); ++i) {
-    found.dirty.push_back({id, {dirty.number(i, 0), dirty.number(i, 1)}, {dirty.number(i, 2)}, dirty.number(i, 3),
-                           cursor_kind::mark});
+    found.dirty.push_back(
+        {id, {dirty.number(i, 0), dirty.number(i, 1)}, {dirty.number(i, 2)}, dirty.number(i, 3), cursor_kind::mark});
   }
   for (size_t i = 0; i < std::min<size_t>(notices.size(), limit); ++i) {
     found.notices.push_back({id, notices.number(i, 0), std::string(notices.bytes(i, 1))});
@@ -84,20 +84,27 @@ result<history_page> pg_reader::history(const history_query& query) {
   const int64_t from = query.newest_first && query.from_mid == 0 ? no_bound : static_cast<int64_t>(query.from_mid);
   auto& params = params_[0];
   params.clear();
-  params.int8(uint64_t{slot_of(query.conversation)}).int8(query.conversation.hi).int8(query.conversation.lo).int8(from);
+  params.int8(uint64_t{slot_of(query.conversation)})
+      .int8(query.conversation.hi)
+      .int8(query.conversation.lo)
+      .int8(from);
   params.int8(query.skip_sender.value).int8(uint64_t{query.limit}).int8(std::max<uint64_t>(1, query.max_bytes));
   if (query.newest_first) params.int8(query.not_after_ns == 0 ? no_bound : query.not_after_ns);
   auto found = run(query.newest_first ? pg_text::page_backward : pg_text::page_forward, params);
   if (!found) return found.error();
   history_page page;
   if (found->size() == 0) return page;
-  page.conversation = conversation_row{query.conversation, {found->number(0, 0)}, {found->number(0, 1)},
-                                       found->number(0, 2), found->number32(0, 3), found->number32(0, 4),
-                                       found->number(0, 5)};
+  page.conversation =
+      conversation_row{query.conversation,    {found->number(0, 0)}, {found->number(0, 1)}, found->number(0, 2),
+                       found->number32(0, 3), found->number32(0, 4), found->number(0, 5)};
   size_t bytes = 0;
   for (size_t i = 0; i < found->size() && !found->null(i, 6); ++i) {
     bytes += found->bytes(i, 9).size();
-    page.rows.push_back({query.conversation, found->number(i, 6), {found->number(i, 7)}, {}, found->integer(i, 8),
+    page.rows.push_back({query.conversation,
+                         found->number(i, 6),
+                         {found->number(i, 7)},
+                         {},
+                         found->integer(i, 8),
                          std::string(found->bytes(i, 9))});
   }
   finish_page(query, bytes >= query.max_bytes, page);

@@ -31,11 +31,14 @@ INSTANTIATE_TEST_SUITE_P(all, store_reads, ::testing::Values("memory", "sqlite",
 
 TEST_P(store_reads, a_roster_row_changes_only_to_a_newer_version) {
   write_batch batch;
-  batch.roster = {{alice, bob, 2, relation_asked, 0}, {alice, carol, 1, relation_friend, relation_friend},
+  batch.roster = {{alice, bob, 2, relation_asked, 0},
+                  {alice, carol, 1, relation_friend, relation_friend},
                   {bob, alice, 5, 0, relation_asked}};
   commit(batch);
-  batch.roster = {{alice, bob, 1, relation_blocks, 0}, {alice, carol, 3, relation_blocks, 1},
-                  {alice, carol, 2, relation_none, 0}, {alice, carol, 4, relation_friend, 6}};
+  batch.roster = {{alice, bob, 1, relation_blocks, 0},
+                  {alice, carol, 3, relation_blocks, 1},
+                  {alice, carol, 2, relation_none, 0},
+                  {alice, carol, 4, relation_friend, 6}};
   commit(batch);
   auto rows = reader_->roster(alice);
   ASSERT_TRUE(rows) << rows.error().detail;
@@ -81,9 +84,9 @@ TEST_P(store_reads, a_clear_ends_the_waiting_until_the_next_mark) {
 
 TEST_P(store_reads, cursor_changes_of_one_batch_are_applied_in_order) {
   write_batch batch;
-  batch.cursors = {{alice, talk, bob, 4, cursor_kind::mark},     {alice, other_talk, bob, 1, cursor_kind::mark},
-                   {alice, talk, bob, 7, cursor_kind::advance},  {alice, talk, bob, 9, cursor_kind::clear},
-                   {alice, talk, bob, 11, cursor_kind::mark},    {alice, talk, bob, 12, cursor_kind::mark},
+  batch.cursors = {{alice, talk, bob, 4, cursor_kind::mark},       {alice, other_talk, bob, 1, cursor_kind::mark},
+                   {alice, talk, bob, 7, cursor_kind::advance},    {alice, talk, bob, 9, cursor_kind::clear},
+                   {alice, talk, bob, 11, cursor_kind::mark},      {alice, talk, bob, 12, cursor_kind::mark},
                    {alice, other_talk, bob, 6, cursor_kind::clear}};
   commit(batch);
   const auto found = waiting();

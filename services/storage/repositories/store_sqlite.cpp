@@ -1,4 +1,5 @@
-// One shard in one SQLite file: the writer has a connection of its own, so has each reader (WAL: they never wait for it).
+// One shard in one SQLite file: the writer has a connection of its own, so has each reader (WAL: they never wait for
+// it).
 #include <atomic>
 #include <limits>
 #include <mutex>
@@ -20,7 +21,8 @@ class sqlite_reader final : public reader_store {
   result<std::optional<account_row>> account(account_id id) override {
     std::optional<account_row> found;
     auto done = rows_of(sqlite_text::get_account, id, 0, [&](sql::sqlite_statement& s) {
-      found = account_row{id, std::string(s.bytes(0)), std::string(s.bytes(1)), std::string(s.bytes(2)), s.integer(3)};
+      found =
+          account_row{id, std::string(s.bytes(0)), std::string(s.bytes(1)), std::string(s.bytes(2)), s.integer(3)};
     });
     if (!done) return done.error();
     return found;
@@ -29,8 +31,8 @@ class sqlite_reader final : public reader_store {
   result<std::vector<roster_row>> roster(account_id id) override {
     std::vector<roster_row> rows;
     auto done = rows_of(sqlite_text::get_roster, id, 0, [&](sql::sqlite_statement& s) {
-      rows.push_back({id, {s.number(0)}, s.number(1), static_cast<uint32_t>(s.number(2)),
-                      static_cast<uint32_t>(s.number(3))});
+      rows.push_back(
+          {id, {s.number(0)}, s.number(1), static_cast<uint32_t>(s.number(2)), static_cast<uint32_t>(s.number(3))});
     });
     if (!done) return done.error();
     return rows;
@@ -92,8 +94,12 @@ result<history_page> sqlite_reader::history(const history_query& query) {
     if (!more) return more.error();
     if (!*more) break;
     if (!page.conversation) {
-      page.conversation = conversation_row{query.conversation, {s.number(0)}, {s.number(1)}, s.number(2),
-                                           static_cast<uint32_t>(s.number(3)), static_cast<uint32_t>(s.number(4)),
+      page.conversation = conversation_row{query.conversation,
+                                           {s.number(0)},
+                                           {s.number(1)},
+                                           s.number(2),
+                                           static_cast<uint32_t>(s.number(3)),
+                                           static_cast<uint32_t>(s.number(4)),
                                            s.number(5)};
     }
     if (s.number(6) == 0) continue;  // the conversation alone: mids start at 1

@@ -49,8 +49,8 @@ TEST_P(store_writes, the_head_follows_the_messages_and_the_relation_follows_its_
 
 TEST_P(store_writes, keys_are_found_with_mid_and_time) {
   commit(chat(3));
-  const message_key keys[] = {{talk, alice, "k9"}, {talk, alice, "k3"}, {talk, bob, "k3"}, {talk, bob, "k2"},
-                              {other_talk, alice, "k3"}};
+  const message_key keys[] = {
+      {talk, alice, "k9"}, {talk, alice, "k3"}, {talk, bob, "k3"}, {talk, bob, "k2"}, {other_talk, alice, "k3"}};
   auto found = writer_->find_keys(keys);
   ASSERT_TRUE(found) << found.error().detail;
   std::sort(found->begin(), found->end(), [](auto& a, auto& b) { return a.index < b.index; });
@@ -212,8 +212,10 @@ TEST_P(store_writes, a_token_is_taken_once) {
   batch.tokens = {{std::string(32, '\x01'), alice, 100}, {std::string(32, '\x02'), bob, 200}};
   commit(batch);
   batch = {};
-  batch.tokens_taken = {{std::string(32, '\x02'), alice, 0}, {std::string(32, '\x01'), alice, 0},
-                        {std::string(32, '\x01'), alice, 0}, {std::string(32, '\x03'), bob, 0}};
+  batch.tokens_taken = {{std::string(32, '\x02'), alice, 0},
+                        {std::string(32, '\x01'), alice, 0},
+                        {std::string(32, '\x01'), alice, 0},
+                        {std::string(32, '\x03'), bob, 0}};
   const auto outcome = commit(batch);
   ASSERT_EQ(outcome.token_taken.size(), 4U);
   EXPECT_FALSE(outcome.token_taken[0]);  // another account's

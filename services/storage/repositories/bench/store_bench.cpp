@@ -26,11 +26,14 @@ using steady = std::chrono::steady_clock;
 double own_cpu() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-/// The fields of /proc/PID/stat after the name: [1] parent, [11] user, [12] system ticks, [13] [14] of ended children.
+/// The fields of /proc/PID/stat after the name: [1] parent, [11] user, [12] system ticks, [13] [14] of ended
+/// children.
 std::vector<double> stat_of(const std::string& pid) {
   std::ifstream file("/proc/" + pid + "/stat");
   std::string line;
@@ -124,8 +127,9 @@ int read_pages(store& shard, size_t conversations, const server_meter& meter) {
   }
   const double wall = std::chrono::duration<double>(steady::now() - start).count();
   const auto count = static_cast<double>(rows);
-  std::printf("pages of 50    %9.0f rows/s %7.0f pages/s   CPU per row: client %.2f us, server %.2f us\n", count / wall,
-              static_cast<double>(pages) / wall, (own_cpu() - cpu) * 1e6 / count, (meter.read() - server) * 1e6 / count);
+  std::printf("pages of 50    %9.0f rows/s %7.0f pages/s   CPU per row: client %.2f us, server %.2f us\n",
+              count / wall, static_cast<double>(pages) / wall, (own_cpu() - cpu) * 1e6 / count,
+              (meter.read() - server) * 1e6 / count);
   return 0;
 }
 
@@ -136,8 +140,11 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s DSN [batches=500] [rows=200] [body=200] [conversations=2000]\n", argv[0]);
     return 2;
   }
-  const auto argument = [&](int i, size_t otherwise) { return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise; };
-  const size_t batches = argument(2, 500), rows = argument(3, 200), body = argument(4, 200), pairs = argument(5, 2000);
+  const auto argument = [&](int i, size_t otherwise) {
+    return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise;
+  };
+  const size_t batches = argument(2, 500), rows = argument(3, 200), body = argument(4, 200),
+               pairs = argument(5, 2000);
   auto shard = open_store(argv[1]);
   if (!shard) return fail(shard.error());
   auto writer = (*shard)->open_writer();
@@ -161,10 +168,11 @@ int main(int argc, char** argv) {
   }
   const double wall = std::chrono::duration<double>(steady::now() - start).count();
   const auto count = static_cast<double>(batches * rows);
-  std::printf("%zu x %zu rows %9.0f messages/s %7.0f commits/s  CPU per message: client %.2f us, server %.2f us"
-              "  statements per message %.4f  (making batches: %.2f us, not counted in client)\n",
-              batches, rows, count / wall, static_cast<double>(batches) / wall, (own_cpu() - cpu - making) * 1e6 / count,
-              (meter.read() - server) * 1e6 / count,
-              static_cast<double>((*writer)->statements() - statements) / count, making * 1e6 / count);
+  std::printf(
+      "%zu x %zu rows %9.0f messages/s %7.0f commits/s  CPU per message: client %.2f us, server %.2f us"
+      "  statements per message %.4f  (making batches: %.2f us, not counted in client)\n",
+      batches, rows, count / wall, static_cast<double>(batches) / wall, (own_cpu() - cpu - making) * 1e6 / count,
+      (meter.read() - server) * 1e6 / count, static_cast<double>((*writer)->statements() - statements) / count,
+      making * 1e6 / count);
   return read_pages(**shard, pairs, meter);
 }
