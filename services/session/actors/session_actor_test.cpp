@@ -1,5 +1,7 @@
 #include "services/session/actors/session_actor.hpp"
 
+#include <malloc.h>
+
 #include "services/session/testing/requests.hpp"
 #include "services/session/testing/session_fixture.hpp"
 
@@ -166,6 +168,39 @@ TEST_F(session_actor_test, a_second_terminal_gets_what_the_first_has_not_acknowl
   EXPECT_TRUE(storage.outbox.empty());
 }
 
+TEST_F(session_actor_test, an_entry_under_way_behind_a_refused_one_does_not_overtake_it) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, bob));
+  say();
+  EXPECT_EQ(mids(2), std::vector<int64_t>{1});
+  const auto entry = [base = storage.outbox.begin()->second](uint64_t number) {
+    v1::Delivery made = base;
+    made.set_entry(100 + number);
+    made.mutable_message()->set_mid(number);
+    return std::vector<v1::Delivery>{made};
+  };
+  const auto arrive = [&](uint64_t number) {
+    auto items = entry(number);
+    dispatcher->on_items(items);
+    settle();
+  };
+  lease = false;
+  arrive(11);
+  lease = true;
+  arrive(12);
+  EXPECT_EQ(refused, (std::set<uint64_t>{111, 112}));
+  EXPECT_TRUE(mids(2).empty());
+  arrive(11);
+  arrive(12);
+  EXPECT_EQ(mids(2), (std::vector<int64_t>{11, 12}));
+  lease = false;
+  arrive(13);
+  lease = true;
+  time.advance(std::chrono::seconds(2));
+  arrive(14);  // 13 was settled elsewhere
+  EXPECT_EQ(mids(2), std::vector<int64_t>{14});
+}
+
 TEST_F(session_actor_test, entries_that_come_again_are_not_shown_again) {
   ASSERT_TRUE(log_on(1, alice));
   ASSERT_TRUE(log_on(2, bob));
@@ -254,6 +289,38 @@ TEST_F(session_actor_test, an_idle_actor_leaves_after_the_linger_time) {
   raw_frame(5, bob, frame_type::offlinemsg, "");
   settle();
   EXPECT_EQ(frames(5, frame_type::offlinemsg).size(), 1U);
+}
+
+TEST_F(session_actor_test, an_actor_that_dies_is_replaced_and_its_entries_come_again) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, bob));
+  say();
+  ASSERT_EQ(mids(2), std::vector<int64_t>{1});
+  caf::anon_send_exit(dir.find(bob), caf::exit_reason::unhandled_exception);
+  run();
+  EXPECT_EQ(dir.size(), 1U);
+  EXPECT_TRUE(replies->closed);
+  raw_frame(2, bob, frame_type::offlinemsg, "");
+  settle();
+  ASSERT_TRUE(gateway->items.back().has_bind_result());
+  EXPECT_EQ(gateway->items.back().bind_result().code(), static_cast<int32_t>(errc::wrong_owner));
+}
+
+TEST_F(session_actor_test, an_idle_account_with_one_terminal_takes_at_most_two_and_a_half_kib) {
+  const auto log_on_many = [this](uint64_t first, uint64_t count) {
+    for (uint64_t i = first; i < first + count; ++i) {
+      v1::GatewayItem item;
+      *item.mutable_bind() = bind_of(i, account_id{i * 0x9E3779B97F4A7C15ULL}, true);
+      send(std::move(item));
+      run();
+      gateway->take();
+    }
+  };
+  log_on_many(1, 100);
+  const size_t before = mallinfo2().uordblks;
+  log_on_many(1000, 2000);
+  EXPECT_LE((mallinfo2().uordblks - before) / 2000, 2560U);
+  RecordProperty("bytes", static_cast<int>((mallinfo2().uordblks - before) / 2000));
 }
 
 TEST_F(session_actor_test, an_actor_with_terminals_does_not_leave) {

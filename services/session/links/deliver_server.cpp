@@ -1,6 +1,8 @@
 #include "services/session/links/deliver_server.hpp"
 
+#include <algorithm>
 #include <map>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -8,6 +10,12 @@
 
 namespace tern::session {
 namespace {
+
+/// After a refusal the dispatcher sends all entries of the account again, from the refused one on. What was under way
+/// behind it must not be taken before that, even if the map (or the lease) has changed meanwhile: it would overtake.
+/// Forgotten after a second, for the case that the refused entry was settled at another node.
+constexpr std::chrono::seconds refusal_lasts{1};
+constexpr size_t refusals_kept = 4096;  // above, those that are over are cleared away
 
 class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
  public:
@@ -20,9 +28,10 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
     mails.reserve(items.size());
     std::map<source_ptr, v1::DeliveryReply> refused;
     for (v1::Delivery& item : items) {
-      const source_ptr& source = source_of(item);
+      shard_state& shard = shard_of(item);
+      const source_ptr& source = shard.source;
       const account_id account{item.account()};  // read before the move below
-      if (owned_range(env_, *map, slot_of(account)) != nullptr) {
+      if (takes(shard, owned_range(env_, *map, slot_of(account)) != nullptr, account, item.entry())) {
         mails.emplace_back(account, delivery_event{source, std::move(item)});
         continue;
       }
@@ -41,18 +50,49 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
   void on_down() override {}
 
  private:
-  /// One object per shard and epoch, shared by all entries that wait.
-  const source_ptr& source_of(const v1::Delivery& item) {
-    source_ptr& known = sources_[item.shard()];
-    if (!known || known->epoch != item.epoch()) {
-      known = std::make_shared<delivery_source>(delivery_source{item.shard(), item.epoch(), out_});
+  struct refusal {
+    uint64_t entry = 0;  // the lowest refused
+    clock::time_point until;
+  };
+  struct shard_state {
+    source_ptr source;  // one object per shard and epoch, shared by all entries that wait
+    std::unordered_map<account_id, refusal> refused;
+    size_t clear_at = refusals_kept;
+  };
+
+  shard_state& shard_of(const v1::Delivery& item) {
+    shard_state& known = shards_[item.shard()];
+    if (!known.source || known.source->epoch != item.epoch()) {
+      known.source = std::make_shared<delivery_source>(delivery_source{item.shard(), item.epoch(), out_});
+      known.refused.clear();
     }
     return known;
   }
 
+  /// Notes refusals, and forgets them when the dispatcher has gone back to the entry.
+  bool takes(shard_state& shard, bool owned, account_id account, uint64_t entry) const {
+    const auto at = shard.refused.find(account);
+    if (owned && at == shard.refused.end()) return true;
+    const auto now = env_.time.now();
+    if (owned) {
+      if (entry > at->second.entry && now < at->second.until) return false;
+      shard.refused.erase(at);
+      return true;
+    }
+    if (shard.refused.size() >= shard.clear_at) {
+      std::erase_if(shard.refused, [now](const auto& one) { return one.second.until <= now; });
+      shard.clear_at = std::max(refusals_kept, 2 * shard.refused.size());
+    }
+    const auto [noted, fresh] = shard.refused.try_emplace(account, refusal{entry, {}});
+    const bool over = noted->second.until <= now;
+    noted->second.entry = fresh || over ? entry : std::min(noted->second.entry, entry);
+    noted->second.until = now + refusal_lasts;
+    return false;
+  }
+
   const environment& env_;
   const std::shared_ptr<rpc::sink<v1::DeliveryReply>> out_;
-  std::map<std::string, source_ptr> sources_;
+  std::map<std::string, shard_state> shards_;
 };
 
 }  // namespace
