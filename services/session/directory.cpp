@@ -66,6 +66,13 @@ bool directory::retire(account_id account, caf::actor_id self, uint64_t mails) {
   return true;
 }
 
+void directory::forget(account_id account, caf::actor_id self) {
+  part& where = part_of(account);
+  const std::lock_guard held(where.mutex);
+  const auto at = where.entries.find(account);
+  if (at != where.entries.end() && at->second.actor.id() == self) where.entries.erase(at);
+}
+
 size_t directory::end_if(const std::function<bool(account_id)>& lost) {
   size_t ended = 0;
   for (part& where : parts_) {
@@ -81,6 +88,13 @@ size_t directory::end_if(const std::function<bool(account_id)>& lost) {
     }
   }
   return ended;
+}
+
+caf::actor directory::find(account_id account) {
+  part& where = part_of(account);
+  const std::lock_guard held(where.mutex);
+  const auto at = where.entries.find(account);
+  return at == where.entries.end() ? caf::actor{} : at->second.actor;
 }
 
 size_t directory::size() const {

@@ -30,8 +30,12 @@ class directory {
   void broadcast(const event& what);
   /// An actor asks to leave having taken `mails` mails: true when nothing else is on its way to it; it is out then.
   bool retire(account_id account, caf::actor_id self, uint64_t mails);
+  /// The actor has ended by itself: the next mail for the account is for a new one.
+  void forget(account_id account, caf::actor_id self);
   /// Takes out the accounts `lost` says and sends each of them range_lost_event as the last mail.
   size_t end_if(const std::function<bool(account_id)>& lost);
+  /// Null if there is none.
+  caf::actor find(account_id account);
   size_t size() const;
 
  private:

@@ -10,11 +10,21 @@ namespace tern::session {
 
 session_state::~session_state() {
   if (env_ == nullptr) return;
+  if (!leaving_) died();
   for (const auto& one : terminals_) {
     if (one) --env_->metrics.terminals;
   }
   env_->metrics.unacked -= counted_unacked_;
   --(was_online_ ? env_->metrics.online : env_->metrics.lingering);
+}
+
+void session_state::died() {
+  // An exception ended the actor, and mails with it. Gateways bind anew when the next actor does not know a terminal;
+  // dispatchers repeat what is not done on their next stream.
+  env_->directory->forget(account_, self_->id());
+  for (const delivery::entry_ref& one : delivery_.abandon()) {
+    if (const auto source = std::static_pointer_cast<delivery_source>(one.source)) source->out->close();
+  }
 }
 
 void session_state::init(const environment& env, account_id account) {

@@ -141,6 +141,7 @@ class session_state : private delivery::port {
   void flush();
   void after_work();
   void count_state();
+  void died();
 
   actor::stateful<session_state>* self_;
   const environment* env_ = nullptr;

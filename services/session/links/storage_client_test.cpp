@@ -1,0 +1,128 @@
+#include "services/session/links/storage_client.hpp"
+
+#include <gtest/gtest.h>
+
+#include "libs/rpc/local_network.hpp"
+#include "libs/testing/fake_clock.hpp"
+
+namespace tern::session {
+namespace {
+
+/// A storage node that remembers what it got and answers at once (or not).
+class storage_node final : public rpc::server_handler<rpc::storage_stream> {
+ public:
+  struct shared {
+    uint64_t epoch = 1;
+    bool silent = false;
+    std::vector<uint64_t> executed;  // marks
+    std::shared_ptr<rpc::sink<storage::v1::StorageReply>> out;
+  };
+  explicit storage_node(shared& state) : state_(state) {}
+  void on_items(std::vector<storage::v1::StorageRequest>& items) override {
+    for (const auto& one : items) {
+      storage::v1::StorageReply reply;
+      reply.set_call(one.call());
+      reply.set_shard(one.shard());
+      reply.set_epoch(one.epoch());
+      if (one.epoch() != state_.epoch) {
+        reply.set_code(static_cast<int32_t>(errc::wrong_owner));
+      } else {
+        state_.executed.push_back(one.trace());
+      }
+      if (!state_.silent) state_.out->send(std::move(reply));
+    }
+  }
+  void on_down() override {}
+
+ private:
+  shared& state_;
+};
+
+class storage_client_test : public ::testing::Test {
+ protected:
+  storage_client_test() {
+    serve("local:storage-0", first);
+    serve("local:storage-1", second);
+    publish("storage-0", 1);
+  }
+  ~storage_client_test() override {
+    client.stop();
+    network->stop();
+  }
+  void serve(const std::string& address, storage_node::shared& state) {
+    network->serve<rpc::storage_stream>(address, [&state](const rpc::peer&, auto out) {
+      state.out = out;
+      return std::make_shared<storage_node>(state);
+    });
+  }
+  void publish(const std::string& owner, uint64_t epoch) {
+    auto map = std::make_shared<placement::snapshot>();
+    map->version = ++version;
+    map->nodes = {{"storage-0", "storage", "local:storage-0", 1, true}, {"storage-1", "storage", "local:storage-1", 1, true}};
+    map->storage = placement::range_map{{{0, slot_count - 1, "s0", 1}}};
+    map->shards = {{"s0", owner, epoch}};
+    client.apply(map);
+  }
+  void ask(uint64_t mark) {
+    storage::v1::StorageRequest request;
+    request.set_trace(mark);
+    client.ask(slot_type{7}, std::move(request), patience::deadline,
+               [this, mark](storage_answer& got) { answered.emplace_back(mark, got.code); });
+  }
+
+  using answers = std::vector<std::pair<uint64_t, errc>>;
+  testing::fake_clock time;
+  storage_node::shared first, second;
+  std::unique_ptr<rpc::network> network = rpc::make_local_network();
+  storage_client client{*network, {"session", "session-0", 1}, time, {}};
+  uint64_t version = 0;
+  answers answered;
+};
+
+TEST_F(storage_client_test, a_request_goes_to_the_node_that_serves_the_slots_shard) {
+  ask(1);
+  ask(2);
+  EXPECT_EQ(first.executed, (std::vector<uint64_t>{1, 2}));
+  EXPECT_EQ(answered, (answers{{1, errc::ok}, {2, errc::ok}}));
+}
+
+TEST_F(storage_client_test, what_is_unanswered_moves_to_the_new_owner_in_order) {
+  ask(1);
+  first.silent = true;
+  ask(2);
+  ask(3);
+  second.epoch = 2;
+  publish("storage-1", 2);
+  EXPECT_EQ(second.executed, (std::vector<uint64_t>{2, 3}));
+  EXPECT_EQ(answered, (answers{{1, errc::ok}, {2, errc::ok}, {3, errc::ok}}));
+}
+
+TEST_F(storage_client_test, an_owner_that_does_not_know_its_epoch_yet_is_asked_again) {
+  first.epoch = 0;
+  ask(1);
+  ask(2);
+  EXPECT_TRUE(first.executed.empty());
+  first.epoch = 1;
+  time.advance(std::chrono::milliseconds(100));
+  client.sweep();
+  EXPECT_EQ(first.executed, (std::vector<uint64_t>{1, 2}));
+}
+
+TEST_F(storage_client_test, without_a_map_nothing_can_be_asked) {
+  storage_client lonely{*network, {"session", "session-9", 1}, time, {}};
+  errc code = errc::ok;
+  lonely.ask(slot_type{7}, {}, patience::until_answered, [&](storage_answer& got) { code = got.code; });
+  EXPECT_EQ(code, errc::unavailable);
+}
+
+TEST_F(storage_client_test, stopping_ends_what_waits) {
+  first.silent = true;
+  ask(1);
+  client.stop();
+  EXPECT_EQ(answered, (answers{{1, errc::cancelled}}));
+  ask(2);
+  EXPECT_EQ(answered.back(), (std::pair<uint64_t, errc>{2, errc::unavailable}));
+}
+
+}  // namespace
+}  // namespace tern::session
