@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "libs/config/schema.hpp"
 
 namespace tern::ternd {
@@ -16,17 +18,21 @@ std::string default_shard(const std::string& dir) {
   return std::string(shard_name) + "=sqlite:" + dir + "/" + shard_name + ".db";
 }
 
-result<void> use_directory(config::schema& schema, const std::string& dir, const app::data_directory* held) {
+result<std::optional<app::data_directory>> use_directory(config::schema& schema, const std::string& dir, bool dry) {
   schema.set_default("routing.meta.dsn", default_meta_dsn(dir));
   schema.set_default("storage.shards", default_shard(dir));
   const std::string key = dir + "/" + identity_file;
-  if (held != nullptr) {
-    const auto made = held->secret_file(identity_file);
-    if (!made) return made.error();
+  const bool made_before = ::access(key.c_str(), F_OK) == 0;
+  if (made_before) schema.set_default("identity.key_file", key);
+  std::optional<app::data_directory> held;
+  if (!dry) {
+    auto opened = app::data_directory::open(dir);
+    if (!opened) return opened.error();
+    if (const auto made = opened->secret_file(identity_file); !made) return made.error();
+    held.emplace(std::move(*opened));
+    if (!made_before) schema.set_default("identity.key_file", key);
   }
-  // Before the first start there is none to be read; a real start has made it by now.
-  if (::access(key.c_str(), F_OK) == 0) schema.set_default("identity.key_file", key);
-  return {};
+  return held;
 }
 
 }  // namespace tern::ternd

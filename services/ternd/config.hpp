@@ -1,6 +1,7 @@
 // Options of ternd: those of the five services, and the directory everything is kept in.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "libs/app/data_directory.hpp"
@@ -30,8 +31,8 @@ std::string default_shard(const std::string& dir);
 inline constexpr const char* shard_name = "main";
 inline constexpr const char* identity_file = "identity.key";
 
-/// The same as defaults of the schema: databases and the identity key (made at the first start) in the data directory.
-/// Without `held` nothing is made.
-result<void> use_directory(config::schema& schema, const std::string& dir, const app::data_directory* held);
+/// The same as defaults of the schema: databases and the identity key (made at the first start) in the data directory,
+/// which is held as long as the result lives. With `dry` nothing is made or held.
+result<std::optional<app::data_directory>> use_directory(config::schema& schema, const std::string& dir, bool dry);
 
 }  // namespace tern::ternd

@@ -29,12 +29,10 @@ int main(int argc, char** argv) {
   what.prepare = [&](config::schema& schema, bool dry) -> result<void> {
     const std::string dir = schema.value_of("ternd.data_dir").value_or(options.data_dir);
     metrics = schema.value_of("metrics.listen_address").value_or("");
-    if (!dry) {
-      auto opened = app::data_directory::open(dir);
-      if (!opened) return opened.error();
-      held.emplace(std::move(*opened));
-    }
-    return ternd::use_directory(schema, dir, held ? &*held : nullptr);
+    auto directory = ternd::use_directory(schema, dir, dry);
+    if (!directory) return directory.error();
+    held = std::move(*directory);
+    return {};
   };
   return app::run_main(argc, argv, what);
 }
