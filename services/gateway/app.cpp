@@ -114,11 +114,11 @@ class service_impl final : public gateway_service {
         beat->store(core_.time.now().time_since_epoch().count(), std::memory_order_relaxed);
         made->on_tick();
       });
-      context_.health.add_liveness("gateway.io-" + std::to_string(thread->index()),
-                                   [beat, &time = core_.time, gone = gone_] {
-        const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
-        return gone->load() || time.now() - last < stuck_after;
-      });
+      context_.health.add_liveness(
+          "gateway.io-" + std::to_string(thread->index()), [beat, &time = core_.time, gone = gone_] {
+            const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
+            return gone->load() || time.now() - last < stuck_after;
+          });
     }
   }
 

@@ -8,8 +8,8 @@
 
 namespace tern::gateway {
 
-/// A gateway that listens for clients. start() fails with errc::config for an address in use, TLS material that cannot
-/// be loaded, or options that contradict each other.
+/// A gateway that listens for clients. start() fails with errc::config for an address in use, TLS material that
+/// cannot be loaded, or options that contradict each other.
 class gateway_service : public app::service {
  public:
   /// The port clients connect to; after start().

@@ -23,10 +23,10 @@ struct pending_call {
   websocket::reply_function reply;
   wire::frame_type type = wire::frame_type::reg;
   wire::encoding enc = wire::encoding::thrift;
-  std::string origin;        // allowed origin to name in the answer; may be empty
-  uint32_t deadline = 0;     // tick
+  std::string origin;     // allowed origin to name in the answer; may be empty
+  uint32_t deadline = 0;  // tick
   uint32_t link = 0;
-  uint32_t generation = 0;   // of the stream it was sent on; 0: not sent
+  uint32_t generation = 0;  // of the stream it was sent on; 0: not sent
 };
 
 /// On the lane's io thread.

@@ -17,6 +17,12 @@
 
 namespace tern::gateway {
 
+// Close codes: RFC 6455 section 7.4.1.
+inline constexpr uint16_t close_normal = 1000;
+inline constexpr uint16_t close_going_away = 1001;
+inline constexpr uint16_t close_unsupported = 1003;
+inline constexpr uint16_t close_policy = 1008;
+
 /// connecting: nothing yet · authenticating: a login is on its way · bound: a session node owns the terminal ·
 /// rebinding: its stream broke or its range moved, and the new owner has not answered · closing.
 enum class phase : uint8_t { connecting, authenticating, bound, rebinding, closing };
@@ -110,24 +116,24 @@ class client final : public websocket::connection_handler, private frame_writer 
   websocket::connection* connection_ = nullptr;
   uint64_t id_ = 0;
   account_id account_;
-  link_handle stream_;           // where it is bound, or where its Login or Bind went
-  uint64_t epoch_ = 0;           // of the range, as the gateway acts on it
+  link_handle stream_;  // where it is bound, or where its Login or Bind went
+  uint64_t epoch_ = 0;  // of the range, as the gateway acts on it
   int64_t login_ns_ = 0;
   terminal terminal_;
   std::unique_ptr<login_attempt> login_;
   std::string domain_, resource_;
   token_bucket rate_;
   uint32_t opened_tick_ = 0, opened_ms_ = 0;
-  uint32_t heard_tick_ = 0;      // of the last frame
-  uint32_t due_tick_ = 0;        // the wheel calls at this tick
-  uint32_t bind_tick_ = 0;       // of the last Bind
+  uint32_t heard_tick_ = 0;  // of the last frame
+  uint32_t due_tick_ = 0;    // the wheel calls at this tick
+  uint32_t bind_tick_ = 0;   // of the last Bind
   uint32_t skip_ = 0;
   uint16_t bad_frames_ = 0, bogus_acks_ = 0, frames_ = 0;
   uint8_t more_auths_ = 0;
   int8_t termtyp_ = 0;
   phase phase_ = phase::connecting;
   wire::encoding enc_ = wire::encoding::thrift;
-  bool waiting_ = false;         // in the lane's list
+  bool waiting_ = false;  // in the lane's list
   bool paused_ = false;
 };
 

@@ -24,28 +24,35 @@ std::string address_complaint(const std::string& address) {
 void declare_limits(config::schema& into, gateway_config& o) {
   into.add("gateway.max_frame_bytes", o.max_frame_bytes, "largest frame after login", {1024, 16 << 20});
   into.add("gateway.prelogin.frame_bytes", o.prelogin_frame_bytes, "largest frame before login", {64, 65536});
-  into.add("gateway.prelogin.frames", o.prelogin_frames, "frames a connection may send before it is logged in", {1, 100});
+  into.add("gateway.prelogin.frames", o.prelogin_frames, "frames a connection may send before it is logged in",
+           {1, 100});
   into.add("gateway.auth_timeout_ms", o.auth_timeout, "a connection must have logged in within", {100, 600'000});
-  into.add("gateway.ping_timeout_ms", o.ping_timeout, "a connection without a frame for so long is closed", {100, 86'400'000});
+  into.add("gateway.ping_timeout_ms", o.ping_timeout, "a connection without a frame for so long is closed",
+           {100, 86'400'000});
   into.add("gateway.ack.timeout_ms", o.ack_timeout, "a delivery unacknowledged for so long closes the connection",
            {100, 3'600'000});
-  into.add("gateway.owner_timeout_ms", o.owner_timeout, "how long a login waits for the owner of the account", {100, 60'000});
-  into.add("gateway.write_stall_timeout_ms", o.write_stall_timeout, "a connection that takes no byte for so long is closed",
-           {100, 3'600'000});
+  into.add("gateway.owner_timeout_ms", o.owner_timeout, "how long a login waits for the owner of the account",
+           {100, 60'000});
+  into.add("gateway.write_stall_timeout_ms", o.write_stall_timeout,
+           "a connection that takes no byte for so long is closed", {100, 3'600'000});
   into.add("gateway.request_rate_per_second", o.request_rate_per_second,
            "frames per second and connection; 0: no limit. Above: error 5105 and close", {0, 1'000'000});
   into.add("gateway.request_burst", o.request_burst, "frames a connection may send at once", {1, 1'000'000});
-  into.add("gateway.max_bad_frames", o.max_bad_frames, "malformed frames of a connection before it is closed", {1, 1'000'000});
+  into.add("gateway.max_bad_frames", o.max_bad_frames, "malformed frames of a connection before it is closed",
+           {1, 1'000'000});
   into.add("gateway.ack.max_bogus", o.max_bogus_acks, "acknowledgements of nothing before a connection is closed",
            {1, 1'000'000});
-  into.add("gateway.window_frames", o.window_frames, "deliveries written and not acknowledged, per connection", {1, 1024});
-  into.add("gateway.waiting_frames", o.waiting_frames, "deliveries behind a full window, per connection", {1, 1'000'000});
+  into.add("gateway.window_frames", o.window_frames, "deliveries written and not acknowledged, per connection",
+           {1, 1024});
+  into.add("gateway.waiting_frames", o.waiting_frames, "deliveries behind a full window, per connection",
+           {1, 1'000'000});
   into.add("gateway.waiting_bytes", o.waiting_bytes, "their bytes", {1024, 1 << 30});
-  into.add("gateway.max_queue_bytes", o.max_queue_bytes, "bytes written and not taken by the kernel; slow consumer above",
-           {1024, 1 << 30});
-  into.add("gateway.unconfirmed_frames", o.unconfirmed_frames, "commands in work before reading pauses, per connection",
-           {1, 4096});
-  into.add("gateway.max_http_calls", o.max_http_calls, "REGISTER and TOKEN calls in work per io thread", {1, 1'000'000});
+  into.add("gateway.max_queue_bytes", o.max_queue_bytes,
+           "bytes written and not taken by the kernel; slow consumer above", {1024, 1 << 30});
+  into.add("gateway.unconfirmed_frames", o.unconfirmed_frames,
+           "commands in work before reading pauses, per connection", {1, 4096});
+  into.add("gateway.max_http_calls", o.max_http_calls, "REGISTER and TOKEN calls in work per io thread",
+           {1, 1'000'000});
 }
 
 }  // namespace
@@ -53,19 +60,23 @@ void declare_limits(config::schema& into, gateway_config& o) {
 void declare(config::schema& into, gateway_config& o) {
   into.add("gateway.listen_address", o.listen_address, "host:port for clients", address_complaint);
   into.add("gateway.threads", o.threads, "io threads", {1, 256});
-  into.add("gateway.max_connections", o.max_connections, "connections of this node; further ones get 503", {1, 10'000'000});
+  into.add("gateway.max_connections", o.max_connections, "connections of this node; further ones get 503",
+           {1, 10'000'000});
   into.add("gateway.max_half_open_per_address", o.max_half_open_per_address, "unfinished handshakes of one address",
            {1, 1'000'000});
-  into.add("gateway.tls.certificate_file", o.tls_certificate_file, "PEM chain; with tls.key_file: TLS on the client port");
+  into.add("gateway.tls.certificate_file", o.tls_certificate_file,
+           "PEM chain; with tls.key_file: TLS on the client port");
   into.add("gateway.tls.key_file", o.tls_key_file, "PEM private key");
   into.add("gateway.origins", o.origins, "allowed values of Origin, exact; empty: any");
   into.add("gateway.disabled_commands", o.disabled_commands, "commands switched off, by name (register, message, …)");
   into.add("gateway.web_page", o.web_page, "serve the built-in web page at /");
   declare_limits(into, o);
-  into.add("gateway.drain.close_per_second", o.close_per_second, "connections closed per second by a drain", {1, 1'000'000});
+  into.add("gateway.drain.close_per_second", o.close_per_second, "connections closed per second by a drain",
+           {1, 1'000'000});
   into.add("gateway.log.trace_every", o.trace_every, "each N-th MESSAGE is traced through the log; 0: none",
            {0, 1'000'000'000});
-  into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from", true);
+  into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from",
+                  true);
 }
 
 std::vector<std::string> complaints(const gateway_config& options) {

@@ -38,9 +38,7 @@ struct core {
   }
 
   /// Ticks since the start, rounded down; starts at 1.
-  uint32_t tick() const {
-    return 1 + static_cast<uint32_t>((time.now() - started) / tick_length);
-  }
+  uint32_t tick() const { return 1 + static_cast<uint32_t>((time.now() - started) / tick_length); }
   /// Milliseconds since the start; wraps after 49 days, so only differences count.
   uint32_t milliseconds() const {
     return static_cast<uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(time.now() - started).count());

@@ -91,13 +91,13 @@ websocket::response web_page(std::string_view path) {
     websocket::response out;
     out.content_type = one.content_type;
     out.body = one.bytes;
-    out.fields = {
-        {"content-security-policy",
-         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "
-         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
-        {"x-content-type-options", "nosniff"},
-        {"referrer-policy", "no-referrer"},
-        {"cache-control", "no-cache"}};
+    out.fields = {{"content-security-policy",
+                   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src "
+                   "'self' ws: wss:; "
+                   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                  {"x-content-type-options", "nosniff"},
+                  {"referrer-policy", "no-referrer"},
+                  {"cache-control", "no-cache"}};
     return out;
   }
   return text(404, "not found\n");

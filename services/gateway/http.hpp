@@ -1,4 +1,5 @@
-// Plain HTTP beside the WebSocket port: the web page at /, REGISTER and TOKEN at POST /tim2, and which upgrades are let in.
+// Plain HTTP beside the WebSocket port: the web page at /, REGISTER and TOKEN at POST /tim2, and which upgrades are
+// let in.
 #pragma once
 
 #include <string_view>

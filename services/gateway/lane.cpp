@@ -15,16 +15,11 @@ constexpr size_t waiting_per_tick = 10'000;
 /// Connection an item is for; 0 for none.
 uint64_t conn_of(const session_item& item) {
   switch (item.item_case()) {
-    case session_item::kBindResult:
-      return item.bind_result().conn();
-    case session_item::kOut:
-      return item.out().conn();
-    case session_item::kConfirm:
-      return item.confirm().conn();
-    case session_item::kClose:
-      return item.close().conn();
-    default:
-      return 0;
+    case session_item::kBindResult: return item.bind_result().conn();
+    case session_item::kOut: return item.out().conn();
+    case session_item::kConfirm: return item.confirm().conn();
+    case session_item::kClose: return item.close().conn();
+    default: return 0;
   }
 }
 
@@ -165,8 +160,7 @@ void lane::on_link_down(link_handle stream) {
   const auto known = link_of_node_.find(state.node);
   if (known != link_of_node_.end() && known->second == stream.link) link_of_node_.erase(known);
   calls_.on_link_down(stream);
-  thread_.for_each(
-      [&](websocket::connection& each) { static_cast<client&>(each.handler()).on_stream_down(stream); });
+  thread_.for_each([&](websocket::connection& each) { static_cast<client&>(each.handler()).on_stream_down(stream); });
   flush();
 }
 
@@ -214,20 +208,11 @@ void lane::dispatch(link_handle stream, session_item& item) {
   client* who = addressee(stream, conn_of(item));
   if (who == nullptr) return;
   switch (item.item_case()) {
-    case session_item::kOut:
-      who->on_out(*item.mutable_out());
-      break;
-    case session_item::kConfirm:
-      who->on_confirm(item.confirm().seq());
-      break;
-    case session_item::kBindResult:
-      who->on_bind_result(item.bind_result());
-      break;
-    case session_item::kClose:
-      who->on_close_terminal(item.close());
-      break;
-    default:
-      break;
+    case session_item::kOut: who->on_out(*item.mutable_out()); break;
+    case session_item::kConfirm: who->on_confirm(item.confirm().seq()); break;
+    case session_item::kBindResult: who->on_bind_result(item.bind_result()); break;
+    case session_item::kClose: who->on_close_terminal(item.close()); break;
+    default: break;
   }
 }
 

@@ -66,8 +66,8 @@ class lane {
   /// Nothing when nobody owns the slot, or the stream to the owner is down.
   std::optional<owner> owner_of(slot_type slot) const;
   bool is_up(link_handle stream) const noexcept;
-  /// Queues an item for the stream; flush() hands it over. Dropped when the stream is not up any more: whoever relies on
-  /// the item repeats it after the rebind.
+  /// Queues an item for the stream; flush() hands it over. Dropped when the stream is not up any more: whoever relies
+  /// on the item repeats it after the rebind.
   gateway_item* add(link_handle stream);
   /// The newest queued item of the stream if nothing was queued behind it, for merging.
   gateway_item* newest(link_handle stream);
@@ -109,10 +109,10 @@ class lane {
   websocket::io_thread& thread_;
   uint32_t tick_;
   placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();
-  std::vector<stream_state> streams_;                      // by link number
+  std::vector<stream_state> streams_;  // by link number
   std::unordered_map<std::string, uint32_t> link_of_node_;
-  std::vector<uint32_t> dirty_;                            // links with pending items
-  std::vector<uint64_t> waiting_;                          // connections without an owner
+  std::vector<uint32_t> dirty_;    // links with pending items
+  std::vector<uint64_t> waiting_;  // connections without an owner
   deadline_wheel wheel_;
   account_calls calls_;
   wire::arena scratch_;

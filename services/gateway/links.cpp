@@ -13,20 +13,13 @@ size_t lane_of(uint64_t id) noexcept { return static_cast<size_t>(id >> 48U); }
 
 uint64_t id_of(const session_item& item) noexcept {
   switch (item.item_case()) {
-    case session_item::kLoginResult:
-      return item.login_result().conn();
-    case session_item::kBindResult:
-      return item.bind_result().conn();
-    case session_item::kOut:
-      return item.out().conn();
-    case session_item::kConfirm:
-      return item.confirm().conn();
-    case session_item::kClose:
-      return item.close().conn();
-    case session_item::kAccountResult:
-      return item.account_result().call();
-    case session_item::ITEM_NOT_SET:
-      break;
+    case session_item::kLoginResult: return item.login_result().conn();
+    case session_item::kBindResult: return item.bind_result().conn();
+    case session_item::kOut: return item.out().conn();
+    case session_item::kConfirm: return item.confirm().conn();
+    case session_item::kClose: return item.close().conn();
+    case session_item::kAccountResult: return item.account_result().call();
+    case session_item::ITEM_NOT_SET: break;
   }
   return UINT64_MAX;
 }

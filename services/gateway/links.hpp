@@ -16,15 +16,15 @@ namespace tern::gateway {
 
 using lane_list = std::vector<std::shared_ptr<lane>>;
 
-/// Creates and removes links as session nodes come and go. Used by the supervisor only, one call at a time; the links'
-/// own calls come on transport threads.
+/// Creates and removes links as session nodes come and go. Used by the supervisor only, one call at a time; the
+/// links' own calls come on transport threads.
 class session_links {
  public:
   session_links(core& shared, rpc::network& network, rpc::peer self, lane_list lanes);
   ~session_links();
 
-  /// A link for each session node of the snapshot; those of nodes that are gone, or have moved, end. Then the snapshot
-  /// goes to the lanes.
+  /// A link for each session node of the snapshot; those of nodes that are gone, or have moved, end. Then the
+  /// snapshot goes to the lanes.
   void apply(const placement::snapshot_ptr& current);
   /// Ends all links. Afterwards the lanes get nothing from them.
   void clear();

@@ -1,5 +1,6 @@
 // tern-gateway: one gateway node.
 #include "libs/app/main.hpp"
+
 #include "services/gateway/app.hpp"
 #include "services/gateway/config.hpp"
 

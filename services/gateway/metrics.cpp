@@ -13,8 +13,8 @@ metrics::counter auth_counter(metrics::registry& r, const char* result) {
 }
 
 metrics::counter rejected_counter(metrics::registry& r, const char* why) {
-  return r.counter("tern_gateway_frames_rejected_total", "frames of session nodes that were not for a live connection",
-                   {{"reason", why}});
+  return r.counter("tern_gateway_frames_rejected_total",
+                   "frames of session nodes that were not for a live connection", {{"reason", why}});
 }
 
 }  // namespace
@@ -25,7 +25,8 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       auth_refused(auth_counter(r, "refused")),
       auth_timeout(auth_counter(r, "timeout")),
       auth_unavailable(auth_counter(r, "unavailable")),
-      slow_consumers(r.counter("tern_gateway_slow_consumers_total", "connections cut off because they did not keep up")),
+      slow_consumers(
+          r.counter("tern_gateway_slow_consumers_total", "connections cut off because they did not keep up")),
       rejected_generation(rejected_counter(r, "generation")),
       rejected_unknown(rejected_counter(r, "unknown_connection")),
       bogus_acks(r.counter("tern_gateway_bogus_acks_total", "acknowledgements of nothing this connection was sent")),
@@ -36,12 +37,15 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       drain_remaining(r.gauge("tern_gateway_drain_remaining_connections", "connections a drain still has to close")),
       connections(r.gauge("tern_gateway_connections", "open client connections",
                           {{"transport", "websocket"}, {"tls", tls ? "true" : "false"}})),
-      half_open(r.gauge("tern_gateway_half_open_connections", "connections without a finished handshake or HTTP head")),
-      send_queue_bytes(r.gauge("tern_gateway_send_queue_bytes", "bytes queued to clients and not taken by the kernel")),
+      half_open(
+          r.gauge("tern_gateway_half_open_connections", "connections without a finished handshake or HTTP head")),
+      send_queue_bytes(
+          r.gauge("tern_gateway_send_queue_bytes", "bytes queued to clients and not taken by the kernel")),
       links_up(r.gauge("tern_gateway_session_links_up", "links to session nodes that are up")),
       received_bytes(r.gauge("tern_gateway_received_bytes", "bytes read from clients since the start")),
       sent_bytes(r.gauge("tern_gateway_sent_bytes", "bytes written to clients since the start")),
-      handshake_seconds(r.histogram("tern_gateway_handshake_seconds", "upgraded to logged in", metrics::latency_buckets())),
+      handshake_seconds(
+          r.histogram("tern_gateway_handshake_seconds", "upgraded to logged in", metrics::latency_buckets())),
       delivery_seconds(r.histogram("tern_gateway_delivery_seconds",
                                    "accepted from the sender to written to the recipient's socket",
                                    metrics::latency_buckets())),
@@ -51,9 +55,11 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
     auto& series = commands_[static_cast<uint8_t>(one.type) & 0x7F];
     for (size_t enc = 0; enc < 2; ++enc) {
       for (size_t how = 0; how < outcomes; ++how) {
-        series[enc * outcomes + how] = r.counter(
-            "tern_gateway_commands_total", "client commands by encoding and result",
-            {{"command", std::string(one.name)}, {"encoding", enc == 0 ? "thrift" : "json"}, {"result", outcome_names[how]}});
+        series[enc * outcomes + how] =
+            r.counter("tern_gateway_commands_total", "client commands by encoding and result",
+                      {{"command", std::string(one.name)},
+                       {"encoding", enc == 0 ? "thrift" : "json"},
+                       {"result", outcome_names[how]}});
       }
     }
   }

@@ -24,27 +24,20 @@ errc read_payload(wire::frame_type type, wire::encoding from, std::string_view b
   using wire::frame_type;
   constexpr auto thrift = wire::encoding::thrift;
   switch (type) {
-    case frame_type::auth:
-      return convert<wire::tim_auth>(from, thrift, bytes, memory, out);
+    case frame_type::auth: return convert<wire::tim_auth>(from, thrift, bytes, memory, out);
     case frame_type::offlinemsg:
       return errc::ok;  // carries nothing; clients in circulation send an empty struct or nothing
     case frame_type::pullmessage:
     case frame_type::vroom:
-    case frame_type::business:
-      return convert<wire::tim_req>(from, thrift, bytes, memory, out);
-    case frame_type::nodes:
-      return convert<wire::tim_nodes>(from, thrift, bytes, memory, out);
+    case frame_type::business: return convert<wire::tim_req>(from, thrift, bytes, memory, out);
+    case frame_type::nodes: return convert<wire::tim_nodes>(from, thrift, bytes, memory, out);
     case frame_type::message:
     case frame_type::revokemessage:
-    case frame_type::burnmessage:
-      return convert<wire::tim_message>(from, thrift, bytes, memory, out);
+    case frame_type::burnmessage: return convert<wire::tim_message>(from, thrift, bytes, memory, out);
     case frame_type::presence:
-    case frame_type::broadpresence:
-      return convert<wire::tim_presence>(from, thrift, bytes, memory, out);
-    case frame_type::stream:
-      return convert<wire::tim_stream>(from, thrift, bytes, memory, out);
-    default:
-      return errc::bad_interface;
+    case frame_type::broadpresence: return convert<wire::tim_presence>(from, thrift, bytes, memory, out);
+    case frame_type::stream: return convert<wire::tim_stream>(from, thrift, bytes, memory, out);
+    default: return errc::bad_interface;
   }
 }
 
@@ -54,22 +47,16 @@ errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding
   constexpr auto thrift = wire::encoding::thrift;
   switch (type) {
     case frame_type::ack:
-    case frame_type::logout:
-      return convert<wire::tim_ack>(thrift, to, bytes, memory, out);
+    case frame_type::logout: return convert<wire::tim_ack>(thrift, to, bytes, memory, out);
     case frame_type::offlinemsg:
-    case frame_type::pullmessage:
-      return convert<wire::tim_message_list>(thrift, to, bytes, memory, out);
-    case frame_type::nodes:
-      return convert<wire::tim_nodes>(thrift, to, bytes, memory, out);
+    case frame_type::pullmessage: return convert<wire::tim_message_list>(thrift, to, bytes, memory, out);
+    case frame_type::nodes: return convert<wire::tim_nodes>(thrift, to, bytes, memory, out);
     case frame_type::message:
     case frame_type::revokemessage:
-    case frame_type::burnmessage:
-      return convert<wire::tim_message>(thrift, to, bytes, memory, out);
+    case frame_type::burnmessage: return convert<wire::tim_message>(thrift, to, bytes, memory, out);
     case frame_type::presence:
-    case frame_type::broadpresence:
-      return convert<wire::tim_presence>(thrift, to, bytes, memory, out);
-    case frame_type::stream:
-      return convert<wire::tim_stream>(thrift, to, bytes, memory, out);
+    case frame_type::broadpresence: return convert<wire::tim_presence>(thrift, to, bytes, memory, out);
+    case frame_type::stream: return convert<wire::tim_stream>(thrift, to, bytes, memory, out);
     default:
       out.append(bytes);  // no struct: OFFLINEMSGEND, PING, big data
       return errc::ok;

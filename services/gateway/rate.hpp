@@ -27,7 +27,9 @@ class token_bucket {
   }
 
  private:
-  static uint32_t clamp(uint64_t value) noexcept { return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX)); }
+  static uint32_t clamp(uint64_t value) noexcept {
+    return static_cast<uint32_t>(std::min<uint64_t>(value, UINT32_MAX));
+  }
   uint32_t tick_ = 0;
   uint32_t tenths_ = 0;
 };

@@ -17,7 +17,8 @@ bool terminal::offer(outbound_frame frame, uint32_t now_ms, const terminal_limit
     return true;
   }
   const bool room = window_.size() < limits.window && waiting() == 0;
-  if (!room && (waiting() >= limits.waiting_frames || waiting_bytes() + frame.payload.size() > limits.waiting_bytes)) {
+  if (!room &&
+      (waiting() >= limits.waiting_frames || waiting_bytes() + frame.payload.size() > limits.waiting_bytes)) {
     return false;
   }
   remember(frame.ref, limits.conversations);
@@ -38,10 +39,10 @@ void terminal::write(const outbound_frame& frame, uint32_t now_ms, frame_writer&
   out.write(frame, last_sync_id_);
 }
 
-std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uint32_t now_ms, const terminal_limits& limits,
-                                                            frame_writer& out) {
-  const auto found = std::find_if(window_.begin(), window_.end(),
-                                  [&](const written_frame& one) { return one.sync_id == sync_id; });
+std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uint32_t now_ms,
+                                                            const terminal_limits& limits, frame_writer& out) {
+  const auto found =
+      std::find_if(window_.begin(), window_.end(), [&](const written_frame& one) { return one.sync_id == sync_id; });
   if (found == window_.end()) return std::nullopt;
   const acknowledged result{found->ref, found->trace, found->written_ms};
   window_.erase(found);

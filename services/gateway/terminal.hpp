@@ -1,6 +1,7 @@
-// What the gateway keeps of one logged-in connection, as a pure state machine: the window of written and unacknowledged
-// deliveries with their sync ids, what waits behind it, the newest mid written per conversation, and the inbound frames
-// a session node has not confirmed. No I/O, no clock, no threads; an idle terminal owns no memory beside itself.
+// What the gateway keeps of one logged-in connection, as a pure state machine: the window of written and
+// unacknowledged deliveries with their sync ids, what waits behind it, the newest mid written per conversation, and
+// the inbound frames a session node has not confirmed. No I/O, no clock, no threads; an idle terminal owns no memory
+// beside itself.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,8 @@ struct terminal_limits {
   size_t conversations = 256;  // remembered newest mids
 };
 
-/// Owned by one connection handler, used on its io thread only. Times are milliseconds that wrap: only differences count.
+/// Owned by one connection handler, used on its io thread only. Times are milliseconds that wrap: only differences
+/// count.
 class terminal {
  public:
   /// A delivery the client has acknowledged.
@@ -79,7 +81,8 @@ class terminal {
 
   // ---- outbound ----
 
-  /// Writes the frame, or lets it wait behind a full window. False: the waiting queue is full, the client is too slow.
+  /// Writes the frame, or lets it wait behind a full window. False: the waiting queue is full, the client is too
+  /// slow.
   bool offer(outbound_frame frame, uint32_t now_ms, const terminal_limits& limits, frame_writer& out);
   /// Takes an acknowledgement and writes what may follow. Nothing for a sync id that is not in the window.
   std::optional<acknowledged> acknowledge(int32_t sync_id, uint32_t now_ms, const terminal_limits& limits,
@@ -135,8 +138,8 @@ class terminal {
 
   std::vector<written_frame> window_;  // oldest first
   std::vector<newest_mid> newest_;
-  std::unique_ptr<queues> queues_;     // none until something is kept
-  uint64_t next_seq_ = 1;              // of the next inbound frame
+  std::unique_ptr<queues> queues_;  // none until something is kept
+  uint64_t next_seq_ = 1;           // of the next inbound frame
   uint64_t uses_ = 0;
   int32_t last_sync_id_ = 0;
 };

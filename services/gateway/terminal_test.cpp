@@ -33,7 +33,8 @@ outbound_frame delivery(uint64_t mid, uint64_t conversation = 1, ref_kind kind =
 class terminal_test : public testing::Test {
  protected:
   bool offer(outbound_frame frame) { return it.offer(std::move(frame), tick, limits, out); }
-  terminal_limits limits{.window = 4, .waiting_frames = 8, .waiting_bytes = 1000, .unconfirmed = 3, .conversations = 3};
+  terminal_limits limits{
+      .window = 4, .waiting_frames = 8, .waiting_bytes = 1000, .unconfirmed = 3, .conversations = 3};
   terminal it;
   written out;
   uint32_t tick = 1;
@@ -163,14 +164,17 @@ TEST_F(terminal_test, trims_without_forgetting) {
 
 TEST_F(terminal_test, is_small) { EXPECT_LE(sizeof(terminal), 96U); }
 
-/// Random traffic against a simple model: every delivery is written once, in order; the window never exceeds its bound;
-/// exactly the unacknowledged ones are told; confirmed frames are gone, others are kept in order.
+/// Random traffic against a simple model: every delivery is written once, in order; the window never exceeds its
+/// bound; exactly the unacknowledged ones are told; confirmed frames are gone, others are kept in order.
 TEST(terminal_property, holds_under_random_traffic) {
   for (uint32_t seed = 1; seed <= 200; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random(seed);
-    const terminal_limits limits{.window = 1 + random() % 8, .waiting_frames = 50, .waiting_bytes = 4000,
-                                 .unconfirmed = 5, .conversations = 4};
+    const terminal_limits limits{.window = 1 + random() % 8,
+                                 .waiting_frames = 50,
+                                 .waiting_bytes = 4000,
+                                 .unconfirmed = 5,
+                                 .conversations = 4};
     terminal it;
     written out;
     std::vector<std::string> offered;
@@ -201,9 +205,7 @@ TEST(terminal_property, holds_under_random_traffic) {
             ++acked;
           }
           break;
-        case 2:
-          ASSERT_EQ(it.accept(90, "p", 0, 0).seq, ++accepted);
-          break;
+        case 2: ASSERT_EQ(it.accept(90, "p", 0, 0).seq, ++accepted); break;
         default:
           if (accepted > 0) {
             const uint64_t seq = random() % (accepted + 1);

@@ -8,8 +8,8 @@
 
 namespace tern::gateway {
 
-/// Ids come out at or before their due tick (far ones early: the caller looks and adds them again). An entry cannot be
-/// taken back: who no longer means it ignores it. Not thread-safe.
+/// Ids come out at or before their due tick (far ones early: the caller looks and adds them again). An entry cannot
+/// be taken back: who no longer means it ignores it. Not thread-safe.
 class deadline_wheel {
  public:
   explicit deadline_wheel(size_t slots = 8192) : slots_(slots) {}

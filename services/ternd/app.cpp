@@ -26,9 +26,13 @@ std::vector<app::service_entry> service_entries(ternd_config& o) {
   out.push_back({"storage", [&o](config::schema& into) { storage::declare(into, o.storage); },
                  [&o] { return storage_complaints(o.storage); },
                  [&o](app::context& with) { return storage::make_storage_service(with, o.storage); }});
-  out.push_back({"group", [&o](config::schema& into) { group::declare(into, o.group); }, {},
+  out.push_back({"group",
+                 [&o](config::schema& into) { group::declare(into, o.group); },
+                 {},
                  [&o](app::context& with) { return group::make_group_service(with, o.group); }});
-  out.push_back({"session", [&o](config::schema& into) { session::declare(into, o.session); }, {},
+  out.push_back({"session",
+                 [&o](config::schema& into) { session::declare(into, o.session); },
+                 {},
                  [&o](app::context& with) { return session::make_session_service(with, o.session); }});
   out.push_back({"gateway", [&o](config::schema& into) { gateway::declare(into, o.gateway); },
                  [&o] { return gateway::complaints(o.gateway); },

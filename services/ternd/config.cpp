@@ -9,7 +9,8 @@
 namespace tern::ternd {
 
 void declare(config::schema& into, ternd_config& options) {
-  into.add("ternd.data_dir", options.data_dir, "directory of the databases and of the secrets made at the first start");
+  into.add("ternd.data_dir", options.data_dir,
+           "directory of the databases and of the secrets made at the first start");
 }
 
 std::string default_meta_dsn(const std::string& dir) { return "sqlite:" + dir + "/meta.db"; }

@@ -1,8 +1,9 @@
 // ternd: a whole Tern in one process, for a laptop or a small server.
+#include "libs/app/main.hpp"
+
 #include <cstdio>
 #include <optional>
 
-#include "libs/app/main.hpp"
 #include "libs/config/schema.hpp"
 #include "services/ternd/app.hpp"
 

@@ -135,7 +135,8 @@ bool ws_client::send_message(uint8_t opcode, std::string_view message) {
     out += static_cast<char>(message.size() & 0xFFU);
   } else {
     out += static_cast<char>(0xFF);
-    for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
+    for (int shift = 56; shift >= 0; shift -= 8)
+      out += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
   }
   out.append(4, '\0');  // a mask of zeros leaves the bytes as they are
   out += message;

@@ -1,5 +1,5 @@
-// A small synchronous WebSocket and HTTP client for tests, on plain sockets: it sends exactly the bytes it is told to,
-// also wrong ones.
+// A small synchronous WebSocket and HTTP client for tests, on plain sockets: it sends exactly the bytes it is told
+// to, also wrong ones.
 #pragma once
 
 #include <chrono>

@@ -101,7 +101,8 @@ TEST_F(edge_delivery, number_frames_and_bring_json_to_thrift) {
   start();
   uint64_t conn = 0;
   auto client = logged_on(encoding::json, conn);
-  client.send_bytes(frame_type::message, R"({"MSTYPE":2,"odType":1,"toTid":{"node":"x"},"dataString":"h\u00e9","nope":[1]})");
+  client.send_bytes(frame_type::message,
+                    R"({"MSTYPE":2,"odType":1,"toTid":{"node":"x"},"dataString":"h\u00e9","nope":[1]})");
   client.send_bytes(frame_type::pullmessage, R"({"rtype":1})");
   const auto first = session.expect_frame().frame();
   EXPECT_EQ(first.conn(), conn);

@@ -61,6 +61,23 @@ TEST_F(edge_links, hand_a_terminal_to_a_new_owner_and_drop_what_the_old_one_stil
   EXPECT_EQ(client.read<wire::tim_message>(*frame).data_string, "from the new owner");
 }
 
+TEST_F(edge_links, drop_a_delivery_the_owner_sent_before_it_saw_the_bind) {
+  start();
+  uint64_t conn = 0;
+  auto client = logged_on(encoding::thrift, conn);
+  session.answer_binds(false);
+  routing.publish("session-0", 2, {"session-0"});  // the same node, a new epoch, the same stream
+  session.expect_bind();
+  session.send_out(conn, frame_type::message, message_bytes(1, "too early"), message_ref(1, 1));
+  fake_session::answer result;
+  result.mutable_bind_result()->set_conn(conn);
+  session.send(result);
+  session.send_out(conn, frame_type::message, message_bytes(1, "again"), message_ref(1, 1));
+  const auto frame = client.next();
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(client.read<wire::tim_message>(*frame).data_string, "again");
+}
+
 TEST_F(edge_links, try_a_bind_again_until_the_owner_knows_that_it_is_one) {
   start();
   uint64_t conn = 0;
@@ -136,9 +153,8 @@ TEST_F(edge_links, take_back_a_login_granted_after_the_client_was_given_up) {
   late.mutable_login_result()->set_conn(login.conn());
   late.mutable_login_result()->set_account(login.slot_key());
   session.send(late);
-  const auto closed = session.expect([&](const auto& one) {
-    return one.has_closed() && one.closed().account() == login.slot_key();
-  });
+  const auto closed =
+      session.expect([&](const auto& one) { return one.has_closed() && one.closed().account() == login.slot_key(); });
   EXPECT_EQ(closed.closed().conn(), login.conn());
 }
 
@@ -186,7 +202,8 @@ TEST_F(edge_links, repeat_a_login_whose_answer_the_break_took) {
   EXPECT_TRUE(client.next_ack().ok);
 }
 
-// ---- HTTP -----------------------------------------------------------------------------------------------------------
+// ---- HTTP
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_F(edge_links, pass_registrations_on_and_answer_in_the_callers_encoding) {
   start();
@@ -196,7 +213,8 @@ TEST_F(edge_links, pass_registrations_on_and_answer_in_the_callers_encoding) {
     auth.pwd = "secret";
     const std::string body = client_frame(frame_type::reg, enc, wire::encode(enc, auth));
     raw_socket socket(port());
-    socket.write("POST /tim2 HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    socket.write("POST /tim2 HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+                 body);
     const auto call = session.expect([](const auto& one) { return one.has_account_call(); }).account_call();
     EXPECT_EQ(call.kind(), session::v1::AccountCall::REGISTER);
     EXPECT_EQ(call.name_key().size(), 32U);
@@ -244,7 +262,8 @@ TEST_F(edge_links, serve_the_page_with_a_content_security_policy) {
   EXPECT_EQ(http_request(port(), "GET", "/../etc/passwd").status, 404);
 }
 
-// ---- start ----------------------------------------------------------------------------------------------------------
+// ---- start
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_F(edge_links, refuse_to_start_without_the_certificate_they_were_told_of) {
   options.tls_certificate_file = options.tls_key_file = "/nowhere/to/be/found.pem";
@@ -265,7 +284,8 @@ TEST_F(edge_links, refuse_options_that_contradict_each_other) {
   EXPECT_EQ(start_code(), errc::config);
 }
 
-// ---- drain ----------------------------------------------------------------------------------------------------------
+// ---- drain
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_F(edge_links, close_clients_with_1001_when_they_are_drained) {
   start();

@@ -12,8 +12,9 @@ class edge_memory : public edge_test {
   /// A connection that keeps nothing on our side but its descriptor.
   raw_socket idle_terminal(int number) {
     raw_socket out(port());
-    out.write("GET /tim HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    out.write(
+        "GET /tim HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
     std::string input;
     while (input.find("\r\n\r\n") == std::string::npos && out.read_some(input, patience)) {
     }

@@ -261,7 +261,7 @@ void edge_test::start(bool owner) {
 
 errc edge_test::start_code() {
   parts& p = *parts_;
-  app::context context{system_clock(), p.registry, p.system, *p.network, p.health,
+  app::context context{system_clock(), p.registry, p.system,          *p.network,     p.health,
                        "gateway-1",    8,          "local:gateway-1", routing_address};
   const auto service = gateway::make_gateway_service(context, options);
   const errc code = service->start().code();

@@ -50,10 +50,18 @@ class fake_session {
 
   /// The first item received since the last call that satisfies `is`; fails the test when none comes.
   item expect(const std::function<bool(const item&)>& is, std::chrono::milliseconds wait = patience);
-  item expect_login() { return expect([](const item& one) { return one.has_login(); }); }
-  item expect_bind() { return expect([](const item& one) { return one.has_bind(); }); }
-  item expect_frame() { return expect([](const item& one) { return one.has_frame(); }); }
-  item expect_closed() { return expect([](const item& one) { return one.has_closed(); }); }
+  item expect_login() {
+    return expect([](const item& one) { return one.has_login(); });
+  }
+  item expect_bind() {
+    return expect([](const item& one) { return one.has_bind(); });
+  }
+  item expect_frame() {
+    return expect([](const item& one) { return one.has_frame(); });
+  }
+  item expect_closed() {
+    return expect([](const item& one) { return one.has_closed(); });
+  }
   /// Frames received and not taken by expect().
   size_t frames() const;
   void wait_stream();

@@ -165,6 +165,7 @@ std::string encoding_name(const ::testing::TestParamInfo<wire::encoding>& info) 
   return info.param == wire::encoding::json ? "json" : "thrift";
 }
 
-INSTANTIATE_TEST_SUITE_P(both, protocol, ::testing::Values(wire::encoding::thrift, wire::encoding::json), encoding_name);
+INSTANTIATE_TEST_SUITE_P(both, protocol, ::testing::Values(wire::encoding::thrift, wire::encoding::json),
+                         encoding_name);
 
 }  // namespace tern::testing

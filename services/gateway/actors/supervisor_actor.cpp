@@ -11,7 +11,8 @@ constexpr std::chrono::milliseconds step{100};
 }  // namespace
 
 size_t supervisor_state::share() {
-  const double wanted = static_cast<double>(shared->config.close_per_second) * 0.1 / static_cast<double>(lanes.size());
+  const double wanted =
+      static_cast<double>(shared->config.close_per_second) * 0.1 / static_cast<double>(lanes.size());
   carry += wanted;
   const double whole = std::floor(carry);
   carry -= whole;

@@ -8,8 +8,8 @@ class client;
 }
 namespace tern::gateway::commands {
 
-/// The payload is exactly 4 bytes: the sync id of a frame in this connection's own window. Anything else counts as bogus
-/// and is not answered.
+/// The payload is exactly 4 bytes: the sync id of a frame in this connection's own window. Anything else counts as
+/// bogus and is not answered.
 void ack(client& from, const wire::inbound_frame& frame);
 
 }  // namespace tern::gateway::commands

@@ -54,7 +54,8 @@ void auth(client& from, const wire::inbound_frame& frame) {
   }
   session::v1::Login login;
   const errc problem = read_login(shared, *decoded, login);
-  // The id of a name is its first probe but once in 2^64 names, so this tells one account from another well enough here.
+  // The id of a name is its first probe but once in 2^64 names, so this tells one account from another well enough
+  // here.
   const bool other = from.is_bound() && login.slot_key() != from.account().value;
   if (problem != errc::ok || other) {
     shared.metrics.command(type, frame.enc, outcome::refused);

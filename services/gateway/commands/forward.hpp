@@ -1,4 +1,5 @@
-// Every command the gateway has no work with: checked, brought to Thrift compact, numbered, sent to the session owner.
+// Every command the gateway has no work with: checked, brought to Thrift compact, numbered, sent to the session
+// owner.
 #pragma once
 
 #include "libs/wire/frame.hpp"
@@ -8,8 +9,8 @@ class client;
 }
 namespace tern::gateway::commands {
 
-/// A payload that is not the command's struct is answered 4113; a command that only servers send, that belongs to POST
-/// /tim2, or big data, which is not offered, 4107 (4114 for a big-data header that cannot be right).
+/// A payload that is not the command's struct is answered 4113; a command that only servers send, that belongs to
+/// POST /tim2, or big data, which is not offered, 4107 (4114 for a big-data header that cannot be right).
 void forward(client& from, const wire::inbound_frame& frame);
 
 }  // namespace tern::gateway::commands

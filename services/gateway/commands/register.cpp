@@ -52,6 +52,8 @@ void start_account_call(lane& where, http_frame http, errc refused) {
   where.calls().start(std::move(call));
 }
 
-void register_account(lane& where, http_frame call) { start_account_call(where, std::move(call), errc::bad_parameter); }
+void register_account(lane& where, http_frame call) {
+  start_account_call(where, std::move(call), errc::bad_parameter);
+}
 
 }  // namespace tern::gateway::commands

@@ -1,0 +1,144 @@
+// What a session owner sends to a terminal, and the acknowledgements back.
+#include <algorithm>
+#include <utility>
+
+#include "libs/log/log.hpp"
+#include "services/gateway/client.hpp"
+#include "services/gateway/payload.hpp"
+
+namespace tern::gateway {
+
+namespace {
+
+/// A message of somebody else, which the session keeps until it is acknowledged.
+bool delivers(const session::v1::Out& out) {
+  return out.has_ref() && (out.ref().kind() == session::v1::DeliveryRef::MESSAGE ||
+                           out.ref().kind() == session::v1::DeliveryRef::BATCH);
+}
+
+}  // namespace
+
+// ---- frames of the session owner ----------------------------------------------------------------------------------
+
+void client::on_out(session::v1::Out& out) {
+  if (!is_bound()) return;
+  if (phase_ == phase::rebinding && delivers(out)) {
+    // Sent before the owner saw our Bind, which does not list it: it comes again behind the BindResult.
+    shared().metrics.rejected_generation.add();
+    return;
+  }
+  if (out.confirm() != 0) on_confirm(out.confirm());
+  outbound_frame frame;
+  frame.type = static_cast<uint8_t>(out.type());
+  frame.wants_ack = out.has_ref();
+  frame.trace = out.trace();
+  frame.accepted_ns = out.accepted_ns();
+  if (out.has_ref()) {
+    frame.ref = {static_cast<ref_kind>(out.ref().kind()),
+                 {out.ref().conversation().hi(), out.ref().conversation().lo()},
+                 out.ref().mid()};
+  }
+  if (enc_ == wire::encoding::thrift) {
+    frame.payload = std::move(*out.mutable_payload());
+  } else if (write_payload(static_cast<wire::frame_type>(frame.type), out.payload(), enc_, lane_.scratch(),
+                           frame.payload) != errc::ok) {
+    shared().log.error("frame of a session node cannot be read", {{"type", frame.type}, {"conn", id_}});
+    if (frame.wants_ack) ack_delivery(frame.ref);  // it would come again and again
+    return;
+  }
+  const bool taken = terminal_.offer(std::move(frame), shared().milliseconds(), shared().limits, *this);
+  if (!taken) {
+    close(close_policy, "too many deliveries wait", websocket::close_reason::slow_consumer);
+  } else {
+    cut_if_slow();
+    schedule();
+  }
+}
+
+void client::write(const outbound_frame& frame, int32_t sync_id) {
+  if (is_closing()) return;
+  const auto type = static_cast<wire::frame_type>(frame.type);
+  const wire::frame_head head = sync_id == 0 ? wire::make_head(type) : wire::make_head(type, sync_id);
+  connection_->send(head.view(), frame.payload);
+  if (frame.trace != 0) log::trace(frame.trace, "gateway", "write");
+  if (frame.accepted_ns != 0) {
+    const int64_t took = shared().time.wall_ns() - frame.accepted_ns;
+    shared().metrics.delivery_seconds.observe(static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
+  }
+}
+
+void client::cut_if_slow() {
+  if (is_closing() || connection_->queued_bytes() <= shared().config.max_queue_bytes) return;
+  unplace();
+  phase_ = phase::closing;
+  connection_->abort(websocket::close_reason::slow_consumer);
+}
+
+void client::on_confirm(uint64_t seq) {
+  if (terminal_.confirm(seq)) resume_if_room();
+}
+
+void client::resume_if_room() {
+  if (!paused_ || terminal_.unconfirmed() > shared().limits.unconfirmed / 2 || is_closing()) return;
+  paused_ = false;
+  connection_->pause_reading(false);
+}
+
+void client::on_close_terminal(const session::v1::CloseTerminal& order) {
+  if (is_closing()) return;
+  const errc code = to_wire(static_cast<errc>(order.code()));
+  if (order.logout()) {
+    wire::tim_ack ack;
+    ack.tim_type = static_cast<int8_t>(wire::frame_type::logout);
+    ack.ok = code == errc::ok;
+    if (!ack.ok) ack.error = wire::tim_error{static_cast<int32_t>(code), wire_text(code)};
+    std::string& out = lane_.buffer();
+    wire::encode(enc_, ack, out);
+    send(wire::frame_type::logout, out);
+  }
+  close(order.logout() ? close_normal : close_policy, order.logout() ? "logged out" : "closed by the session",
+        websocket::close_reason::auth);
+}
+
+void client::close_for_drain() { close(close_going_away, "going away", websocket::close_reason::drain); }
+
+// ---- acknowledgements ---------------------------------------------------------------------------------------------
+
+void client::acknowledge(int32_t sync_id) {
+  const auto done = terminal_.acknowledge(sync_id, shared().milliseconds(), shared().limits, *this);
+  if (!done) {
+    bogus_ack();
+    return;
+  }
+  if (done->trace != 0) log::trace(done->trace, "gateway", "ack");
+  shared().metrics.client_ack_seconds.observe((shared().milliseconds() - done->written_ms) * 0.001);
+  ack_delivery(done->ref);
+  cut_if_slow();
+}
+
+void client::ack_delivery(const delivery_ref& ref) {
+  gateway_item* item = lane_.newest(stream_);
+  // Acknowledgements of one batch travel together.
+  if (item == nullptr || !item->has_acked() || item->acked().conn() != id_) item = lane_.add(stream_);
+  if (item == nullptr) {
+    terminal_.hold(ref);  // between owners: told behind the next Bind
+    return;
+  }
+  session::v1::Acked& acked = *item->mutable_acked();
+  acked.set_conn(id_);
+  acked.set_account(account_.value);
+  session::v1::DeliveryRef& out = *acked.add_refs();
+  out.set_kind(static_cast<session::v1::DeliveryRef::Kind>(ref.kind));
+  out.mutable_conversation()->set_hi(ref.conversation.hi);
+  out.mutable_conversation()->set_lo(ref.conversation.lo);
+  out.set_mid(ref.mid);
+}
+
+void client::bogus_ack() {
+  shared().metrics.bogus_acks.add();
+  if (++bogus_acks_ >= shared().config.max_bogus_acks) {
+    close(close_policy, "acknowledgements of nothing", websocket::close_reason::protocol);
+  }
+}
+
+}  // namespace tern::gateway

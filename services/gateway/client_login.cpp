@@ -1,0 +1,221 @@
+// Logins, and where a terminal is bound: placement, Bind, replay.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "services/gateway/client.hpp"
+
+namespace tern::gateway {
+
+// ---- login --------------------------------------------------------------------------------------------------------
+
+void client::start_login(session::v1::Login login, wire::encoding enc) {
+  enc_ = enc;
+  phase_ = phase::authenticating;
+  termtyp_ = static_cast<int8_t>(login.termtyp());
+  resource_ = login.resource();
+  login_ = std::make_unique<login_attempt>();
+  login_->request = std::move(login);
+  login_->request.set_conn(id_);
+  login_->deadline = lane_.tick() + core::ticks(shared().config.owner_timeout);
+  place();
+  schedule();
+}
+
+void client::on_login_result(session::v1::LoginResult& result) {
+  if (phase_ != phase::authenticating || !login_) return;
+  const auto code = static_cast<errc>(result.code());
+  if (code == errc::wrong_owner) {
+    wait();
+  } else if (code != errc::ok) {
+    login_failed(code);
+  } else if (result.redirect()) {
+    account_ = account_id{result.account()};
+    domain_ = result.domain();
+    login_->redirected = true;
+    login_->login_ns = result.login_ns();
+    stream_ = {};
+    place();
+  } else {
+    logged_in(result);
+  }
+}
+
+void client::logged_in(const session::v1::LoginResult& result) {
+  const auto& config = shared().config;
+  account_ = account_id{result.account()};
+  if (!result.domain().empty()) domain_ = result.domain();
+  login_ns_ = result.login_ns() != 0 ? result.login_ns() : login_->login_ns;
+  epoch_ = std::max(epoch_, result.epoch());
+  login_.reset();
+  phase_ = phase::bound;
+  connection_->set_max_message_bytes(config.max_frame_bytes);
+  rate_.reset(lane_.tick(), config.request_burst);
+  shared().metrics.auth_ok.add();
+  shared().metrics.handshake_seconds.observe((shared().milliseconds() - opened_ms_) * 0.001);
+  for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) send_login_ack();
+  schedule();
+}
+
+void client::login_failed(errc code) {
+  shared().metrics.auth_refused.add();
+  phase_ = phase::connecting;
+  login_.reset();
+  account_ = {};
+  stream_ = {};
+  for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) {
+    refuse(static_cast<uint8_t>(wire::frame_type::auth), code);
+  }
+  if (frames_ >= shared().config.prelogin_frames || to_wire(code) == errc::overload) {
+    close(close_policy, "login refused", websocket::close_reason::auth);
+  }
+  schedule();
+}
+
+void client::send_login_ack() {
+  const std::string node = to_node(account_);
+  char connection[17];
+  std::snprintf(connection, sizeof connection, "%016llx", static_cast<unsigned long long>(id_));
+  wire::tim_ack ack;
+  ack.ok = true;
+  ack.tim_type = static_cast<int8_t>(wire::frame_type::auth);
+  ack.n = node;
+  // Which server run this is; JavaScript reads numbers as doubles, so it stays below 2^53.
+  ack.t = static_cast<int64_t>(shared().incarnation & ((uint64_t{1} << 53U) - 1));
+  ack.n2 = connection;
+  std::string& out = lane_.buffer();
+  wire::encode(enc_, ack, out);
+  send(wire::frame_type::ack, out);
+}
+
+// ---- placement ----------------------------------------------------------------------------------------------------
+
+void client::wait() {
+  stream_ = {};
+  if (waiting_) return;
+  waiting_ = true;
+  lane_.wait_for_owner(*this);
+}
+
+void client::on_retry() {
+  waiting_ = false;
+  if (phase_ == phase::authenticating || phase_ == phase::rebinding) place();
+}
+
+void client::place() {
+  if (login_ && !login_->redirected) {
+    place_login();
+  } else {
+    place_bind();
+  }
+}
+
+void client::place_login() {
+  const auto to = lane_.owner_of(slot_of(login_->request.slot_key()));
+  gateway_item* item = to ? lane_.add(to->stream) : nullptr;
+  if (item == nullptr) {
+    wait();
+    return;
+  }
+  stream_ = to->stream;
+  epoch_ = to->epoch;
+  *item->mutable_login() = login_->request;
+}
+
+void client::place_bind() {
+  const auto to = lane_.owner_of(slot_of(account_));
+  if (!to || !lane_.is_up(to->stream)) {
+    wait();
+    return;
+  }
+  stream_ = to->stream;
+  epoch_ = to->epoch;
+  bind_tick_ = lane_.tick();
+  if (!login_) shared().metrics.rebinds.add();
+  send_bind(*to, login_ != nullptr);
+  schedule();
+}
+
+void client::send_bind(const owner& to, bool fresh) {
+  session::v1::Bind& bind = *lane_.add(to.stream)->mutable_bind();
+  const auto put = [](session::v1::DeliveryRef& out, const delivery_ref& ref) {
+    out.set_kind(static_cast<session::v1::DeliveryRef::Kind>(ref.kind));
+    out.mutable_conversation()->set_hi(ref.conversation.hi);
+    out.mutable_conversation()->set_lo(ref.conversation.lo);
+    out.set_mid(ref.mid);
+  };
+  const terminal::bind_state state = terminal_.state();
+  bind.set_conn(id_);
+  bind.set_account(account_.value);
+  bind.set_domain(domain_);
+  bind.set_resource(resource_);
+  bind.set_termtyp(termtyp_);
+  bind.set_json(enc_ == wire::encoding::json);
+  bind.set_login_ns(login_ ? login_->login_ns : login_ns_);
+  for (const auto& ref : state.unacked) put(*bind.add_unacked(), ref);
+  for (const auto& ref : state.written) put(*bind.add_written(), ref);
+  bind.set_next_seq(state.next_seq);
+  bind.set_fresh(fresh);
+  bind.set_epoch(to.epoch);
+  for (const delivery_ref& ref : terminal_.take_held()) ack_delivery(ref);
+}
+
+void client::on_bind_result(const session::v1::BindResult& result) {
+  if (!is_bound()) return;
+  const auto code = static_cast<errc>(result.code());
+  if (code == errc::wrong_owner || code == errc::stale_epoch) {
+    phase_ = phase::rebinding;
+    wait();
+  } else if (code != errc::ok) {
+    close(close_policy, "the session ended", websocket::close_reason::error);
+  } else if (phase_ == phase::rebinding) {
+    phase_ = phase::bound;
+    replay();
+    schedule();
+  }
+}
+
+void client::replay() {
+  for (const inbound_frame& kept : terminal_.kept()) {
+    gateway_item* item = lane_.add(stream_);
+    if (item == nullptr) return;
+    fill_frame(*item->mutable_frame(), kept);
+    shared().metrics.replayed.add();
+  }
+}
+
+void client::fill_frame(session::v1::Frame& out, const inbound_frame& frame) const {
+  out.set_conn(id_);
+  out.set_account(account_.value);
+  out.set_seq(frame.seq);
+  out.set_type(frame.type);
+  out.set_payload(frame.payload);
+  out.set_trace(frame.trace);
+  out.set_received_ns(frame.received_ns);
+}
+
+void client::on_owner_changed(uint64_t epoch) {
+  if (!is_bound() || epoch <= epoch_) return;
+  phase_ = phase::rebinding;
+  place();
+}
+
+void client::on_stream_down(link_handle stream) {
+  if (stream_ != stream || is_closing()) return;
+  stream_ = {};
+  if (phase_ == phase::bound) phase_ = phase::rebinding;
+  if (phase_ != phase::connecting) place();
+}
+
+void client::unplace() {
+  if (phase_ != phase::closing && phase_ != phase::connecting) {
+    if (gateway_item* item = lane_.add(stream_)) {
+      item->mutable_closed()->set_conn(id_);
+      item->mutable_closed()->set_account(account_.value);
+    }
+  }
+  stream_ = {};
+  login_.reset();
+}
+
+}  // namespace tern::gateway
