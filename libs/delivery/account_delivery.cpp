@@ -85,9 +85,36 @@ void account_delivery::orphan(flight lost) {
   }
 }
 
+bool account_delivery::passed_over(const dialog& c, uint64_t mid) {
+  return std::any_of(c.gaps.begin(), c.gaps.end(),
+                     [mid](const auto& gap) { return gap.first <= mid && mid <= gap.second; });
+}
+
+/// Entries come in mid order; one that was refused here a moment ago may still come after its successors. What lies
+/// between two mids that came by is remembered for a while, so that a late entry is not taken for a repeat.
+void account_delivery::come_by(dialog& c, uint64_t mid) {
+  constexpr size_t most = 8;
+  if (mid > c.last) {
+    if (mid > c.last + 1) {
+      if (c.gaps.size() == most) c.gaps.erase(c.gaps.begin());
+      c.gaps.emplace_back(c.last + 1, mid - 1);
+    }
+    c.last = mid;
+    return;
+  }
+  for (auto& gap : c.gaps) {
+    if (mid < gap.first || gap.second < mid) continue;
+    const auto rest = std::pair{mid + 1, gap.second};
+    gap.second = mid - 1;
+    if (rest.first <= rest.second && c.gaps.size() < most) c.gaps.push_back(rest);
+    break;
+  }
+  std::erase_if(c.gaps, [](const auto& gap) { return gap.first > gap.second; });
+}
+
 void account_delivery::on_message(entry_ref entry, message_ptr what) {
   dialog* known = find(what->conversation);
-  if (known != nullptr && what->mid <= known->last) {
+  if (known != nullptr && what->mid <= known->last && !passed_over(*known, what->mid)) {
     known->used = ++uses_;
     repeat(*known, std::move(entry), what);
     return;
@@ -104,8 +131,9 @@ void account_delivery::on_message(entry_ref entry, message_ptr what) {
 
 void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const uint64_t mid = what->mid;
-  c.last = mid;
+  come_by(c, mid);
   if (covered(c, mid)) {
+    out_.suppressed();
     out_.done(entry);  // the log was quicker than the dispatcher
     return;
   }
@@ -136,6 +164,7 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
 }
 
 void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& what) {
+  out_.suppressed();
   const size_t at = find_flight(what->conversation, what->mid);
   if (at < flights_.size()) {
     flights_[at].entry = std::move(entry);
@@ -216,9 +245,8 @@ void account_delivery::on_message_ack(terminal_slot slot, const position& what) 
     if ((flights_[at].holders & only(slot)) == 0) return;
     land(at);
   } else if (seed* mine = seed_of(slot)) {
-    std::erase_if(mine->what.messages, [&](const position& one) {
-      return one.conversation == what.conversation && one.mid == what.mid;
-    });
+    std::erase_if(mine->what.messages,
+                  [&](const position& one) { return one.conversation == what.conversation && one.mid == what.mid; });
   }
   if (dirty_ > 0) drain_some();
 }
@@ -269,8 +297,9 @@ void account_delivery::on_timer() {
 
 bool account_delivery::idle() const noexcept {
   return terminals_ == 0 && flights_.empty() && held_.empty() && draining_ == 0 && !loading_ && drop_retry_.empty() &&
-         std::all_of(dialogs_.begin(), dialogs_.end(),
-                     [](const auto& one) { return one.second.marks == 0 && one.second.clears == 0 && !one.second.retry; });
+         std::all_of(dialogs_.begin(), dialogs_.end(), [](const auto& one) {
+           return one.second.marks == 0 && one.second.clears == 0 && !one.second.retry;
+         });
 }
 
 std::vector<entry_ref> account_delivery::abandon() {

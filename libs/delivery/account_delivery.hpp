@@ -91,22 +91,25 @@ class port {
   /// The entry may be deleted.
   virtual void done(const entry_ref& entry) = 0;
   /// Answered by on_cursor, in the order of the calls.
-  virtual void put_cursor(const conversation_id& conversation, account_id other, cursor_change kind, uint64_t delivered) = 0;
+  virtual void put_cursor(const conversation_id& conversation, account_id other, cursor_change kind,
+                          uint64_t delivered) = 0;
   /// Answered by on_backlog or on_backlog_failed.
   virtual void load_backlog() = 0;
   /// Answered by on_page or on_page_failed with the same token.
   virtual void read(const conversation_id& conversation, uint64_t after, uint64_t token) = 0;
   /// Answered by on_notices_dropped.
   virtual void drop_notices(const std::vector<uint64_t>& ids) = 0;
+  /// An entry came again, or after its message: nothing is sent. done() follows unless it still has to wait.
+  virtual void suppressed() {}
   /// Calls on_timer in about a second.
   virtual void later() = 0;
 };
 
 struct delivery_limits {
-  size_t in_flight = 256;             // unacknowledged messages of an account; beyond, conversations turn dirty
+  size_t in_flight = 256;  // unacknowledged messages of an account; beyond, conversations turn dirty
   size_t in_flight_bytes = 1 << 20;
-  size_t draining = 4;                // conversations drained at once
-  size_t conversations = 256;         // clean conversations remembered
+  size_t draining = 4;         // conversations drained at once
+  size_t conversations = 256;  // clean conversations remembered
 };
 
 inline const delivery_limits& default_limits() {
@@ -118,7 +121,8 @@ inline const delivery_limits& default_limits() {
 class account_delivery {
  public:
   /// `limits`, when not the default ones, must outlive this.
-  explicit account_delivery(port& out, const delivery_limits& limits = default_limits()) : out_(out), limits_(&limits) {}
+  explicit account_delivery(port& out, const delivery_limits& limits = default_limits())
+      : out_(out), limits_(&limits) {}
   void set_limits(const delivery_limits& limits) noexcept { limits_ = &limits; }
 
   // ---- terminals ----
@@ -183,18 +187,20 @@ class account_delivery {
   struct dialog {
     conversation_id id;
     account_id other;
-    uint64_t last = 0;      // newest mid that came by; entries up to it are repeats
-    uint64_t floor = 0;     // dirty: the stored position
-    uint64_t base = 0;      // drained here: everything in (base, drained], whether its entry has come yet or not
+    uint64_t last = 0;   // newest mid that came by; entries up to it are repeats, but for those in gaps
+    uint64_t floor = 0;  // dirty: the stored position
+    uint64_t base = 0;   // drained here: everything in (base, drained], whether its entry has come yet or not
     uint64_t drained = 0;
     uint64_t used = 0;
-    uint32_t marks = 0;     // MARK writes without an answer
+    uint32_t marks = 0;  // MARK writes without an answer
     uint32_t clears = 0;
     state now = state::clean;
-    bool known = false;      // we know the stored state: read in a backlog, or not in one that was complete
-    bool automatic = false;  // to be drained without being asked
-    bool retry = false;      // a write failed
+    bool known = false;              // we know the stored state: read in a backlog, or not in one that was complete
+    bool automatic = false;          // to be drained without being asked
+    bool retry = false;              // a write failed
     std::vector<entry_ref> waiting;  // to be done when the MARK is stored
+    std::vector<std::pair<uint64_t, uint64_t>>
+        gaps;  // mids passed over: one's own messages, or entries that are late
     std::unique_ptr<drain> work;
   };
   struct flight {
@@ -213,6 +219,8 @@ class account_delivery {
   };
 
   dialog& get(const conversation_id& id, account_id other);
+  static bool passed_over(const dialog& c, uint64_t mid);
+  static void come_by(dialog& c, uint64_t mid);
   dialog* find(const conversation_id& id);
   void trim_dialogs();
   void accept(dialog& c, entry_ref entry, message_ptr what);
@@ -253,14 +261,14 @@ class account_delivery {
   port& out_;
   const delivery_limits* limits_;
   terminal_set terminals_ = 0;
-  terminal_set asked_ = 0;      // terminals that wait for the end of a drain
-  bool known_ = false;          // the stored backlog has been read; from then on dialogs_ knows what is dirty
-  bool more_ = false;           // the backlog is longer than the list we have
+  terminal_set asked_ = 0;  // terminals that wait for the end of a drain
+  bool known_ = false;      // the stored backlog has been read; from then on dialogs_ knows what is dirty
+  bool more_ = false;       // the backlog is longer than the list we have
   bool loading_ = false;
-  bool reload_ = false;         // asked again while loading
+  bool reload_ = false;  // asked again while loading
   bool drain_all_ = false;
   bool backlog_retry_ = false;
-  size_t dirty_ = 0;            // conversations that are not clean
+  size_t dirty_ = 0;  // conversations that are not clean
   size_t draining_ = 0;
   size_t flight_bytes_ = 0;
   uint64_t tokens_ = 0;

@@ -12,7 +12,8 @@ class recorder final : public port {
   void deliver(terminal_set to, const message& what) override {
     say("deliver " + std::to_string(to) + " " + std::to_string(what.mid));
   }
-  void deliver_batch(terminal_set to, const conversation_id&, uint64_t batch, const std::vector<message>& rows) override {
+  void deliver_batch(terminal_set to, const conversation_id&, uint64_t batch,
+                     const std::vector<message>& rows) override {
     say("batch " + std::to_string(to) + " " + std::to_string(batch) + " of " + std::to_string(rows.size()));
   }
   void deliver_notice(terminal_set to, uint64_t id, const std::string&, bool from_backlog) override {
@@ -46,9 +47,7 @@ using effects = std::vector<std::string>;
 
 class account_delivery_test : public ::testing::Test {
  protected:
-  message_ptr text(uint64_t mid) {
-    return std::make_shared<message>(message{talk, friend_id, mid, 1, "body", 0, 0});
-  }
+  message_ptr text(uint64_t mid) { return std::make_shared<message>(message{talk, friend_id, mid, 1, "body", 0, 0}); }
   void arrive(uint64_t mid) { box.on_message({nullptr, mid}, text(mid)); }
   page rows(std::vector<uint64_t> mids, uint64_t head, uint64_t reached) {
     page found{{}, head, reached};
@@ -161,6 +160,21 @@ TEST_F(account_delivery_test, a_repeated_entry_is_not_sent_again) {
   box.on_message_ack(0, {talk, 1});
   arrive(1);
   EXPECT_EQ(out.take(), (effects{"done 1", "done 1"}));
+}
+
+TEST_F(account_delivery_test, an_entry_that_comes_after_its_successor_is_no_repeat) {
+  on_line(0);
+  arrive(1);
+  arrive(4);
+  out.take();
+  arrive(3);
+  EXPECT_EQ(out.take(), effects{"deliver 1 3"});
+  arrive(2);
+  EXPECT_EQ(out.take(), effects{"deliver 1 2"});
+  for (const uint64_t mid : {1, 2, 3, 4}) box.on_message_ack(0, {talk, mid});
+  out.take();
+  arrive(3);
+  EXPECT_EQ(out.take(), effects{"done 3"});
 }
 
 TEST_F(account_delivery_test, an_asked_drain_ends_when_all_is_acknowledged) {

@@ -115,7 +115,8 @@ void account_delivery::go_on(dialog& c) {
   terminal_set holders = 0;
   uint64_t batch = 0;
   for (seed& one : seeds_) {
-    std::erase_if(one.what.batches, [&](const position& at) { return at.conversation == c.id && at.mid <= work.position; });
+    std::erase_if(one.what.batches,
+                  [&](const position& at) { return at.conversation == c.id && at.mid <= work.position; });
     for (const position& at : one.what.batches) {
       if (at.conversation != c.id || (batch != 0 && at.mid > batch)) continue;
       holders = at.mid == batch ? holders | only(one.slot) : only(one.slot);

@@ -54,17 +54,44 @@ class world final : public port {
 
   void step() {
     switch (random_() % 22) {
-      case 0: case 1: case 2: case 3: write(); break;
-      case 4: case 5: case 6: dispatch(); break;
-      case 7: case 8: case 9: answer_one(random_() % 16 == 0); break;
-      case 10: case 11: case 12: transport(); break;
-      case 13: case 14: case 15: acknowledge(); break;
-      case 16: if (connections_.size() < 40 && random_() % 3 == 0) log_on(); break;
-      case 17: if (random_() % 6 == 0) with_bound([this](connection& c) { end(c); }); break;
-      case 18: if (random_() % 4 == 0) with_bound([this](connection& c) { relink(c); }); break;
-      case 19: if (crashes_ && random_() % 12 == 0) crash(); break;
-      case 20: with_bound([this](connection& c) { if (random_() % 3 == 0) owner_->on_drain_request(c.slot); }); break;
-      default: rebind_lost(); if (random_() % 4 == 0) redispatch(); timer(); break;
+      case 0:
+      case 1:
+      case 2:
+      case 3: write(); break;
+      case 4:
+      case 5:
+      case 6: dispatch(); break;
+      case 7:
+      case 8:
+      case 9: answer_one(random_() % 16 == 0); break;
+      case 10:
+      case 11:
+      case 12: transport(); break;
+      case 13:
+      case 14:
+      case 15: acknowledge(); break;
+      case 16:
+        if (connections_.size() < 40 && random_() % 3 == 0) log_on();
+        break;
+      case 17:
+        if (random_() % 6 == 0) with_bound([this](connection& c) { end(c); });
+        break;
+      case 18:
+        if (random_() % 4 == 0) with_bound([this](connection& c) { relink(c); });
+        break;
+      case 19:
+        if (crashes_ && random_() % 12 == 0) crash();
+        break;
+      case 20:
+        with_bound([this](connection& c) {
+          if (random_() % 3 == 0) owner_->on_drain_request(c.slot);
+        });
+        break;
+      default:
+        rebind_lost();
+        if (random_() % 4 == 0) redispatch();
+        timer();
+        break;
     }
   }
 
@@ -76,7 +103,8 @@ class world final : public port {
     redispatch();
     for (int round = 0; round < 3000; ++round) {
       dispatch();
-      while (answer_one(false)) {}
+      while (answer_one(false)) {
+      }
       transport_all();
       acknowledge_all();
       timer();
@@ -273,8 +301,9 @@ class world final : public port {
   }
   void take_slot(connection& c) {
     c.slot = 0;
-    while (std::any_of(connections_.begin(), connections_.end(),
-                       [&](const connection& other) { return &other != &c && other.bound && other.slot == c.slot; })) {
+    while (std::any_of(connections_.begin(), connections_.end(), [&](const connection& other) {
+      return &other != &c && other.bound && other.slot == c.slot;
+    })) {
       ++c.slot;
     }
   }

@@ -3,9 +3,7 @@
 namespace tern::delivery {
 namespace {
 
-bool goes_first(const device& a, const device& b) {
-  return a.lost != b.lost ? a.lost : a.login_ns < b.login_ns;
-}
+bool goes_first(const device& a, const device& b) { return a.lost != b.lost ? a.lost : a.login_ns < b.login_ns; }
 
 std::optional<size_t> oldest(const std::vector<device>& present, std::optional<int32_t> termtyp) {
   std::optional<size_t> found;

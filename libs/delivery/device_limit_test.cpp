@@ -33,9 +33,7 @@ TEST(device_limit_test, a_terminal_whose_gateway_is_away_goes_first_whatever_its
   EXPECT_EQ(out.replaced, 1U);
 }
 
-TEST(device_limit_test, a_limit_of_zero_lets_nobody_in) {
-  EXPECT_FALSE(admit({}, 1, second, {0, 0, 0}).admitted);
-}
+TEST(device_limit_test, a_limit_of_zero_lets_nobody_in) { EXPECT_FALSE(admit({}, 1, second, {0, 0, 0}).admitted); }
 
 }  // namespace
 }  // namespace tern::delivery

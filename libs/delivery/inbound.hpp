@@ -7,9 +7,9 @@
 
 namespace tern::delivery {
 
-/// Frames of a connection are numbered 1, 2, 3, … A frame may start when all earlier barriers have ended and, if it is a
-/// barrier itself, all earlier frames have. Frames end in any order; `confirmed` follows the ended prefix.
-/// Item: what is needed to run the frame. Not thread-safe: belongs to one session actor.
+/// Frames of a connection are numbered 1, 2, 3, … A frame may start when all earlier barriers have ended and, if it
+/// is a barrier itself, all earlier frames have. Frames end in any order; `confirmed` follows the ended prefix. Item:
+/// what is needed to run the frame. Not thread-safe: belongs to one session actor.
 template <class Item>
 class inbound {
  public:

@@ -1,5 +1,6 @@
 #include "services/session/app.hpp"
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
@@ -18,6 +19,8 @@ namespace {
 constexpr const char* ready_map = "session.map";
 constexpr const char* ready_open = "session.accepting";
 constexpr std::chrono::milliseconds poll{5};
+/// The supervisor ticks many times a second; actors that get no turn for so long are stuck.
+constexpr std::chrono::seconds stuck_after{10};
 
 placement::membership_options options_of(const app::context& with, const rpc::peer& self) {
   placement::membership_options out;
@@ -71,10 +74,16 @@ class session_service final : public app::service {
       groups_.apply(current);
     };
     what.sweep = [this] {
+      beat_->store(context_.time.now().time_since_epoch().count(), std::memory_order_relaxed);
       storage_.sweep();
       groups_.sweep();
     };
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
+    beat_->store(context_.time.now().time_since_epoch().count());
+    context_.health.add_liveness("session.supervisor", [beat = beat_, gone = gone_, &time = context_.time] {
+      const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
+      return *gone || time.now() - last < stuck_after;
+    });
     serve();
     join();
     context_.health.set_ready(ready_open, true);
@@ -124,11 +133,12 @@ class session_service final : public app::service {
   }
 
   void join() {
-    membership_.cluster().subscribe([this, supervisor = supervisor_](const auto&, const placement::snapshot_ptr& current) {
-      if (current->version == 0) return;
-      context_.health.set_ready(ready_map, true);
-      caf::anon_send(supervisor, map_atom::value, current);
-    });
+    membership_.cluster().subscribe(
+        [this, supervisor = supervisor_](const auto&, const placement::snapshot_ptr& current) {
+          if (current->version == 0) return;
+          context_.health.set_ready(ready_map, true);
+          caf::anon_send(supervisor, map_atom::value, current);
+        });
     membership_.start();
   }
 
@@ -158,6 +168,7 @@ class session_service final : public app::service {
   placement::membership membership_;
   environment env_;
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
   caf::actor supervisor_;
   bool started_ = false;
   bool stopped_ = false;

@@ -1,5 +1,5 @@
-// The composition of a session node: links to storage and group, servers for gateways and dispatchers, the directory of
-// session actors, membership.
+// The composition of a session node: links to storage and group, servers for gateways and dispatchers, the directory
+// of session actors, membership.
 #pragma once
 
 #include <memory>

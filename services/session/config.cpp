@@ -5,17 +5,21 @@
 namespace tern::session {
 
 void declare(config::schema& into, session_config& o) {
-  into.add("session.device_limit", o.device_limit, "terminals of one account; a further login replaces the oldest", {1, 32});
+  into.add("session.device_limit", o.device_limit, "terminals of one account; a further login replaces the oldest",
+           {1, 32});
   into.add("session.devicetype_limit", o.devicetype_limit, "terminals of one account and terminal type", {1, 32});
   into.add("session.auth_min_interval_ms", o.auth_min_interval,
            "a terminal younger than this is not replaced: the new login is refused (4111)", {0, 3'600'000});
   into.add("session.open_messaging", o.open_messaging, "messages between accounts of a domain that are no friends");
-  into.add("session.storage_deadline_ms", o.storage_deadline, "a client's command waits so long for storage (then 5103)",
+  into.add("session.storage_deadline_ms", o.storage_deadline,
+           "a client's command waits so long for storage (then 5103)", {50, 60'000});
+  into.add("session.group_deadline_ms", o.group_deadline, "a client's command waits so long for a group node",
            {50, 60'000});
-  into.add("session.group_deadline_ms", o.group_deadline, "a client's command waits so long for a group node", {50, 60'000});
-  into.add("session.storage_queue_requests", o.storage_queue, "requests waiting per shard; above that 5104", {16, 1'000'000});
+  into.add("session.storage_queue_requests", o.storage_queue, "requests waiting per shard; above that 5104",
+           {16, 1'000'000});
   into.add("session.linger_ms", o.linger, "the state of an account without terminals is kept so long", {0, 600'000});
-  into.add("session.gateway_grace_ms", o.gateway_grace, "terminals of a gateway that went away are kept so long", {0, 60'000});
+  into.add("session.gateway_grace_ms", o.gateway_grace, "terminals of a gateway that went away are kept so long",
+           {0, 60'000});
   into.add("session.window_messages", o.window_messages,
            "messages of one account on their way; further ones wait in the log", {1, 4096});
   into.add("session.window_bytes", o.window_bytes, "the same in bytes", {1024, 64 << 20});
@@ -25,7 +29,8 @@ void declare(config::schema& into, session_config& o) {
   into.add("session.pull_messages", o.pull_messages, "most messages of one PULLMESSAGE answer", {1, 500});
   into.add("session.pull_bytes", o.pull_bytes, "message bytes of one PULLMESSAGE answer (the first always fits)",
            {1024, 16 << 20});
-  into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from", true);
+  into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from",
+                  true);
 }
 
 }  // namespace tern::session

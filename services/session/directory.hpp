@@ -1,5 +1,5 @@
-// Account -> session actor. Link handlers dispatch through it with one message per actor and batch; actors are spawned
-// by the first mail for them and leave when they have nothing to do.
+// Account -> session actor. Link handlers dispatch through it with one message per actor and batch; actors are
+// spawned by the first mail for them and leave when they have nothing to do.
 #pragma once
 
 #include <array>

@@ -22,7 +22,7 @@ struct environment {
   const session_config& config;
   const clock& time;
   session_metrics& metrics;
-  std::string node = {};              // ours
+  std::string node = {};  // ours
   placement::view* cluster = nullptr;
   std::function<bool()> lease_valid = {};  // false: others may own our slots already
   storage_port* storage = nullptr;

@@ -23,7 +23,8 @@ void refuse_login(const gateway_ptr& to, uint64_t conn, errc code, uint64_t epoc
 uint64_t epoch_of(const placement::range* range) { return range == nullptr ? 0 : range->epoch; }
 
 /// The password or token was right: to the account's owner.
-void logged_in(const environment& env, const gateway_ptr& from, const v1::Login& login, const storage::v1::LoggedIn& who) {
+void logged_in(const environment& env, const gateway_ptr& from, const v1::Login& login,
+               const storage::v1::LoggedIn& who) {
   const int64_t login_ns = env.time.wall_ns();
   const auto map = env.cluster->get();
   const account_id account{who.account()};
@@ -104,14 +105,15 @@ void start_login(const environment& env, gateway_ptr from, v1::Login login) {
     env.metrics.wrong_owner_total.add();
     return refuse_login(from, login.conn(), errc::wrong_owner, epoch);
   }
-  if (login.token().empty() && login.name_key().empty()) return refuse_login(from, login.conn(), errc::no_pass, epoch);
+  if (login.token().empty() && login.name_key().empty())
+    return refuse_login(from, login.conn(), errc::no_pass, epoch);
   auto request = request_of(login);
   login.clear_password();
   env.storage->ask(slot, std::move(request), patience::deadline,
                    [&env, from = std::move(from), login = std::move(login), epoch](storage_answer& got) {
-    if (got.code != errc::ok) return refuse_login(from, login.conn(), got.code, epoch);
-    logged_in(env, from, login, got.reply.logged_in());
-  });
+                     if (got.code != errc::ok) return refuse_login(from, login.conn(), got.code, epoch);
+                     logged_in(env, from, login, got.reply.logged_in());
+                   });
 }
 
 void start_account_call(const environment& env, gateway_ptr from, v1::AccountCall call) {
@@ -123,10 +125,11 @@ void start_account_call(const environment& env, gateway_ptr from, v1::AccountCal
   }
   env.storage->ask(slot, request_of(call), patience::deadline,
                    [from = std::move(from), number = call.call(), kind = call.kind()](storage_answer& got) {
-    if (got.code != errc::ok) return answer_call(from, number, got.code, {});
-    if (kind == v1::AccountCall::TOKEN) return answer_call(from, number, errc::ok, got.reply.token_issued().token());
-    answer_call(from, number, errc::ok, to_node(account_id{got.reply.account_created().account()}));
-  });
+                     if (got.code != errc::ok) return answer_call(from, number, got.code, {});
+                     if (kind == v1::AccountCall::TOKEN)
+                       return answer_call(from, number, errc::ok, got.reply.token_issued().token());
+                     answer_call(from, number, errc::ok, to_node(account_id{got.reply.account_created().account()}));
+                   });
 }
 
 }  // namespace tern::session

@@ -7,8 +7,8 @@
 
 namespace tern::session {
 
-/// Checks the password or token at the shard of the login's slot, then hands the terminal to the account's session actor
-/// (which applies the device limit and answers), or answers with a redirect when another node owns the account.
+/// Checks the password or token at the shard of the login's slot, then hands the terminal to the account's session
+/// actor (which applies the device limit and answers), or answers with a redirect when another node owns the account.
 void start_login(const environment& env, gateway_ptr from, v1::Login login);
 
 /// REGISTER and TOKEN: AccountCreate or TokenIssue at the shard of the slot; AccountResult has the node or token.

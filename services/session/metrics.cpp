@@ -9,31 +9,38 @@ session_metrics::session_metrics(metrics::registry& where) {
   const std::array<std::string, 4> outcomes{"online", "offline", "suppressed", "failed"};
   const std::array<std::string, 3> kinds{"message", "notice", "batch"};
   for (size_t i = 0; i < results.size(); ++i) {
-    accepted_total[i] = where.counter("tern_session_accepted_total", "Messages of clients by how their acceptance ended.",
-                                      {{"kind", "message"}, {"result", results[i]}});
+    accepted_total[i] =
+        where.counter("tern_session_accepted_total", "Messages of clients by how their acceptance ended.",
+                      {{"kind", "message"}, {"result", results[i]}});
   }
   for (size_t k = 0; k < kinds.size(); ++k) {
     for (size_t i = 0; i < outcomes.size(); ++i) {
-      deliveries_total[k][i] =
-          where.counter("tern_session_deliveries_total",
-                        "What became of deliveries: sent to terminals, left in the backlog, already delivered, failed.",
-                        {{"kind", kinds[k]}, {"outcome", outcomes[i]}});
+      deliveries_total[k][i] = where.counter("tern_session_deliveries_total",
+                                             "What became of deliveries: sent to terminals, left in the backlog "
+                                             "(once per burst), repeated and suppressed, failed.",
+                                             {{"kind", kinds[k]}, {"outcome", outcomes[i]}});
     }
   }
   redeliveries_total = where.counter("tern_session_redeliveries_total", "Messages sent again to a further terminal.");
-  wrong_owner_total = where.counter("tern_session_wrong_owner_total", "Items refused because another node owns the slot.");
+  wrong_owner_total =
+      where.counter("tern_session_wrong_owner_total", "Items refused because another node owns the slot.");
   replaced_total = where.counter("tern_session_replaced_total", "Terminals logged out because of a device limit.");
   const auto& buckets = metrics::latency_buckets();
-  receipt_seconds = where.histogram("tern_session_receipt_seconds", "From the gateway's receipt of a message to its durable answer.",
-                                    buckets);
-  delivery_seconds = where.histogram("tern_session_delivery_seconds",
-                                     "From a message's acceptance to its hand-over to the recipient's gateway.", buckets);
-  client_ack_seconds = where.histogram("tern_session_client_ack_seconds",
-                                       "From a message's acceptance to its first acknowledgement by a recipient.", buckets);
-  offline_drain_seconds = where.histogram("tern_session_offline_drain_seconds", "From OFFLINEMSG to OFFLINEMSGEND.", buckets);
-  storage_seconds = where.histogram("tern_session_storage_seconds", "From a request to storage to its answer.", buckets);
+  receipt_seconds = where.histogram("tern_session_receipt_seconds",
+                                    "From the gateway's receipt of a message to its durable answer.", buckets);
+  delivery_seconds =
+      where.histogram("tern_session_delivery_seconds",
+                      "From a message's acceptance to its hand-over to the recipient's gateway.", buckets);
+  client_ack_seconds =
+      where.histogram("tern_session_client_ack_seconds",
+                      "From a message's acceptance to its first acknowledgement by a recipient.", buckets);
+  offline_drain_seconds =
+      where.histogram("tern_session_offline_drain_seconds", "From OFFLINEMSG to OFFLINEMSGEND.", buckets);
+  storage_seconds =
+      where.histogram("tern_session_storage_seconds", "From a request to storage to its answer.", buckets);
   sessions_online = where.gauge("tern_session_sessions", "Accounts with a live session.", {{"state", "online"}});
-  sessions_lingering = where.gauge("tern_session_sessions", "Accounts with a live session.", {{"state", "lingering"}});
+  sessions_lingering =
+      where.gauge("tern_session_sessions", "Accounts with a live session.", {{"state", "lingering"}});
   terminals_gauge = where.gauge("tern_session_terminals", "Terminals logged on.");
   unacked_gauge = where.gauge("tern_session_unacked_messages", "Messages and notices sent and not acknowledged.");
   storage_waiting = where.gauge("tern_session_storage_waiting_requests", "Requests to storage without an answer.");

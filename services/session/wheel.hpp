@@ -1,4 +1,5 @@
-// Coarse timers of session actors: no delayed_send, whose cost is a thread hop and whose references outlive the actor.
+// Coarse timers of session actors: no delayed_send, whose cost is a thread hop and whose references outlive the
+// actor.
 #pragma once
 
 #include <caf/all.hpp>

@@ -16,7 +16,7 @@ namespace tern::group {
 struct surroundings {
   const group_config& config;
   const group_metrics& metrics;
-  std::string node;                   // ours
+  std::string node;  // ours
   placement::view* cluster = nullptr;
   std::function<bool()> lease_valid = {};  // false: others may own our slots already
 };

@@ -33,7 +33,8 @@ class session_actor_test : public session_fixture {
   }
   errc login_code(uint64_t conn) {
     for (const auto& item : gateway->items) {
-      if (item.has_login_result() && item.login_result().conn() == conn) return static_cast<errc>(item.login_result().code());
+      if (item.has_login_result() && item.login_result().conn() == conn)
+        return static_cast<errc>(item.login_result().code());
     }
     return errc::undefined;
   }
@@ -54,8 +55,8 @@ TEST_F(session_actor_test, a_login_is_checked_by_storage_and_bound_here) {
 TEST_F(session_actor_test, a_login_for_an_account_of_another_node_is_redirected) {
   auto map = std::make_shared<placement::snapshot>();
   map->version = ++map_version;
-  map->sessions = placement::range_map{
-      {{0, slot_of(bob) - 1, "session-0", 3}, {slot_of(bob), slot_count - 1, "session-1", 4}}};
+  map->sessions =
+      placement::range_map{{{0, slot_of(bob) - 1, "session-0", 3}, {slot_of(bob), slot_count - 1, "session-1", 4}}};
   cluster.publish(map);
   storage.passwords["probe"] = bob;
   login(1, "probe", alice.value);

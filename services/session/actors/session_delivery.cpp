@@ -19,7 +19,8 @@ void set(common::v1::Conversation& out, const conversation_id& id) {
 conversation_id from(const common::v1::Conversation& id) { return {id.hi(), id.lo()}; }
 
 delivery::message row_of(const conversation_id& conversation, storage::v1::HistoryRow& row) {
-  return {conversation, account_id{row.sender()}, row.mid(), row.timestamp_ns(), std::move(*row.mutable_body()), 0, 0};
+  return {
+      conversation, account_id{row.sender()}, row.mid(), row.timestamp_ns(), std::move(*row.mutable_body()), 0, 0};
 }
 
 /// Calls `each` with every slot of the set.
@@ -61,12 +62,15 @@ void session_state::deliver(delivery::terminal_set to, const delivery::message& 
   if (!composed) {
     // A damaged row must not hold up the rest: it counts as delivered.
     env_->metrics.count(kind::message, outcome::failed);
-    env_->log.error("stored message is not decodable", {{"conversation", to_string(what.conversation)}, {"mid", what.mid}});
+    env_->log.error("stored message is not decodable",
+                    {{"conversation", to_string(what.conversation)}, {"mid", what.mid}});
     const delivery::position where{what.conversation, what.mid};
     ++asked_;
     caf::anon_send(caf::actor{self_}, answer{[to, where](session_state& state) {
-      for_each(to, [&](size_t slot) { state.delivery_.on_message_ack(static_cast<delivery::terminal_slot>(slot), where); });
-    }});
+                     for_each(to, [&](size_t slot) {
+                       state.delivery_.on_message_ack(static_cast<delivery::terminal_slot>(slot), where);
+                     });
+                   }});
     return;
   }
   if (to != delivery_.terminals()) env_->metrics.redeliveries_total.add();
@@ -109,7 +113,8 @@ void session_state::deliver_batch(delivery::terminal_set to, const conversation_
   });
 }
 
-void session_state::deliver_notice(delivery::terminal_set to, uint64_t id, const std::string& body, bool from_backlog) {
+void session_state::deliver_notice(delivery::terminal_set to, uint64_t id, const std::string& body,
+                                   bool from_backlog) {
   const std::string payload = from_backlog ? notice_list(body) : body;
   env_->metrics.count(kind::notice, outcome::online);
   for_each(to, [&](size_t slot) {
@@ -167,8 +172,8 @@ void session_state::put_cursor(const conversation_id& conversation, account_id o
   if (change == delivery::cursor_change::mark) env_->metrics.count(kind::message, outcome::offline);
   ask(slot_of(account_), std::move(request), patience::until_answered,
       [conversation, change](session_state& state, storage_answer& got) {
-    state.delivery_.on_cursor(conversation, change, got.code == errc::ok);
-  });
+        state.delivery_.on_cursor(conversation, change, got.code == errc::ok);
+      });
 }
 
 void session_state::load_backlog() {
@@ -199,21 +204,22 @@ void session_state::read(const conversation_id& conversation, uint64_t after, ui
   read.set_others_only(true);
   ask(slot_of(conversation), std::move(request), patience::until_answered,
       [conversation, token](session_state& state, storage_answer& got) {
-    if (got.code != errc::ok) return state.delivery_.on_page_failed(conversation, token);
-    storage::v1::Page& page = *got.reply.mutable_page();
-    delivery::page out{{}, page.head(), page.reached()};
-    for (auto& row : *page.mutable_rows()) out.rows.push_back(row_of(conversation, row));
-    state.delivery_.on_page(conversation, token, std::move(out));
-  });
+        if (got.code != errc::ok) return state.delivery_.on_page_failed(conversation, token);
+        storage::v1::Page& page = *got.reply.mutable_page();
+        delivery::page out{{}, page.head(), page.reached()};
+        for (auto& row : *page.mutable_rows()) out.rows.push_back(row_of(conversation, row));
+        state.delivery_.on_page(conversation, token, std::move(out));
+      });
 }
 
 void session_state::drop_notices(const std::vector<uint64_t>& ids) {
   storage::v1::StorageRequest request;
   request.mutable_notice_drop()->set_account(account_.value);
   for (const uint64_t id : ids) request.mutable_notice_drop()->add_notice_ids(id);
-  ask(slot_of(account_), std::move(request), patience::until_answered, [ids](session_state& state, storage_answer& got) {
-    state.delivery_.on_notices_dropped(ids, got.code == errc::ok);
-  });
+  ask(slot_of(account_), std::move(request), patience::until_answered,
+      [ids](session_state& state, storage_answer& got) {
+        state.delivery_.on_notices_dropped(ids, got.code == errc::ok);
+      });
 }
 
 void session_state::later() {
@@ -243,18 +249,18 @@ void session_state::relation_change(delivery_event& what) {
   const delivery::entry_ref entry{what.source, what.delivery.entry()};
   ask(slot_of(account_), std::move(request), patience::until_answered,
       [entry, notice_id, notice](session_state& state, storage_answer& got) {
-    if (got.code != errc::ok) {
-      // Not done: the dispatcher sends it again with its next stream; say so by ending this one.
-      state.env_->log.error("roster row not stored", {{"code", to_string(got.code)}});
-      state.env_->metrics.count(kind::notice, outcome::failed);
-      if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
-      return;
-    }
-    state.done(entry);
-    if (notice_id == 0) return;
-    if (state.delivery_.terminals() == 0) state.env_->metrics.count(kind::notice, outcome::offline);
-    state.delivery_.on_notice(notice_id, notice);
-  });
+        if (got.code != errc::ok) {
+          // Not done: the dispatcher sends it again with its next stream; say so by ending this one.
+          state.env_->log.error("roster row not stored", {{"code", to_string(got.code)}});
+          state.env_->metrics.count(kind::notice, outcome::failed);
+          if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
+          return;
+        }
+        state.done(entry);
+        if (notice_id == 0) return;
+        if (state.delivery_.terminals() == 0) state.env_->metrics.count(kind::notice, outcome::offline);
+        state.delivery_.on_notice(notice_id, notice);
+      });
 }
 
 }  // namespace tern::session

@@ -108,11 +108,11 @@ void session_state::ask(slot_type slot, storage::v1::StorageRequest request, pat
   const int64_t asked_ns = env_->time.now().time_since_epoch().count();
   env_->storage->ask(slot, std::move(request), how,
                      [env = env_, asked_ns, to = caf::actor{self_}, then = std::move(then)](storage_answer& got) {
-    env->metrics.storage_seconds.observe(
-        static_cast<double>(env->time.now().time_since_epoch().count() - asked_ns) / 1e9);
-    auto kept = std::make_shared<storage_answer>(std::move(got));
-    caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
-  });
+                       env->metrics.storage_seconds.observe(
+                           static_cast<double>(env->time.now().time_since_epoch().count() - asked_ns) / 1e9);
+                       auto kept = std::make_shared<storage_answer>(std::move(got));
+                       caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
+                     });
 }
 
 void session_state::ask_group(const origin& from, uint64_t room, std::string payload) {
@@ -127,9 +127,9 @@ void session_state::ask_group(const origin& from, uint64_t room, std::string pay
   env_->groups->ask(std::move(request), [from, to = caf::actor{self_}](group_answer& got) {
     auto kept = std::make_shared<group_answer>(std::move(got));
     caf::anon_send(to, answer{[from, kept](session_state& state) {
-      if (kept->code != errc::ok) return state.refuse(from, kept->code);
-      state.reply(from, wire::frame_type::ack, std::move(kept->payload));
-    }});
+                     if (kept->code != errc::ok) return state.refuse(from, kept->code);
+                     state.reply(from, wire::frame_type::ack, std::move(kept->payload));
+                   }});
   });
 }
 
@@ -184,7 +184,9 @@ void session_state::send_receipt(const origin& from, const conversation_id& conv
                                  std::string payload, bool duplicate) {
   terminal* sender = find(from);
   for (const auto& one : terminals_) {
-    if (!one || (one.get() != sender && duplicate)) continue;
+    if (!one) continue;
+    // A terminal bound anew since it wrote this replays the frame and gets its receipt then.
+    if (one.get() != sender && (duplicate || one->conn == from.conn)) continue;
     v1::Out& frame = out_frame(*one, wire::frame_type::message);
     frame.set_payload(payload);
     frame.set_trace(from.trace);
@@ -224,8 +226,11 @@ std::string session_state::frame_key(const origin& from) {
   return key;
 }
 
-conversation_id session_state::conversation_with(account_id other) const {
-  return crypto::pair_conversation(env_->config.identity_key, account_, other);
+conversation_id session_state::conversation_with(account_id other) {
+  if (last_conversation_.first != other) {
+    last_conversation_ = {other, crypto::pair_conversation(env_->config.identity_key, account_, other)};
+  }
+  return last_conversation_.second;
 }
 
 uint64_t session_state::epoch() const {

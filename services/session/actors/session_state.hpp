@@ -28,6 +28,7 @@ struct origin {
   uint64_t seq = 0;
   uint64_t trace = 0;
   int64_t received_ns = 0;
+  uint64_t conn = 0;
 };
 
 /// One terminal of the account.
@@ -92,7 +93,8 @@ class session_state : private delivery::port {
   void start_drain(const origin& from);
   /// De-duplication key of a message without a client id.
   std::string frame_key(const origin& from);
-  conversation_id conversation_with(account_id other) const;
+  /// The last one is remembered: a keyed hash per message would be the most expensive part of accepting it.
+  conversation_id conversation_with(account_id other);
   std::vector<contact_check>& contact_checks() noexcept { return contact_checks_; }
   const delivery::account_delivery& deliveries() const noexcept { return delivery_; }
 
@@ -110,6 +112,7 @@ class session_state : private delivery::port {
   void load_backlog() override;
   void read(const conversation_id& conversation, uint64_t after, uint64_t token) override;
   void drop_notices(const std::vector<uint64_t>& ids) override;
+  void suppressed() override { env_->metrics.count(kind::message, outcome::suppressed); }
   void later() override;
 
   // ---- events ----
@@ -150,8 +153,9 @@ class session_state : private delivery::port {
   std::vector<std::unique_ptr<terminal>> terminals_;  // by slot; null: free
   delivery::account_delivery delivery_{*this};
   std::vector<contact_check> contact_checks_;
+  std::pair<account_id, conversation_id> last_conversation_;
   uint32_t generations_ = 0;
-  uint32_t asked_ = 0;          // answers still to come
+  uint32_t asked_ = 0;  // answers still to come
   uint64_t mails_ = 0;
   int64_t counted_unacked_ = 0;
   int64_t drain_started_ns_ = 0;

@@ -34,7 +34,8 @@ std::optional<delivery::terminal_slot> session_state::slot_of_conn(const gateway
   for (size_t i = 0; i < terminals_.size(); ++i) {
     if (!terminals_[i] || terminals_[i]->conn != conn) continue;
     const gateway_stream& mine = *terminals_[i]->gateway;
-    if (mine.incarnation == from.incarnation && mine.node == from.node) return static_cast<delivery::terminal_slot>(i);
+    if (mine.incarnation == from.incarnation && mine.node == from.node)
+      return static_cast<delivery::terminal_slot>(i);
   }
   return std::nullopt;
 }
@@ -189,11 +190,17 @@ void session_state::pump(delivery::terminal_slot slot) {
 }
 
 void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::command what) {
-  origin from{slot, terminals_[slot]->generation, static_cast<wire::frame_type>(what.type), seq, what.trace,
-              what.received_ns};
+  origin from{slot,
+              terminals_[slot]->generation,
+              static_cast<wire::frame_type>(what.type),
+              seq,
+              what.trace,
+              what.received_ns,
+              terminals_[slot]->conn};
   const command_row* row = find_command(what.type);
   if (row == nullptr) return refuse(from, errc::bad_interface);
-  log::trace(what.trace, "session", "accept", {{"command", wire::find_command(static_cast<uint8_t>(what.type))->name}});
+  log::trace(what.trace, "session", "accept",
+             {{"command", wire::find_command(static_cast<uint8_t>(what.type))->name}});
   row->run(*this, from, std::move(what.payload));
 }
 

@@ -76,9 +76,9 @@ void changed(session_state& state, const origin& from, int32_t what, storage_ans
   *put.mutable_conversation() = got.request.relate().conversation();
   state.ask(slot_of(state.account()), std::move(request), patience::deadline,
             [from, what, other](session_state& again, storage_answer& stored) {
-    if (stored.code != errc::ok) return again.refuse(from, stored.code);
-    answer_changed(again, from, what, other);
-  });
+              if (stored.code != errc::ok) return again.refuse(from, stored.code);
+              answer_changed(again, from, what, other);
+            });
 }
 
 void relate(session_state& state, const origin& from, int32_t what, const wire::tim_req& req) {

@@ -109,10 +109,18 @@ TEST_F(business_test, a_blocked_account_can_neither_ask_nor_write) {
 TEST_F(business_test, errors_are_those_of_the_protocol) {
   ASSERT_TRUE(log_on(1, alice));
   const std::pair<std::pair<int32_t, std::string>, int32_t> cases[] = {
-      {{4, to_node(alice)}, 4105}, {{6, to_node(alice)}, 4105}, {{7, to_node(alice)}, 4105},
-      {{4, "zzz"}, 4106},          {{4, to_node(tenant)}, 4106}, {{4, to_node(account_id{0x7777'0000'0000'0001})}, 4106},
-      {{4, ""}, 4104},             {{4, bob_node}, 4117},        {{21, ""}, 4107},
-      {{0, ""}, 4107},             {{22, ""}, 4107},             {{-5, ""}, 4107}};
+      {{4, to_node(alice)}, 4105},
+      {{6, to_node(alice)}, 4105},
+      {{7, to_node(alice)}, 4105},
+      {{4, "zzz"}, 4106},
+      {{4, to_node(tenant)}, 4106},
+      {{4, to_node(account_id{0x7777'0000'0000'0001})}, 4106},
+      {{4, ""}, 4104},
+      {{4, bob_node}, 4117},
+      {{21, ""}, 4107},
+      {{0, ""}, 4107},
+      {{22, ""}, 4107},
+      {{-5, ""}, 4107}};
   for (const auto& [request, code] : cases) {
     ask(request.first, request.second);
     EXPECT_EQ(error_of(1), code) << request.first << " " << request.second;

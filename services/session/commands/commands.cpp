@@ -12,20 +12,13 @@ using wire::frame_type;
 
 std::span<const command_row> commands() noexcept {
   static constexpr command_row rows[] = {
-      {frame_type::offlinemsg, true, run_offlinemsg},
-      {frame_type::broadpresence, true, run_not_offered},
-      {frame_type::pullmessage, true, run_pullmessage},
-      {frame_type::vroom, true, run_not_offered},
-      {frame_type::business, true, run_business},
-      {frame_type::nodes, true, run_not_offered},
-      {frame_type::message, false, run_message},
-      {frame_type::presence, true, run_not_offered},
-      {frame_type::revokemessage, true, run_not_offered},
-      {frame_type::burnmessage, true, run_not_offered},
-      {frame_type::stream, true, run_not_offered},
-      {frame_type::bigstring, true, run_not_offered},
-      {frame_type::bigbinary, true, run_not_offered},
-      {frame_type::bigbinarystream, true, run_not_offered},
+      {frame_type::offlinemsg, true, run_offlinemsg},     {frame_type::broadpresence, true, run_not_offered},
+      {frame_type::pullmessage, true, run_pullmessage},   {frame_type::vroom, true, run_not_offered},
+      {frame_type::business, true, run_business},         {frame_type::nodes, true, run_not_offered},
+      {frame_type::message, false, run_message},          {frame_type::presence, true, run_not_offered},
+      {frame_type::revokemessage, true, run_not_offered}, {frame_type::burnmessage, true, run_not_offered},
+      {frame_type::stream, true, run_not_offered},        {frame_type::bigstring, true, run_not_offered},
+      {frame_type::bigbinary, true, run_not_offered},     {frame_type::bigbinarystream, true, run_not_offered},
   };
   return rows;
 }

@@ -9,7 +9,8 @@
 
 namespace tern::session {
 
-/// Executes one frame. Exactly one of reply, refuse, finish or send_receipt must follow, now or later, for its origin.
+/// Executes one frame. Exactly one of reply, refuse, finish or send_receipt must follow, now or later, for its
+/// origin.
 using command_function = void (*)(session_state& state, const origin& from, std::string payload);
 
 struct command_row {

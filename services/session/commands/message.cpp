@@ -74,7 +74,8 @@ void stored(session_state& state, const origin& from, storage_answer& got) {
   if (!composed) return reject(state, from, errc::internal);
   state.env().metrics.count(done.duplicate() ? accepted::duplicate : accepted::ok);
   if (from.received_ns != 0) {
-    state.env().metrics.receipt_seconds.observe(static_cast<double>(state.env().time.wall_ns() - from.received_ns) / 1e9);
+    state.env().metrics.receipt_seconds.observe(static_cast<double>(state.env().time.wall_ns() - from.received_ns) /
+                                                1e9);
   }
   log::trace(from.trace, "session", "receipt", {{"duplicate", done.duplicate()}});
   state.send_receipt(from, {append.conversation().hi(), append.conversation().lo()}, done.mid(), std::move(payload),
@@ -101,7 +102,8 @@ void run_message(session_state& state, const origin& from, std::string payload) 
   }
   const auto other = other_account(state, message.to_tid ? std::optional{message.to_tid->node} : std::nullopt);
   if (!other) return reject(state, from, other.code());
-  if (message.to_tid->domain && *message.to_tid->domain != state.domain()) return reject(state, from, errc::bad_account);
+  if (message.to_tid->domain && *message.to_tid->domain != state.domain())
+    return reject(state, from, errc::bad_account);
 
   storage::v1::StorageRequest request;
   request.set_trace(from.trace);

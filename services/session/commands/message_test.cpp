@@ -183,6 +183,20 @@ TEST_F(message_test, a_frame_replayed_after_a_new_bind_is_stored_once_and_answer
   EXPECT_EQ(frames(3, frame_type::message).size(), 1U);
 }
 
+TEST_F(message_test, an_append_in_flight_over_a_new_bind_gives_each_terminal_one_receipt) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, alice));
+  say("once");
+  run();  // asked, not answered
+  v1::GatewayItem again;
+  *again.mutable_bind() = bind_of(1, alice, false);
+  send(std::move(again));
+  say("once", 0, 1);
+  settle();
+  EXPECT_EQ(frames(1, frame_type::message).size(), 1U);
+  EXPECT_EQ(frames(2, frame_type::message).size(), 1U);
+}
+
 TEST_F(message_test, a_gap_in_the_numbers_asks_the_gateway_to_bind_again) {
   ASSERT_TRUE(log_on(1, alice));
   gateway->take();

@@ -2,6 +2,8 @@
 
 namespace tern::session {
 
-void run_not_offered(session_state& state, const origin& from, std::string) { state.refuse(from, errc::bad_interface); }
+void run_not_offered(session_state& state, const origin& from, std::string) {
+  state.refuse(from, errc::bad_interface);
+}
 
 }  // namespace tern::session

@@ -29,7 +29,8 @@ class group_client::node_link final : public rpc::client_handler<rpc::group_stre
   const std::string node_;
 };
 
-group_client::group_client(rpc::network& network, rpc::peer self, const clock& time, std::chrono::milliseconds deadline)
+group_client::group_client(rpc::network& network, rpc::peer self, const clock& time,
+                           std::chrono::milliseconds deadline)
     : network_(network), self_(std::move(self)), time_(time), deadline_(deadline) {}
 
 group_client::~group_client() { stop(); }
@@ -56,7 +57,8 @@ void group_client::send_unsent(lock& held) {
   sending_ = true;
   for (auto at = entries_.begin(); at != entries_.end();) {
     entry& one = at->second;
-    const placement::range* range = one.sent_to.empty() ? snapshot_->groups.find(slot_of(one.request.room())) : nullptr;
+    const placement::range* range =
+        one.sent_to.empty() ? snapshot_->groups.find(slot_of(one.request.room())) : nullptr;
     const auto sink = range == nullptr ? sinks_.end() : sinks_.find(range->owner);
     if (sink == sinks_.end()) {
       ++at;

@@ -27,8 +27,8 @@ using group_callback = std::function<void(group_answer&)>;
 class group_port {
  public:
   virtual ~group_port() = default;
-  /// The room of `request` decides the owner; call and epoch are filled in. Thread-safe; the callback comes once, on any
-  /// thread, possibly before ask() returns.
+  /// The room of `request` decides the owner; call and epoch are filled in. Thread-safe; the callback comes once, on
+  /// any thread, possibly before ask() returns.
   virtual void ask(group::v1::GroupRequest request, group_callback then) = 0;
 };
 

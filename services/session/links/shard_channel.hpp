@@ -1,5 +1,5 @@
-// All unanswered requests to one shard, in order. They are sent again, in that order, after a link broke, the shard got
-// another owner or epoch, or storage answered wrong_owner.
+// All unanswered requests to one shard, in order. They are sent again, in that order, after a link broke, the shard
+// got another owner or epoch, or storage answered wrong_owner.
 #pragma once
 
 #include <chrono>
@@ -20,8 +20,9 @@ using storage_sink = rpc::sink<storage::v1::StorageRequest>;
 
 /// Thread-safe. No lock is held while a sink or a callback runs, because in one process both may come back here.
 ///
-/// After each change of stream or epoch one request goes alone; the rest follows when it was answered with anything but
-/// wrong_owner. So an owner that learns its epoch a moment after us never takes a later write before an earlier one.
+/// After each change of stream or epoch one request goes alone; the rest follows when it was answered with anything
+/// but wrong_owner. So an owner that learns its epoch a moment after us never takes a later write before an earlier
+/// one.
 class shard_channel {
  public:
   using time_point = clock::time_point;
@@ -67,14 +68,14 @@ class shard_channel {
   const clock& time_;
   const limits limits_;
   mutable std::mutex mutex_;
-  std::deque<entry> entries_;   // calls grow by one from front to back
+  std::deque<entry> entries_;  // calls grow by one from front to back
   uint64_t next_call_;
-  size_t next_ = 0;             // index of the first entry that is not sent
-  size_t open_count_ = 0;       // sent, not ended
+  size_t next_ = 0;        // index of the first entry that is not sent
+  size_t open_count_ = 0;  // sent, not ended
   std::shared_ptr<storage_sink> out_;
   uint64_t epoch_ = 0;
-  uint64_t round_ = 0;          // changes with each target
-  bool proven_ = false;         // the target has answered with its epoch
+  uint64_t round_ = 0;   // changes with each target
+  bool proven_ = false;  // the target has answered with its epoch
   bool flushing_ = false;
   time_point not_before_{};
 };

@@ -180,8 +180,8 @@ TEST_F(shard_channel_test, random_breaks_and_refusals_never_reorder_what_storage
     std::mt19937 random(seed);
     shard_channel chaos{"s0", 0, time, {std::chrono::hours(1), 1000, std::chrono::milliseconds(1)}};
     auto sink = std::make_shared<collected>();
-    uint64_t epoch = 1;    // the map's
-    uint64_t served = 1;   // storage's: may lag behind
+    uint64_t epoch = 1;   // the map's
+    uint64_t served = 1;  // storage's: may lag behind
     std::vector<uint64_t> first_time;
     std::map<uint64_t, int> ended;
     uint64_t asked = 0;
@@ -195,7 +195,8 @@ TEST_F(shard_channel_test, random_breaks_and_refusals_never_reorder_what_storage
             storage::v1::StorageRequest request;
             const uint64_t mark = ++asked;
             request.set_trace(mark);
-            chaos.ask(std::move(request), patience::until_answered, [&ended, mark](storage_answer&) { ++ended[mark]; });
+            chaos.ask(std::move(request), patience::until_answered,
+                      [&ended, mark](storage_answer&) { ++ended[mark]; });
           }
           break;
         case 3:

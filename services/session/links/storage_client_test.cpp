@@ -58,7 +58,8 @@ class storage_client_test : public ::testing::Test {
   void publish(const std::string& owner, uint64_t epoch) {
     auto map = std::make_shared<placement::snapshot>();
     map->version = ++version;
-    map->nodes = {{"storage-0", "storage", "local:storage-0", 1, true}, {"storage-1", "storage", "local:storage-1", 1, true}};
+    map->nodes = {{"storage-0", "storage", "local:storage-0", 1, true},
+                  {"storage-1", "storage", "local:storage-1", 1, true}};
     map->storage = placement::range_map{{{0, slot_count - 1, "s0", 1}}};
     map->shards = {{"s0", owner, epoch}};
     client.apply(map);

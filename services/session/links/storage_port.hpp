@@ -23,8 +23,8 @@ enum class patience : uint8_t {
   until_answered,  // must happen: kept and sent again until storage has answered
 };
 
-/// Thread-safe; never blocks. Callbacks come once per request, on any thread, possibly before ask() returns; those of one
-/// slot come in the order of the requests unless one ends by its deadline.
+/// Thread-safe; never blocks. Callbacks come once per request, on any thread, possibly before ask() returns; those of
+/// one slot come in the order of the requests unless one ends by its deadline.
 class storage_port {
  public:
   virtual ~storage_port() = default;

@@ -12,7 +12,8 @@
 
 namespace tern::session {
 
-/// One Attach stream. Terminals hold the stream they were bound over; a new stream of the same gateway is another object.
+/// One Attach stream. Terminals hold the stream they were bound over; a new stream of the same gateway is another
+/// object.
 struct gateway_stream {
   std::string node;
   uint64_t incarnation = 0;

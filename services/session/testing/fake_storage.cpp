@@ -43,7 +43,8 @@ errc fake_storage::execute(const StorageRequest& request, storage::v1::StorageRe
     case StorageRequest::kRosterPut: roster_put(request.roster_put()); return errc::ok;
     case StorageRequest::kCursorPut: cursor_put(request.cursor_put()); return errc::ok;
     case StorageRequest::kNoticeDrop:
-      for (const uint64_t id : request.notice_drop().notice_ids()) notices.erase({request.notice_drop().account(), id});
+      for (const uint64_t id : request.notice_drop().notice_ids())
+        notices.erase({request.notice_drop().account(), id});
       return errc::ok;
     case StorageRequest::kAccountGet: {
       const auto at = accounts_.find(request.account_get().account());

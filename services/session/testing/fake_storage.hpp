@@ -53,7 +53,8 @@ class fake_storage final : public storage_port {
   void cursor_put(const storage::v1::CursorPut& what);
   void backlog(const storage::v1::Backlog& what, storage::v1::BacklogFound& out);
   errc read(const storage::v1::Read& what, storage::v1::Page& out);
-  void tell(const storage::v1::Relate& what, uint64_t to, uint64_t other, const pair_record& record, uint32_t bn_type);
+  void tell(const storage::v1::Relate& what, uint64_t to, uint64_t other, const pair_record& record,
+            uint32_t bn_type);
 
   std::deque<pending> pending_;
   std::vector<std::pair<storage::v1::StorageRequest::OpCase, errc>> failures_;

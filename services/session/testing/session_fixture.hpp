@@ -1,5 +1,5 @@
-// A session node without links: real dispatch, real actors under the test coordinator, a fake storage, a gateway and a
-// dispatcher played by the test.
+// A session node without links: real dispatch, real actors under the test coordinator, a fake storage, a gateway and
+// a dispatcher played by the test.
 #pragma once
 
 #include <map>
@@ -86,9 +86,8 @@ class session_fixture : public testing::actor_fixture {
   /// A stream of gateway-0 whose process is `incarnation`.
   std::shared_ptr<rpc::server_handler<rpc::attach_stream>> connect_gateway(uint64_t incarnation) {
     gateway = std::make_shared<collecting_sink<v1::SessionItem>>();
-    return attach_acceptor(env, [this](const gateway_ptr& stream, bool up) {
-      streams.emplace_back(stream, up);
-    })({"gateway", "gateway-0", incarnation}, gateway);
+    return attach_acceptor(env, [this](const gateway_ptr& stream, bool up) { streams.emplace_back(stream, up); })(
+        {"gateway", "gateway-0", incarnation}, gateway);
   }
 
   void publish(const std::string& owner, uint64_t epoch) {
@@ -202,8 +201,8 @@ class session_fixture : public testing::actor_fixture {
     std::vector<v1::Out> found;
     std::vector<v1::SessionItem> rest;
     for (auto& item : gateway->take()) {
-      const bool wanted = item.has_out() && item.out().conn() == conn &&
-                          (!type || item.out().type() == static_cast<uint32_t>(*type));
+      const bool wanted =
+          item.has_out() && item.out().conn() == conn && (!type || item.out().type() == static_cast<uint32_t>(*type));
       if (wanted) {
         found.push_back(std::move(*item.mutable_out()));
       } else {
@@ -253,7 +252,8 @@ class session_fixture : public testing::actor_fixture {
   directory dir;
   environment env;
   std::shared_ptr<collecting_sink<v1::SessionItem>> gateway;
-  std::shared_ptr<collecting_sink<v1::DeliveryReply>> replies = std::make_shared<collecting_sink<v1::DeliveryReply>>();
+  std::shared_ptr<collecting_sink<v1::DeliveryReply>> replies =
+      std::make_shared<collecting_sink<v1::DeliveryReply>>();
   std::shared_ptr<rpc::server_handler<rpc::attach_stream>> attach;
   std::shared_ptr<rpc::server_handler<rpc::deliver_stream>> dispatcher;
   std::vector<std::pair<gateway_ptr, bool>> streams;
