@@ -131,35 +131,29 @@ void account_delivery::on_message(entry_ref entry, message_ptr what) {
 
 void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const uint64_t mid = what->mid;
+  const bool late = mid < c.last;
   come_by(c, mid);
   if (covered(c, mid)) {
     out_.suppressed();
     out_.done(entry);  // the log was quicker than the dispatcher
     return;
   }
-  if (c.now == state::clean) {
-    if (terminals_ == 0 || !c.known || window_full()) {
-      c.automatic = terminals_ != 0;
-      drain_all_ = drain_all_ || (!c.known && terminals_ != 0);
-      mark(c, mid - 1, std::move(entry));
-    } else {
-      send_live(std::move(entry), std::move(what), terminals_, terminals_);
-    }
+  const bool clean = c.now == state::clean;
+  // What no stored position covers goes to the terminals there are. If it is late that is out of order, which is better
+  // than never, and than lowering the position: a drain would show again what came after it.
+  if (terminals_ != 0 && c.known && (clean ? late || !window_full() : mid <= c.floor)) {
+    send_live(std::move(entry), std::move(what), terminals_, terminals_);
     return;
   }
   c.automatic = c.automatic || terminals_ != 0;
-  if (mid > c.floor) {
-    if (c.now == state::marking) {
-      c.waiting.push_back(std::move(entry));
-    } else {
-      out_.done(entry);
-      drain_some();
-    }
-  } else if (c.now == state::draining) {
-    // Below what the drain began with, and never acknowledged: out of order is better than never.
-    send_live(std::move(entry), std::move(what), terminals_, terminals_);
-  } else {
+  drain_all_ = drain_all_ || (!c.known && terminals_ != 0);
+  if (clean || mid <= c.floor) {
     mark(c, mid - 1, std::move(entry));
+  } else if (c.now == state::marking) {
+    c.waiting.push_back(std::move(entry));
+  } else {
+    out_.done(entry);
+    drain_some();
   }
 }
 

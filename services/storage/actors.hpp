@@ -68,6 +68,7 @@ struct stream_message {
   std::shared_ptr<delivery_sink> out;
 };
 struct replies_message {
+  std::string node;  // who says so
   std::shared_ptr<std::vector<session::v1::DeliveryReply>> items;
 };
 /// To itself: try again what had to wait.

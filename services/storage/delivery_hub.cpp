@@ -30,7 +30,7 @@ void delivery_hub::down(const std::string& node) {
   for (const auto& [shard, dispatcher] : dispatchers_) caf::anon_send(dispatcher, stream_message{node, nullptr});
 }
 
-void delivery_hub::replies(std::vector<session::v1::DeliveryReply>& items) {
+void delivery_hub::replies(const std::string& node, std::vector<session::v1::DeliveryReply>& items) {
   std::map<std::string, std::shared_ptr<std::vector<session::v1::DeliveryReply>>> by_shard;
   for (auto& item : items) {
     auto& to = by_shard[item.shard()];
@@ -40,7 +40,7 @@ void delivery_hub::replies(std::vector<session::v1::DeliveryReply>& items) {
   const std::lock_guard guard(mutex_);
   for (auto& [shard, list] : by_shard) {
     const auto at = dispatchers_.find(shard);
-    if (at != dispatchers_.end()) caf::anon_send(at->second, replies_message{std::move(list)});
+    if (at != dispatchers_.end()) caf::anon_send(at->second, replies_message{node, std::move(list)});
   }
 }
 

@@ -22,7 +22,7 @@ class delivery_hub {
 
   void up(const std::string& node, std::shared_ptr<delivery_sink> out);
   void down(const std::string& node);
-  void replies(std::vector<session::v1::DeliveryReply>& items);
+  void replies(const std::string& node, std::vector<session::v1::DeliveryReply>& items);
   size_t streams() const;
 
  private:
@@ -37,7 +37,7 @@ class delivery_client final : public rpc::client_handler<rpc::deliver_stream> {
   delivery_client(std::shared_ptr<delivery_hub> hub, std::string node)
       : hub_(std::move(hub)), node_(std::move(node)) {}
   void on_up(std::shared_ptr<delivery_sink> out) override { hub_->up(node_, std::move(out)); }
-  void on_items(std::vector<session::v1::DeliveryReply>& items) override { hub_->replies(items); }
+  void on_items(std::vector<session::v1::DeliveryReply>& items) override { hub_->replies(node_, items); }
   void on_down() override { hub_->down(node_); }
 
  private:

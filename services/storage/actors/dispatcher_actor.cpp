@@ -49,15 +49,17 @@ void pump(dispatcher_self* self, std::vector<uint64_t>&& deletable = {}) {
   self->delayed_send(self, pump_delay, pump_message{});
 }
 
-void take_replies(dispatcher_self* self, const std::vector<session::v1::DeliveryReply>& items) {
+void take_replies(dispatcher_self* self, const std::string& node,
+                  const std::vector<session::v1::DeliveryReply>& items) {
   auto& state = self->state;
   std::vector<uint64_t> deletable;
   for (const auto& item : items) {
     if (item.epoch() != state.setup.epoch) continue;
-    state.window.done({item.done().begin(), item.done().end()}, deletable);
+    state.window.done(node, {item.done().begin(), item.done().end()}, deletable);
     if (item.wrong_owner().empty()) continue;
     state.setup.metrics->refused.add(item.wrong_owner_size());
-    state.window.wrong_owner({item.wrong_owner().begin(), item.wrong_owner().end()}, state.setup.time->now());
+    const std::vector<uint64_t> refused{item.wrong_owner().begin(), item.wrong_owner().end()};
+    state.window.wrong_owner(node, refused, state.setup.time->now());
   }
   pump(self, std::move(deletable));
 }
@@ -108,7 +110,7 @@ caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispa
         }
         pump(self);
       },
-      [self](const replies_message& m) { take_replies(self, *m.items); },
+      [self](const replies_message& m) { take_replies(self, m.node, *m.items); },
       [self](const pump_message&) {
         self->state.pump_due = false;
         self->state.window.page_retry();

@@ -96,19 +96,28 @@ void dispatch_window::drop(uint64_t entry) {
   lane_of_.erase(at);
 }
 
-void dispatch_window::done(const std::vector<uint64_t>& entries, std::vector<uint64_t>& deletable) {
+bool dispatch_window::is_with(uint64_t entry, const std::string& node) const {
+  const auto at = lane_of_.find(entry);
+  const auto of = lanes_.find(node);
+  return at != lane_of_.end() && of != lanes_.end() && at->second == &of->second;
+}
+
+void dispatch_window::done(const std::string& node, const std::vector<uint64_t>& entries,
+                           std::vector<uint64_t>& deletable) {
   for (const uint64_t entry : entries) {
-    if (!lane_of_.contains(entry)) continue;
+    if (!is_with(entry, node)) continue;
     drop(entry);
     deletable.push_back(entry);
   }
 }
 
-void dispatch_window::wrong_owner(const std::vector<uint64_t>& entries, clock::time_point now) {
+void dispatch_window::wrong_owner(const std::string& node, const std::vector<uint64_t>& entries,
+                                  clock::time_point now) {
   std::map<lane*, std::unordered_set<uint64_t>> accounts;
   for (const uint64_t entry : entries) {
-    const auto at = lane_of_.find(entry);
-    if (at != lane_of_.end()) accounts[at->second].insert(at->second->items.at(entry).what.account());
+    if (!is_with(entry, node)) continue;
+    lane* of = lane_of_.at(entry);
+    accounts[of].insert(of->items.at(entry).what.account());
   }
   for (auto& [of, refused] : accounts) {
     for (const uint64_t account : refused) of->held[account] = now + how_.hold;

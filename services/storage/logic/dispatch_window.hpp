@@ -68,9 +68,10 @@ class dispatch_window {
   void link_up(const std::string& node, std::shared_ptr<delivery_sink> out);
   void link_down(const std::string& node);
 
-  /// Entries that were still here are appended to `deletable`.
-  void done(const std::vector<uint64_t>& entries, std::vector<uint64_t>& deletable);
-  void wrong_owner(const std::vector<uint64_t>& entries, clock::time_point now);
+  /// What `node` says of entries counts only while they are on their way to it: a former owner's late word must not
+  /// delete what the present owner holds in memory alone. Entries that were still here are appended to `deletable`.
+  void done(const std::string& node, const std::vector<uint64_t>& entries, std::vector<uint64_t>& deletable);
+  void wrong_owner(const std::string& node, const std::vector<uint64_t>& entries, clock::time_point now);
   /// Sends what can be sent; `sent` is told of each entry sent. True: something waits for a full sink or a held
   /// account, call again soon. Entries that have nothing to send (message gone) are appended to `deletable`.
   bool pump(clock::time_point now, std::vector<uint64_t>& deletable,
@@ -103,6 +104,7 @@ class dispatch_window {
   void collect(lane& from, std::vector<uint64_t>& chunk, std::vector<delivery>& batch,
                std::vector<uint64_t>& deletable);
   void drop(uint64_t entry);
+  bool is_with(uint64_t entry, const std::string& node) const;
 
   dispatch_options how_;
   placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "libs/testing/fake_clock.hpp"
 
 namespace tern::storage {
@@ -76,10 +78,16 @@ class dispatch_window_test : public ::testing::Test {
   bool pump() {
     return window_.pump(time_.now(), deletable_, [](const delivery&) {});
   }
-  numbers done(numbers which) {
+  numbers done_by(const std::string& node, numbers which) {
     numbers deletable;
-    window_.done(which, deletable);
+    window_.done(node, which, deletable);
     return deletable;
+  }
+  numbers done(numbers which) {
+    auto all = done_by("x", which);
+    for (const auto entry : done_by("y", which)) all.push_back(entry);
+    std::sort(all.begin(), all.end());
+    return all;
   }
 
   tern::testing::fake_clock time_;
@@ -147,7 +155,7 @@ TEST_F(dispatch_window_test, a_full_sink_is_tried_again_without_loss_or_disorder
 TEST_F(dispatch_window_test, wrong_owner_holds_the_whole_account_back_and_sends_it_again_in_order) {
   offer({{1, low}, {2, low + 1}, {3, low}});
   x_->take();
-  window_.wrong_owner({3}, time_.now());
+  window_.wrong_owner("x", {3}, time_.now());
   offer({{4, low}, {5, low + 1}});
   EXPECT_EQ(x_->take(), (numbers{5}));  // others go on
   EXPECT_TRUE(pump());
@@ -159,11 +167,23 @@ TEST_F(dispatch_window_test, wrong_owner_holds_the_whole_account_back_and_sends_
 TEST_F(dispatch_window_test, a_new_map_ends_the_pause_at_once) {
   offer({{1, low}});
   x_->take();
-  window_.wrong_owner({1}, time_.now());
+  window_.wrong_owner("x", {1}, time_.now());
   window_.map_changed(map_of(2, "y", 2, "y", 1));
   pump();
   EXPECT_EQ(y_->take(), (numbers{1}));
   EXPECT_EQ(x_->take(), numbers{});
+}
+
+TEST_F(dispatch_window_test, a_former_owners_word_does_not_count) {
+  offer({{1, low}, {2, low}});
+  window_.map_changed(map_of(2, "y", 2, "y", 1));
+  pump();
+  EXPECT_EQ(y_->take(), (numbers{1, 2}));
+  EXPECT_EQ(done_by("x", {1}), numbers{});
+  window_.wrong_owner("x", {2}, time_.now());
+  EXPECT_EQ(window_.size(), 2U);
+  EXPECT_FALSE(pump());
+  EXPECT_EQ(done_by("y", {1, 2}), (numbers{1, 2}));
 }
 
 TEST_F(dispatch_window_test, above_its_bound_it_reads_the_rest_from_the_outbox_later) {
