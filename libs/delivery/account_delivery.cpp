@@ -139,10 +139,10 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
     return;
   }
   const bool clean = c.now == state::clean;
-  // What no stored position covers goes to the terminals there are. If it is late that is out of order, which is better
-  // than never, and than lowering the position: a drain would show again what came after it.
+  // What no stored position covers goes to the terminals there are. If it is late that is out of order, which is
+  // better than never, and than lowering the position: a drain would show again what came after it.
   if (terminals_ != 0 && c.known && (clean ? late || !window_full() : mid <= c.floor)) {
-    send_live(std::move(entry), std::move(what), terminals_, terminals_);
+    send_live(std::move(entry), std::move(what), terminals_, terminals_, late);
     return;
   }
   c.automatic = c.automatic || terminals_ != 0;
@@ -171,10 +171,11 @@ void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& wha
   }
 }
 
-void account_delivery::send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders) {
+void account_delivery::send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders,
+                                 bool late) {
   flight_bytes_ += what->body.size();
   if (to != 0) out_.deliver(to, *what);
-  flights_.push_back({std::move(what), std::move(entry), holders});
+  flights_.push_back({std::move(what), std::move(entry), holders, late});
 }
 
 void account_delivery::mark(dialog& c, uint64_t floor, entry_ref entry) {

@@ -207,6 +207,7 @@ class account_delivery {
     message_ptr what;
     entry_ref entry;
     terminal_set holders = 0;
+    bool late = false;  // sent after newer ones: that those are written says nothing of it
   };
   struct notice {
     uint64_t id = 0;
@@ -227,7 +228,7 @@ class account_delivery {
   static bool covered(const dialog& c, uint64_t mid) noexcept { return mid > c.base && mid <= c.drained; }
   void repeat(dialog& c, entry_ref entry, const message_ptr& what);
   bool adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what);
-  void send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders);
+  void send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders, bool late = false);
   void mark(dialog& c, uint64_t floor, entry_ref entry);
   void marked(dialog& c);
   void orphan(flight lost);

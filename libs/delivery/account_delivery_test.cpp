@@ -177,6 +177,19 @@ TEST_F(account_delivery_test, an_entry_that_comes_after_its_successor_is_no_repe
   EXPECT_EQ(out.take(), effects{"done 3"});
 }
 
+TEST_F(account_delivery_test, a_late_message_lost_with_a_link_is_sent_again_though_newer_ones_are_written) {
+  on_line(0);
+  arrive(1);
+  arrive(3);
+  arrive(2);
+  out.take();
+  restored what;
+  what.written = {{talk, 3}};
+  what.messages = {{talk, 1}, {talk, 3}};
+  box.reattach(0, what);
+  EXPECT_EQ(out.take().front(), "deliver 1 2");
+}
+
 TEST_F(account_delivery_test, an_asked_drain_ends_when_all_is_acknowledged) {
   box.attach(0);
   box.on_drain_request(0);

@@ -67,7 +67,7 @@ void account_delivery::restore_flights(terminal_slot slot, restored& what) {
   for (flight& one : flights_) {
     if (take(what.messages, one.what->conversation, one.what->mid)) {
       one.holders |= bit;
-    } else if (one.what->mid <= newest(what.written, one.what->conversation)) {
+    } else if (!one.late && one.what->mid <= newest(what.written, one.what->conversation)) {
       acknowledged.emplace_back(one.what->conversation, one.what->mid);
     } else {
       one.holders |= bit;
