@@ -1,7 +1,6 @@
 // Precompiled for every target built on CAF.
 #pragma once
 #include <caf/all.hpp>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
