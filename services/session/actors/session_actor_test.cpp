@@ -169,6 +169,21 @@ TEST_F(session_actor_test, a_second_terminal_gets_what_the_first_has_not_acknowl
   EXPECT_TRUE(storage.outbox.empty());
 }
 
+TEST_F(session_actor_test, what_was_stored_before_the_terminal_logged_on_says_so) {
+  storage.time_ns = time.wall_ns() + 1;
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, bob));
+  say();
+  const auto live = frames(2, frame_type::message);
+  ASSERT_EQ(live.size(), 1U);
+  EXPECT_FALSE(message_of(live[0]).is_offline);
+  time.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(log_on(3, bob));
+  const auto again = frames(3, frame_type::message);
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(message_of(again[0]).is_offline, true);
+}
+
 TEST_F(session_actor_test, an_entry_under_way_behind_a_refused_one_does_not_overtake_it) {
   ASSERT_TRUE(log_on(1, alice));
   ASSERT_TRUE(log_on(2, bob));

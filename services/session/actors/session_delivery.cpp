@@ -56,39 +56,52 @@ void session_state::stored_message(delivery_event& what) {
 }
 
 void session_state::deliver(delivery::terminal_set to, const delivery::message& what) {
-  std::string payload;
-  const auto composed =
-      wire::compose_message(what.body, static_cast<int64_t>(what.mid), what.timestamp_ns, std::nullopt, payload);
-  if (!composed) {
-    // A damaged row must not hold up the rest: it counts as delivered.
-    env_->metrics.count(kind::message, outcome::failed);
-    env_->log.error("stored message is not decodable",
-                    {{"conversation", to_string(what.conversation)}, {"mid", what.mid}});
-    const delivery::position where{what.conversation, what.mid};
-    ++asked_;
-    caf::anon_send(caf::actor{self_}, answer{[to, where](session_state& state) {
-                     for_each(to, [&](size_t slot) {
-                       state.delivery_.on_message_ack(static_cast<delivery::terminal_slot>(slot), where);
-                     });
-                   }});
-    return;
-  }
+  // A terminal that logged on after the message was stored may have seen it on an earlier connection.
+  delivery::terminal_set missed = 0;
+  for_each(to, [&](size_t slot) {
+    if (terminals_[slot] && terminals_[slot]->login_ns > what.timestamp_ns)
+      missed |= delivery::terminal_set{1} << slot;
+  });
+  if (!deliver_as(to & ~missed, what, false) || !deliver_as(missed, what, true)) return damaged(to, what);
   if (to != delivery_.terminals()) env_->metrics.redeliveries_total.add();
   env_->metrics.count(kind::message, outcome::online);
-  if (what.accepted_ns != 0) {
+  if (what.accepted_ns != 0 && missed != to) {
     env_->metrics.delivery_seconds.observe(static_cast<double>(env_->time.wall_ns() - what.accepted_ns) / 1e9);
   }
+}
+
+bool session_state::deliver_as(delivery::terminal_set to, const delivery::message& what, bool offline) {
+  if (to == 0) return true;
+  std::string payload;
+  const auto flag = offline ? std::optional<bool>{true} : std::nullopt;
+  if (!wire::compose_message(what.body, static_cast<int64_t>(what.mid), what.timestamp_ns, flag, payload))
+    return false;
   for_each(to, [&](size_t slot) {
     if (!terminals_[slot]) return;
     v1::Out& frame = out_frame(*terminals_[slot], wire::frame_type::message);
     frame.set_payload(payload);
     frame.set_trace(what.trace);
-    frame.set_accepted_ns(what.accepted_ns);
+    if (!offline) frame.set_accepted_ns(what.accepted_ns);
     v1::DeliveryRef& ref = *frame.mutable_ref();
     ref.set_kind(v1::DeliveryRef::MESSAGE);
     set(*ref.mutable_conversation(), what.conversation);
     ref.set_mid(what.mid);
   });
+  return true;
+}
+
+void session_state::damaged(delivery::terminal_set to, const delivery::message& what) {
+  // A row that cannot be read must not hold up the rest: it counts as delivered.
+  env_->metrics.count(kind::message, outcome::failed);
+  env_->log.error("stored message is not decodable",
+                  {{"conversation", to_string(what.conversation)}, {"mid", what.mid}});
+  const delivery::position where{what.conversation, what.mid};
+  ++asked_;
+  caf::anon_send(caf::actor{self_}, answer{[to, where](session_state& state) {
+                   for_each(to, [&](size_t slot) {
+                     state.delivery_.on_message_ack(static_cast<delivery::terminal_slot>(slot), where);
+                   });
+                 }});
 }
 
 void session_state::deliver_batch(delivery::terminal_set to, const conversation_id& conversation, uint64_t batch,

@@ -133,6 +133,9 @@ class session_state : private delivery::port {
   std::optional<delivery::terminal_slot> slot_of_conn(const gateway_stream& from, uint64_t conn) const;
   void pump(delivery::terminal_slot slot);
   void run(delivery::terminal_slot slot, uint64_t seq, terminal::command what);
+  /// False when the message cannot be decoded.
+  bool deliver_as(delivery::terminal_set to, const delivery::message& what, bool offline);
+  void damaged(delivery::terminal_set to, const delivery::message& what);
   void stored_message(delivery_event& what);
   void relation_change(delivery_event& what);
   uint64_t epoch() const;

@@ -106,7 +106,7 @@ errc fake_storage::append(const storage::v1::Append& what, storage::v1::Appended
   storage::v1::HistoryRow row;
   row.set_mid(++record.head);
   row.set_sender(what.sender());
-  row.set_timestamp_ns(++time_);
+  row.set_timestamp_ns(++time_ns);
   row.set_body(what.body());
   record.keys[{what.sender(), what.key()}] = record.rows.size();
   record.rows.push_back(row);

@@ -32,6 +32,7 @@ class fake_storage final : public storage_port {
   std::map<std::pair<uint64_t, uint64_t>, std::string> notices;  // account, id
   std::map<std::string, account_id> passwords;                   // "password" logs this account on
   uint64_t cursor_writes = 0;
+  int64_t time_ns = 1'000;  // each message is stored one later
 
  private:
   struct pending {
@@ -62,7 +63,6 @@ class fake_storage final : public storage_port {
   std::map<conversation_id, pair_record> pairs_;
   std::map<std::pair<uint64_t, uint64_t>, storage::v1::RosterRow> rosters_;
   uint64_t entries_ = 0;
-  int64_t time_ = 1'000;
 };
 
 }  // namespace tern::session
