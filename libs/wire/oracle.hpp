@@ -65,15 +65,24 @@ struct oracle_of<tim_nodes> {
   using type = ::tim::TimNodes;
 };
 
+/// libthrift counts what a transport has read over its whole life against a limit; this one starts anew each time.
+class reusable_memory : public apache::thrift::transport::TMemoryBuffer {
+ public:
+  void start_message() { resetConsumedMessageSize(); }
+};
+
 /// A protocol over a buffer that is reused.
 class oracle {
+  using memory = reusable_memory;
+
  public:
   /// Throws libthrift's exceptions.
   template <class Generated>
   void decode(std::string_view bytes, Generated& out) {
     // OBSERVE reads the caller's memory; libthrift only lacks the const.
     buffer_->resetBuffer(const_cast<uint8_t*>(reinterpret_cast<const uint8_t*>(bytes.data())),
-                         static_cast<uint32_t>(bytes.size()), apache::thrift::transport::TMemoryBuffer::OBSERVE);
+                         static_cast<uint32_t>(bytes.size()), memory::OBSERVE);
+    buffer_->start_message();
     out.read(&reader_);
   }
 
@@ -90,7 +99,6 @@ class oracle {
   }
 
  private:
-  using memory = apache::thrift::transport::TMemoryBuffer;
   std::shared_ptr<memory> buffer_ = std::make_shared<memory>();
   std::shared_ptr<memory> written_ = std::make_shared<memory>();
   apache::thrift::protocol::TCompactProtocolT<memory> reader_{buffer_};
