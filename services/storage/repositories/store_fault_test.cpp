@@ -67,7 +67,10 @@ TEST_P(store_rivals, nothing_of_the_old_writer_comes_after_the_new_ones_acquire)
 TEST_P(store_rivals, one_of_two_takers_gets_a_token) {
   for (int round = 0; round < 10; ++round) {
     write_batch issue, take;
-    issue.tokens.push_back({std::string(32, static_cast<char>(round)), alice, 100});
+    token_row& token = issue.tokens.emplace_back();
+    token.hash.assign(32, static_cast<char>(round));
+    token.account = alice;
+    token.expires_ns = 100;
     take.tokens_taken = issue.tokens;
     writer_ = writer(1);
     commit(issue);
