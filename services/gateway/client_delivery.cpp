@@ -40,8 +40,8 @@ void client::on_out(session::v1::Out& out) {
   }
   if (enc_ == wire::encoding::thrift) {
     frame.payload = std::move(*out.mutable_payload());
-  } else if (write_payload(static_cast<wire::frame_type>(frame.type), out.payload(), enc_, lane_.scratch(),
-                           frame.payload) != errc::ok) {
+  } else if (write_payload(static_cast<wire::frame_type>(frame.type), out.payload(), enc_, frame.payload) !=
+             errc::ok) {
     shared().log.error("frame of a session node cannot be read", {{"type", frame.type}, {"conn", id_}});
     if (frame.wants_ack) ack_delivery(frame.ref);  // it would come again and again
     return;

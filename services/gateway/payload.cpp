@@ -1,5 +1,7 @@
 #include "services/gateway/payload.hpp"
 
+#include "libs/wire/message.hpp"
+
 namespace tern::gateway {
 
 namespace {
@@ -41,26 +43,8 @@ errc read_payload(wire::frame_type type, wire::encoding from, std::string_view b
   }
 }
 
-errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, wire::arena& memory,
-                   std::string& out) {
-  using wire::frame_type;
-  constexpr auto thrift = wire::encoding::thrift;
-  switch (type) {
-    case frame_type::ack:
-    case frame_type::logout: return convert<wire::tim_ack>(thrift, to, bytes, memory, out);
-    case frame_type::offlinemsg:
-    case frame_type::pullmessage: return convert<wire::tim_message_list>(thrift, to, bytes, memory, out);
-    case frame_type::nodes: return convert<wire::tim_nodes>(thrift, to, bytes, memory, out);
-    case frame_type::message:
-    case frame_type::revokemessage:
-    case frame_type::burnmessage: return convert<wire::tim_message>(thrift, to, bytes, memory, out);
-    case frame_type::presence:
-    case frame_type::broadpresence: return convert<wire::tim_presence>(thrift, to, bytes, memory, out);
-    case frame_type::stream: return convert<wire::tim_stream>(thrift, to, bytes, memory, out);
-    default:
-      out.append(bytes);  // no struct: OFFLINEMSGEND, PING, big data
-      return errc::ok;
-  }
+errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, std::string& out) {
+  return wire::transcode(type, wire::encoding::thrift, to, bytes, out).code();
 }
 
 }  // namespace tern::gateway

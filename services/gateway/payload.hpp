@@ -15,9 +15,9 @@ namespace tern::gateway {
 errc read_payload(wire::frame_type type, wire::encoding from, std::string_view bytes, wire::arena& memory,
                   std::string& out);
 
-/// A Thrift compact payload as a client with encoding `to` gets it, appended to `out`; for JSON clients only, Thrift
-/// ones get the bytes as they are. errc::bad_format when it is not the struct of that type towards clients.
-errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, wire::arena& memory,
-                   std::string& out);
+/// A Thrift compact payload as a client with encoding `to` gets it, appended to `out`. What the cluster made is read
+/// with its own limits, not those of clients: a list may be longer than a client may send. errc::bad_format when it
+/// is not the struct of that type towards clients, errc::bad_interface for types never sent to clients.
+errc write_payload(wire::frame_type type, std::string_view bytes, wire::encoding to, std::string& out);
 
 }  // namespace tern::gateway
