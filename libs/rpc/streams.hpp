@@ -1,4 +1,4 @@
-// The five stream kinds between nodes.
+// The six stream kinds between nodes.
 #pragma once
 
 #include <tern/group/v1/group.pb.h>
@@ -51,6 +51,15 @@ struct group_stream {
   using down = group::v1::GroupReply;
   using down_batch = group::v1::GroupReplyBatch;
   static constexpr const char* method = "/tern.group.v1.GroupService/Exchange";
+};
+
+/// Session -> session: presence and what is not stored.
+struct peer_stream {
+  using up = session::v1::PeerItem;
+  using up_batch = session::v1::PeerBatch;
+  using down = session::v1::PeerReply;
+  using down_batch = session::v1::PeerReplyBatch;
+  static constexpr const char* method = "/tern.session.v1.PeerService/Notify";
 };
 
 }  // namespace tern::rpc

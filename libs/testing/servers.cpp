@@ -157,15 +157,24 @@ result<std::string> postgres_server::query(const std::string& sql, const std::st
       {postgres_program("psql"), "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", dsn(database), "-c", sql});
 }
 
+namespace {
+
+/// Whatever outlives its postmaster holds the shared memory and would make the next start fail; its clients would see
+/// their connections end later than the call that ended the server.
+void wait_for_end_of(const std::vector<pid_t>& members) {
+  for (const pid_t member : members) {
+    for (int i = 0; i < 5000 && parent_of(member) >= 0; ++i) std::this_thread::sleep_for(1ms);
+  }
+}
+
+}  // namespace
+
 void postgres_server::end(int signal) {
   if (!child_.running()) return;
   const auto members = family();
   child_.signal(SIGCONT);
   child_.stop(30s, signal);
-  // Whatever outlives its postmaster holds the shared memory and would make the next start fail.
-  for (const pid_t member : members) {
-    for (int i = 0; i < 5000 && parent_of(member) >= 0; ++i) std::this_thread::sleep_for(1ms);
-  }
+  wait_for_end_of(members);
 }
 
 void postgres_server::stop() { end(SIGINT); }
@@ -177,6 +186,7 @@ void postgres_server::kill_hard() {
   child_.signal(SIGSTOP);  // so that it starts nothing new in between
   for (const pid_t member : members) ::kill(member, SIGKILL);
   child_.stop(10s, SIGKILL);
+  wait_for_end_of(members);
 }
 
 result<void> postgres_server::restart() {

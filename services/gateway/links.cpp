@@ -19,6 +19,7 @@ uint64_t id_of(const session_item& item) noexcept {
     case session_item::kConfirm: return item.confirm().conn();
     case session_item::kClose: return item.close().conn();
     case session_item::kAccountResult: return item.account_result().call();
+    case session_item::kRoomOut:
     case session_item::ITEM_NOT_SET: break;
   }
   return UINT64_MAX;

@@ -40,7 +40,7 @@ class group_service_test : public ::testing::Test {
     batch[0].set_epoch(epoch);
     handler->on_items(batch);
   }
-  errc last_code() const { return static_cast<errc>(out->items.back().code()); }
+  errc last_code() const { return static_cast<errc>(out->items.back().answer().code()); }
 
   metrics::registry registry;
   group_config config;
@@ -54,7 +54,7 @@ class group_service_test : public ::testing::Test {
 
 TEST_F(group_service_test, commands_of_own_rooms_are_answered_as_not_offered) {
   ask(5, mine, 7);
-  EXPECT_EQ(out->items.back().call(), 5U);
+  EXPECT_EQ(out->items.back().answer().call(), 5U);
   EXPECT_EQ(last_code(), errc::bad_interface);
 }
 
@@ -81,7 +81,7 @@ TEST_F(group_service_test, every_request_of_a_batch_is_answered_in_order) {
   }
   handler->on_items(batch);
   ASSERT_EQ(out->items.size(), 3U);
-  EXPECT_EQ(out->items[0].call(), 1U);
+  EXPECT_EQ(out->items[0].answer().call(), 1U);
   EXPECT_EQ(last_code(), errc::overload);
 }
 

@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "libs/placement/membership.hpp"
+#include "libs/shards/storage_client.hpp"
 #include "services/session/actors/session_actor.hpp"
 #include "services/session/actors/supervisor_actor.hpp"
 #include "services/session/directory.hpp"
 #include "services/session/links/attach_server.hpp"
 #include "services/session/links/deliver_server.hpp"
-#include "services/session/links/storage_client.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -161,7 +161,7 @@ class session_service final : public app::service {
   const session_config config_;
   session_metrics metrics_;
   const rpc::peer self_;
-  storage_client storage_;
+  shards::storage_client storage_;
   group_client groups_;
   session::wheel wheel_;
   session::directory directory_;

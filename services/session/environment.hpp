@@ -10,7 +10,7 @@
 #include "libs/placement/view.hpp"
 #include "services/session/config.hpp"
 #include "services/session/links/group_client.hpp"
-#include "services/session/links/storage_port.hpp"
+#include "services/session/links/storage.hpp"
 #include "services/session/metrics.hpp"
 
 namespace tern::session {

@@ -60,6 +60,19 @@ std::string_view operation_name(v1::StorageRequest::OpCase op) {
     case v1::StorageRequest::kRosterList: return "roster_list";
     case v1::StorageRequest::kBacklog: return "backlog";
     case v1::StorageRequest::kRead: return "read";
+    case v1::StorageRequest::kRecall: return "recall";
+    case v1::StorageRequest::kRoomCreate: return "room_create";
+    case v1::StorageRequest::kRoomAppend: return "room_append";
+    case v1::StorageRequest::kRoomChange: return "room_change";
+    case v1::StorageRequest::kAccountRoomPut: return "account_room_put";
+    case v1::StorageRequest::kNoticePut: return "notice_put";
+    case v1::StorageRequest::kProfilePut: return "profile_put";
+    case v1::StorageRequest::kPasswordChange: return "password_change";
+    case v1::StorageRequest::kAccountRooms: return "account_rooms";
+    case v1::StorageRequest::kRoomGet: return "room_get";
+    case v1::StorageRequest::kRoomMembers: return "room_members";
+    case v1::StorageRequest::kRoomPermit: return "room_permit";
+    case v1::StorageRequest::kProfileGet: return "profile_get";
     case v1::StorageRequest::OP_NOT_SET: break;
   }
   return "none";

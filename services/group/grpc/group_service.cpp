@@ -26,7 +26,7 @@ class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
       const bool too_many = replies.size() >= around_.config.max_batch_requests;
       const errc code = too_many ? errc::overload : answer_of(*map, around_, room_id{item.room()}, item.epoch());
       around_.metrics.count(outcome_of(code));
-      v1::GroupReply& reply = replies.emplace_back();
+      v1::Answer& reply = *replies.emplace_back().mutable_answer();
       reply.set_call(item.call());
       reply.set_code(static_cast<int32_t>(code));
     }

@@ -115,21 +115,12 @@ void session_state::ask(slot_type slot, storage::v1::StorageRequest request, pat
                      });
 }
 
-void session_state::ask_group(const origin& from, uint64_t room, std::string payload) {
-  group::v1::GroupRequest request;
-  request.set_room(room);
-  request.set_account(account_.value);
-  request.set_domain(domain_);
-  request.set_type(static_cast<uint32_t>(from.type));
-  request.set_payload(std::move(payload));
-  request.set_trace(from.trace);
+void session_state::ask_group(group::v1::GroupRequest request,
+                              std::function<void(session_state&, group_answer&)> then) {
   ++asked_;
-  env_->groups->ask(std::move(request), [from, to = caf::actor{self_}](group_answer& got) {
+  env_->groups->ask(std::move(request), [to = caf::actor{self_}, then = std::move(then)](group_answer& got) {
     auto kept = std::make_shared<group_answer>(std::move(got));
-    caf::anon_send(to, answer{[from, kept](session_state& state) {
-                     if (kept->code != errc::ok) return state.refuse(from, kept->code);
-                     state.reply(from, wire::frame_type::ack, std::move(kept->payload));
-                   }});
+    caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
   });
 }
 

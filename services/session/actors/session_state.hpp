@@ -78,8 +78,8 @@ class session_state : private delivery::port {
   /// Asks storage; `then` runs in this actor.
   void ask(slot_type slot, storage::v1::StorageRequest request, patience how,
            std::function<void(session_state&, storage_answer&)> then);
-  /// Asks the owner of `room` to execute the command and passes its answer on.
-  void ask_group(const origin& from, uint64_t room, std::string payload);
+  /// Asks the owner of `request.room()`; `then` runs in this actor.
+  void ask_group(group::v1::GroupRequest request, std::function<void(session_state&, group_answer&)> then);
   /// Sends the answer and ends the command.
   void reply(const origin& from, wire::frame_type type, std::string payload);
   /// ACK TimAck{ok false, error}. ok would be answered as undefined.

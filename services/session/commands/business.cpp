@@ -102,17 +102,6 @@ void relate(session_state& state, const origin& from, int32_t what, const wire::
   });
 }
 
-bool concerns_room(int32_t what) {
-  return what == 2 || what == 3 || what == 5 || (what >= new_room && what <= 17) || what == 19 || what == 20;
-}
-
-/// Who answers for a room command: the room's owner; the caller's own id where no room is named (yet).
-uint64_t room_of(const session_state& state, int32_t what, const wire::tim_req& req) {
-  if (what == new_room) return crypto::random_u64();
-  const auto room = req.node ? from_node(node_kind::room, *req.node) : std::nullopt;
-  return room.value_or(state.account().value);
-}
-
 }  // namespace
 
 void run_business(session_state& state, const origin& from, std::string payload) {
@@ -123,11 +112,7 @@ void run_business(session_state& state, const origin& from, std::string payload)
   const int32_t what = *req->rtype;
   if (what == list_roster || what == list_blocked) return list(state, from, what);
   if (what == add_friend || what == remove_friend || what == block_user) return relate(state, from, what, *req);
-  if (concerns_room(what)) {
-    const uint64_t room = room_of(state, what, *req);
-    return state.ask_group(from, room, std::move(payload));
-  }
-  state.refuse(from, errc::bad_interface);  // change_password and what the protocol does not know
+  state.refuse(from, errc::bad_interface);
 }
 
 }  // namespace tern::session

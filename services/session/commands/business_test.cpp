@@ -133,18 +133,6 @@ TEST_F(business_test, errors_are_those_of_the_protocol) {
   EXPECT_EQ(error_of(1), 4113);
 }
 
-TEST_F(business_test, room_commands_go_to_the_group_owner) {
-  ASSERT_TRUE(log_on(1, alice));
-  const std::string room = to_node(room_id{0x5555});
-  for (const int32_t rtype : {2, 3, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 19, 20}) {
-    ask(rtype, room);
-    EXPECT_EQ(error_of(1), 4107) << rtype;
-  }
-  EXPECT_EQ(groups.asked.size(), 15U);
-  EXPECT_EQ(groups.asked[1].room(), 0x5555U);
-  EXPECT_EQ(groups.asked[1].account(), alice.value);
-}
-
 TEST_F(business_test, a_notice_for_an_off_line_account_waits_for_it) {
   ASSERT_TRUE(log_on(1, alice));
   ask(4, strange_node);

@@ -96,10 +96,7 @@ void run_message(session_state& state, const origin& from, std::string payload) 
   if (!decoded) return reject(state, from, errc::bad_format);
   wire::tim_message& message = *decoded;
   if (const errc problem = check(message); problem != errc::ok) return reject(state, from, problem);
-  if (message.ms_type == user_to_room || message.room_tid) {
-    const auto room = message.room_tid ? from_node(node_kind::room, message.room_tid->node) : std::nullopt;
-    return state.ask_group(from, room.value_or(state.account().value), std::move(payload));
-  }
+  if (message.ms_type == user_to_room || message.room_tid) return reject(state, from, errc::bad_interface);
   const auto other = other_account(state, message.to_tid ? std::optional{message.to_tid->node} : std::nullopt);
   if (!other) return reject(state, from, other.code());
   if (message.to_tid->domain && *message.to_tid->domain != state.domain())

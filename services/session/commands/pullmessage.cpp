@@ -60,10 +60,7 @@ void run_pullmessage(session_state& state, const origin& from, std::string paylo
   const auto req = wire::decode<wire::tim_req>(wire::encoding::thrift, payload, memory);
   if (!req) return state.refuse(from, errc::bad_format);
   const int32_t what = req->rtype.value_or(0);
-  if (what == of_room) {
-    const auto room = req->node ? from_node(node_kind::room, *req->node) : std::nullopt;
-    return state.ask_group(from, room.value_or(state.account().value), std::move(payload));
-  }
+  if (what == of_room) return state.refuse(from, errc::bad_interface);
   if (what != of_user) return state.refuse(from, errc::bad_parameter);
   const auto other = other_account(state, req->node);
   if (!other) return state.refuse(from, other.code());

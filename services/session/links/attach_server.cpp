@@ -64,6 +64,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
         mails.emplace_back(account, frame_event{stream_, std::move(frame)});
         return;
       }
+      case v1::GatewayItem::kRoomAcked: return;
       case v1::GatewayItem::kAcked: {
         // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();

@@ -80,10 +80,11 @@ void group_client::send_unsent(lock& held) {
 
 void group_client::on_reply(const std::string& node, group::v1::GroupReply& reply) {
   group_callback then;
-  group_answer answer{static_cast<errc>(reply.code()), std::move(*reply.mutable_payload())};
+  if (!reply.has_answer()) return;
+  group_answer answer{static_cast<errc>(reply.answer().code()), std::move(*reply.mutable_answer())};
   {
     const lock held(mutex_);
-    const auto at = entries_.find(reply.call());
+    const auto at = entries_.find(answer.answer.call());
     if (at == entries_.end() || at->second.sent_to != node) return;
     if (answer.code == errc::wrong_owner) {
       at->second.sent_to.clear();  // the sweep sends it to the owner of a newer map

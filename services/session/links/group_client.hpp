@@ -20,7 +20,7 @@ namespace tern::session {
 
 struct group_answer {
   errc code = errc::ok;
-  std::string payload;  // TimAck when code is ok
+  group::v1::Answer answer;  // when code is ok
 };
 using group_callback = std::function<void(group_answer&)>;
 

@@ -21,12 +21,11 @@ class group_node final : public rpc::server_handler<rpc::group_stream> {
     for (const auto& one : items) {
       if (state_.silent) continue;
       group::v1::GroupReply reply;
-      reply.set_call(one.call());
+      reply.mutable_answer()->set_call(one.call());
       if (one.epoch() != state_.epoch) {
-        reply.set_code(static_cast<int32_t>(errc::wrong_owner));
+        reply.mutable_answer()->set_code(static_cast<int32_t>(errc::wrong_owner));
       } else {
         state_.rooms.push_back(one.room());
-        reply.set_payload("answer");
       }
       state_.out->send(std::move(reply));
     }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "libs/crypto/identity.hpp"
+#include "libs/shards/testing/fake_storage.hpp"
 #include "libs/testing/actor_fixture.hpp"
 #include "libs/wire/codec.hpp"
 #include "services/session/actors/session_actor.hpp"
@@ -18,7 +19,6 @@
 #include "services/session/directory.hpp"
 #include "services/session/links/attach_server.hpp"
 #include "services/session/links/deliver_server.hpp"
-#include "services/session/testing/fake_storage.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -246,7 +246,7 @@ class session_fixture : public testing::actor_fixture {
   placement::view cluster;
   uint64_t map_version = 0;
   bool lease = true;
-  fake_storage storage;
+  shards::fake_storage storage;
   fake_groups groups;
   wheel timers;
   directory dir;

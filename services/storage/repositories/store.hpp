@@ -32,10 +32,82 @@ struct message_row {
   account_id sender;
   std::string key;  // de-duplication key, at most 24 bytes
   int64_t timestamp_ns = 0;
-  std::string body;  // TimMessage, Thrift compact, without mid and timestamp
+  std::string body;        // TimMessage, Thrift compact, without mid and timestamp; empty in a tombstone
+  bool unlisted = false;   // delivered, but not in the history
+  bool tombstone = false;  // recalled: only the position and the key are left
+  uint64_t target = 0;     // not 0: this row tells that `target` was recalled
 };
 
-enum class outbox_kind : uint8_t { message = 1, relation = 2 };
+/// Where a message is.
+struct message_place {
+  conversation_id conversation;
+  uint64_t mid = 0;
+  auto operator<=>(const message_place&) const = default;
+};
+
+/// What an account is in a room (storage.proto: RoomBits).
+enum room_bits : uint32_t {
+  room_none = 0,
+  room_member = 1,
+  room_manager = 2,
+  room_founder = 4,
+  room_applied = 8,
+  room_barred = 16,
+  room_refuses = 32
+};
+enum class room_kind : uint8_t {
+  none = 0,
+  closed = 1,
+  open = 2
+};  // closed: a manager admits ("private" on the wire)
+
+/// A room. Its conversation_row {room, 0} (a = b = 0) has the head and is written with it once, when it is created.
+struct room_row {
+  room_id id;
+  std::string domain;
+  account_id founder;
+  std::vector<account_id> managers;  // without the founder
+  room_kind kind = room_kind::none;
+  bool cancelled = false;
+  uint64_t version = 0;  // grows with each change
+  uint32_t members = 0;  // how many
+  int64_t created_ns = 0;
+  std::string bean;        // TimRoomBean, Thrift compact: cover, topic, label, kind, extend, extra
+  std::string create_key;  // de-duplication key of its creation
+};
+/// bits == room_none in a write: the row is deleted.
+struct member_row {
+  room_id room;
+  account_id account;
+  uint32_t bits = 0;
+};
+struct member_key {
+  room_id room;
+  account_id account;
+  auto operator<=>(const member_key&) const = default;
+};
+/// A row of an account's own list of rooms.
+struct account_room_row {
+  account_id account;
+  room_id room;
+  uint64_t version = 0;    // of the room at the change; an older one never replaces a newer one
+  uint32_t bits = 0;       // without member and refuses: a tombstone, not listed
+  uint64_t since = 0;      // head when joined
+  uint64_t delivered = 0;  // reads only: the greater of since and the cursor of {room, 0}
+};
+struct profile_row {
+  account_id account;
+  std::string domain;      // reads only
+  int64_t created_ns = 0;  // reads only
+  std::string bean;        // TimUserBean, Thrift compact; empty: none yet
+};
+struct password_row {
+  account_id account;
+  std::string password_hash;  // argon2id, PHC string
+};
+
+/// room: serialised tern.session.v1.RoomMembership in payload. notice: StoredNotice in payload.
+enum class outbox_kind : uint8_t { message = 1, relation = 2, room = 3, notice = 4 };
 
 /// Something a recipient's session owner must still confirm.
 struct outbox_row {
@@ -44,7 +116,7 @@ struct outbox_row {
   conversation_id conversation;
   outbox_kind kind = outbox_kind::message;
   uint64_t mid = 0;     // kind message
-  std::string payload;  // kind relation: serialised tern.session.v1.RelationChange
+  std::string payload;  // the other kinds: serialised tern.session.v1.RelationChange, …
   int64_t accepted_ns = 0;
 };
 
@@ -97,13 +169,19 @@ struct write_batch {
       released_keys;  // conversation, sender, key: forget this key before inserting (older than 7 days)
   std::vector<outbox_row> outbox;
   std::vector<uint64_t> outbox_done;
-  std::vector<roster_row> roster;        // upsert where newer version
-  std::vector<cursor_row> cursors;       // applied in order
-  std::vector<notice_row> notices;       // insert, existing (account, id) left alone
-  std::vector<notice_row> notices_done;  // account, id
-  std::vector<account_row> accounts;     // insert unless the id exists
-  std::vector<token_row> tokens;         // insert
-  std::vector<token_row> tokens_taken;   // hash, account: delete and tell
+  std::vector<roster_row> roster;               // upsert where newer version
+  std::vector<cursor_row> cursors;              // applied in order
+  std::vector<notice_row> notices;              // insert, existing (account, id) left alone
+  std::vector<notice_row> notices_done;         // account, id
+  std::vector<account_row> accounts;            // insert unless the id exists
+  std::vector<token_row> tokens;                // insert
+  std::vector<token_row> tokens_taken;          // hash, account: delete and tell
+  std::vector<message_place> recalled;          // become tombstones: body emptied, key kept. Applied after `messages`
+  std::vector<room_row> rooms;                  // new state of each (one per id)
+  std::vector<member_row> members;              // upsert, or delete when bits is none (one per room and account)
+  std::vector<account_room_row> account_rooms;  // upsert where newer version
+  std::vector<profile_row> profiles;            // bean of existing accounts
+  std::vector<password_row> passwords;          // hash of existing accounts; all their token rows are deleted
 
   bool empty() const;
   size_t rows() const;
@@ -134,6 +212,7 @@ struct history_query {
   uint32_t limit = 50;
   uint32_t max_bytes = 1 << 20;  // of bodies; the first row always comes
   account_id skip_sender;        // 0 = nobody
+  bool listed_only = false;      // leave out unlisted rows. Tombstones are always left out
 };
 struct history_page {
   std::optional<conversation_row> conversation;  // nothing: no such conversation
@@ -157,6 +236,13 @@ class writer_store {
   /// The rows that exist, in any order.
   virtual result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) = 0;
   virtual result<std::vector<found_key>> find_keys(std::span<const message_key> keys) = 0;
+  // Rows that exist, in any order.
+  virtual result<std::vector<room_row>> load_rooms(std::span<const room_id>) { return errc::bad_interface; }
+  virtual result<std::vector<member_row>> load_members(std::span<const member_key>) { return errc::bad_interface; }
+  virtual result<std::vector<message_row>> load_messages(std::span<const message_place>) {
+    return errc::bad_interface;
+  }
+  virtual result<std::vector<profile_row>> load_profiles(std::span<const account_id>) { return errc::bad_interface; }
   /// Entries with a number above `after`, lowest first, at most `limit`.
   virtual result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) = 0;
   /// One durable transaction, fenced by the acquired epoch. stale_epoch: another writer took over, nothing was
@@ -174,6 +260,16 @@ class reader_store {
   virtual result<std::vector<roster_row>> roster(account_id id) = 0;
   virtual result<backlog> waiting(account_id id, uint32_t limit) = 0;
   virtual result<history_page> history(const history_query& query) = 0;
+  /// Listed rows, by room; `delivered` filled in.
+  virtual result<std::vector<account_room_row>> rooms_of(account_id) { return errc::bad_interface; }
+  /// The room and the newest mid of its conversation.
+  virtual result<std::optional<std::pair<room_row, uint64_t>>> room(room_id) { return errc::bad_interface; }
+  virtual result<std::optional<member_row>> member(room_id, account_id) { return errc::bad_interface; }
+  /// Rows with any of `bits`, by account, at most `limit`.
+  virtual result<std::vector<member_row>> members(room_id, uint32_t /*bits*/, uint32_t /*limit*/) {
+    return errc::bad_interface;
+  }
+  virtual result<std::vector<profile_row>> profiles(std::span<const account_id>) { return errc::bad_interface; }
   virtual uint64_t statements() const = 0;
 };
 

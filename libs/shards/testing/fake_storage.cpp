@@ -1,8 +1,8 @@
-#include "services/session/testing/fake_storage.hpp"
+#include "libs/shards/testing/fake_storage.hpp"
 
 #include <algorithm>
 
-namespace tern::session {
+namespace tern::shards {
 
 using storage::v1::StorageRequest;
 
@@ -80,8 +80,8 @@ errc fake_storage::execute(const StorageRequest& request, storage::v1::StorageRe
 void fake_storage::befriend(account_id one, account_id other, const conversation_id& conversation) {
   pair_record& record = pairs_[conversation];
   record.version = 1;
-  record.bits[one.value] = record.bits[other.value] = v1::RELATION_ASKED | v1::RELATION_FRIEND;
-  const auto bits = static_cast<uint32_t>(v1::RELATION_ASKED | v1::RELATION_FRIEND);
+  record.bits[one.value] = record.bits[other.value] = session::v1::RELATION_ASKED | session::v1::RELATION_FRIEND;
+  const auto bits = static_cast<uint32_t>(session::v1::RELATION_ASKED | session::v1::RELATION_FRIEND);
   const std::pair<account_id, account_id> sides[] = {{one, other}, {other, one}};
   for (const auto& [a, b] : sides) {
     storage::v1::RosterRow& row = rosters_[{a.value, b.value}];
@@ -94,8 +94,9 @@ void fake_storage::befriend(account_id one, account_id other, const conversation
 
 errc fake_storage::append(const storage::v1::Append& what, storage::v1::Appended& out) {
   pair_record& record = pairs_[id_of(what.conversation())];
-  if ((record.bits[what.recipient()] & v1::RELATION_BLOCKS) != 0) return errc::blocked;
-  if (!what.open() && (record.bits[what.sender()] & v1::RELATION_FRIEND) == 0) return errc::permission_denied;
+  if ((record.bits[what.recipient()] & session::v1::RELATION_BLOCKS) != 0) return errc::blocked;
+  if (!what.open() && (record.bits[what.sender()] & session::v1::RELATION_FRIEND) == 0)
+    return errc::permission_denied;
   const auto known = record.keys.find({what.sender(), what.key()});
   if (known != record.keys.end()) {
     out.set_mid(record.rows[known->second].mid());
@@ -112,7 +113,7 @@ errc fake_storage::append(const storage::v1::Append& what, storage::v1::Appended
   record.rows.push_back(row);
   out.set_mid(row.mid());
   out.set_timestamp_ns(row.timestamp_ns());
-  v1::Delivery& entry = outbox[++entries_];
+  session::v1::Delivery& entry = outbox[++entries_];
   entry.set_shard("s0");
   entry.set_epoch(1);
   entry.set_entry(entries_);
@@ -128,13 +129,13 @@ errc fake_storage::append(const storage::v1::Append& what, storage::v1::Appended
 
 void fake_storage::tell(const storage::v1::Relate& what, uint64_t to, uint64_t other, const pair_record& record,
                         uint32_t bn_type) {
-  v1::Delivery& entry = outbox[++entries_];
+  session::v1::Delivery& entry = outbox[++entries_];
   entry.set_shard("s0");
   entry.set_epoch(1);
   entry.set_entry(entries_);
   entry.set_account(to);
   *entry.mutable_conversation() = what.conversation();
-  v1::RelationChange& change = *entry.mutable_relation();
+  session::v1::RelationChange& change = *entry.mutable_relation();
   change.set_other(other);
   change.set_version(record.version);
   change.set_mine(record.bits.at(to));
@@ -150,22 +151,22 @@ errc fake_storage::relate(const storage::v1::Relate& what, storage::v1::Related&
   uint32_t notice = 0;
   errc code = errc::ok;
   if (what.change() == storage::v1::Relate::ADD) {
-    if ((theirs & v1::RELATION_BLOCKS) != 0) return errc::blocked;
-    if ((mine & v1::RELATION_BLOCKS) != 0) return errc::permission_denied;
-    code = (mine & v1::RELATION_FRIEND) != 0 ? errc::repeated : errc::ok;
-    mine |= v1::RELATION_ASKED;
-    const bool both = (theirs & v1::RELATION_ASKED) != 0;
+    if ((theirs & session::v1::RELATION_BLOCKS) != 0) return errc::blocked;
+    if ((mine & session::v1::RELATION_BLOCKS) != 0) return errc::permission_denied;
+    code = (mine & session::v1::RELATION_FRIEND) != 0 ? errc::repeated : errc::ok;
+    mine |= session::v1::RELATION_ASKED;
+    const bool both = (theirs & session::v1::RELATION_ASKED) != 0;
     if (both) {
-      mine |= v1::RELATION_FRIEND;
-      theirs |= v1::RELATION_FRIEND;
+      mine |= session::v1::RELATION_FRIEND;
+      theirs |= session::v1::RELATION_FRIEND;
     }
     notice = both ? 5 : 4;
   } else if (what.change() == storage::v1::Relate::REMOVE) {
     mine = 0;
-    theirs &= ~static_cast<uint32_t>(v1::RELATION_FRIEND);
+    theirs &= ~static_cast<uint32_t>(session::v1::RELATION_FRIEND);
     notice = 6;
   } else {
-    mine |= v1::RELATION_BLOCKS;
+    mine |= session::v1::RELATION_BLOCKS;
     notice = 7;
   }
   ++record.version;
@@ -246,4 +247,4 @@ errc fake_storage::read(const storage::v1::Read& what, storage::v1::Page& out) {
   return errc::ok;
 }
 
-}  // namespace tern::session
+}  // namespace tern::shards

@@ -1,9 +1,9 @@
-#include "services/session/links/shard_channel.hpp"
+#include "libs/shards/shard_channel.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace tern::session {
+namespace tern::shards {
 namespace {
 
 constexpr size_t batch_items = 256;
@@ -178,4 +178,4 @@ size_t shard_channel::waiting() const {
   return entries_.size();
 }
 
-}  // namespace tern::session
+}  // namespace tern::shards

@@ -1,4 +1,4 @@
-#include "services/session/links/shard_channel.hpp"
+#include "libs/shards/shard_channel.hpp"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 
 #include "libs/testing/fake_clock.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 namespace {
 
 class collected final : public storage_sink {
@@ -235,4 +235,4 @@ TEST_F(shard_channel_test, random_breaks_and_refusals_never_reorder_what_storage
 }
 
 }  // namespace
-}  // namespace tern::session
+}  // namespace tern::shards

@@ -1,11 +1,11 @@
-#include "services/session/links/storage_client.hpp"
+#include "libs/shards/storage_client.hpp"
 
 #include <gtest/gtest.h>
 
 #include "libs/rpc/local_network.hpp"
 #include "libs/testing/fake_clock.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 namespace {
 
 /// A storage node that remembers what it got and answers at once (or not).
@@ -126,4 +126,4 @@ TEST_F(storage_client_test, stopping_ends_what_waits) {
 }
 
 }  // namespace
-}  // namespace tern::session
+}  // namespace tern::shards

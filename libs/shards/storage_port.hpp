@@ -1,4 +1,4 @@
-// Asking storage, as the rest of the service sees it.
+// Asking storage, as the services that use it see it.
 #pragma once
 
 #include <tern/storage/v1/storage.pb.h>
@@ -8,7 +8,7 @@
 #include "libs/base/errc.hpp"
 #include "libs/base/ids.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 
 /// A request and what came of it. `code` is errc::ok or an error; deadline and unavailable mean: outcome unknown.
 struct storage_answer {
@@ -19,7 +19,7 @@ struct storage_answer {
 using storage_callback = std::function<void(storage_answer&)>;
 
 enum class patience : uint8_t {
-  deadline,        // a client waits: an error after session.storage_deadline_ms, overload when the queue is full
+  deadline,        // a client waits: an error after the configured deadline, overload when the queue is full
   until_answered,  // must happen: kept and sent again until storage has answered
 };
 
@@ -32,4 +32,4 @@ class storage_port {
   virtual void ask(slot_type slot, storage::v1::StorageRequest request, patience how, storage_callback then) = 0;
 };
 
-}  // namespace tern::session
+}  // namespace tern::shards

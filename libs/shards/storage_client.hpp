@@ -1,4 +1,4 @@
-// The session node's way to all shards: one link per storage node, one ordered channel per shard.
+// A node's way to all shards: one link per storage node, one ordered channel per shard.
 #pragma once
 
 #include <map>
@@ -10,9 +10,9 @@
 #include "libs/placement/view.hpp"
 #include "libs/rpc/network.hpp"
 #include "libs/rpc/streams.hpp"
-#include "services/session/links/shard_channel.hpp"
+#include "libs/shards/shard_channel.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 
 /// Thread-safe. apply() and sweep() are called by the supervisor only.
 class storage_client final : public storage_port {
@@ -52,4 +52,4 @@ class storage_client final : public storage_port {
   std::map<std::string, node_entry> nodes_;  // supervisor only
 };
 
-}  // namespace tern::session
+}  // namespace tern::shards

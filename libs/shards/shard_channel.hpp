@@ -12,9 +12,9 @@
 
 #include "libs/base/clock.hpp"
 #include "libs/rpc/network.hpp"
-#include "services/session/links/storage_port.hpp"
+#include "libs/shards/storage_port.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 
 using storage_sink = rpc::sink<storage::v1::StorageRequest>;
 
@@ -80,4 +80,4 @@ class shard_channel {
   time_point not_before_{};
 };
 
-}  // namespace tern::session
+}  // namespace tern::shards

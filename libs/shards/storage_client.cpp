@@ -1,9 +1,9 @@
-#include "services/session/links/storage_client.hpp"
+#include "libs/shards/storage_client.hpp"
 
 #include <utility>
 #include <vector>
 
-namespace tern::session {
+namespace tern::shards {
 
 /// Handler of one link; outlives neither the client nor the link.
 class storage_client::node_link final : public rpc::client_handler<rpc::storage_stream> {
@@ -141,4 +141,4 @@ void storage_client::stop() {
   for (const channel_ptr& one : all) one->fail_all(errc::cancelled);
 }
 
-}  // namespace tern::session
+}  // namespace tern::shards

@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "services/session/links/storage_port.hpp"
+#include "libs/shards/storage_port.hpp"
 
-namespace tern::session {
+namespace tern::shards {
 
 /// Not thread-safe: used with the test coordinator.
 class fake_storage final : public storage_port {
@@ -65,4 +65,4 @@ class fake_storage final : public storage_port {
   uint64_t entries_ = 0;
 };
 
-}  // namespace tern::session
+}  // namespace tern::shards
