@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test lint format docs bench cluster fuzz clean
+.PHONY: help install build run test lint format docs bench bench-peers cluster fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -12,7 +12,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: ## install every missing Debian package by name (root or sudo)
 	@tools/install/install.sh
@@ -48,6 +48,9 @@ docs: build ## write docs/configuration.md from what the programs declare
 
 bench: build ## benchmarks on ternd and a local cluster; writes docs/benchmarks.md; ARGS=--quick
 	@$(BUILD)/bin/tern-bench suite $(ARGS)
+
+bench-peers: build ## the same relay work done by ejabberd and by ternd, as ratios; needs root and ejabberd
+	@python3 tools/bench/peers/peers.py --binaries $(BUILD)/bin $(ARGS)
 
 cluster: build ## a local cluster with PostgreSQL and Redis until Ctrl-C; data in ./tern-cluster
 	@exec $(BUILD)/bin/tern-cluster $(ARGS)
