@@ -33,6 +33,22 @@ class faulty_writer final : public writer_store {
     if (broken(errc::deadline)) return errc::deadline;
     return real_->find_keys(keys);
   }
+  result<std::vector<room_row>> load_rooms(std::span<const room_id> ids) override {
+    if (broken(errc::unavailable)) return errc::unavailable;
+    return real_->load_rooms(ids);
+  }
+  result<std::vector<member_row>> load_members(std::span<const member_key> keys) override {
+    if (broken(errc::unavailable)) return errc::unavailable;
+    return real_->load_members(keys);
+  }
+  result<std::vector<message_row>> load_messages(std::span<const message_place> places) override {
+    if (broken(errc::unavailable)) return errc::unavailable;
+    return real_->load_messages(places);
+  }
+  result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override {
+    if (broken(errc::unavailable)) return errc::unavailable;
+    return real_->load_profiles(ids);
+  }
   result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
     if (broken(errc::unavailable)) return errc::unavailable;
     return real_->scan_outbox(after, limit);

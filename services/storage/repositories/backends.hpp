@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -46,6 +48,33 @@ class relation_memory {
   };
   std::unordered_map<conversation_id, relation> known_;
 };
+
+/// Accounts as 8 bytes each, big-endian: how `room.managers` is stored.
+std::string pack_ids(const std::vector<account_id>& ids);
+std::vector<account_id> unpack_ids(std::string_view bytes);
+
+/// The last row of each key, where a batch names one more than once. `key(row)` must be ordered.
+template <class Row, class Key>
+std::vector<Row> last_of_each(const std::vector<Row>& all, Key key) {
+  std::map<decltype(key(all.front())), const Row*> kept;
+  for (const auto& row : all) kept[key(row)] = &row;
+  std::vector<Row> rows;
+  for (const auto& [of, row] : kept) rows.push_back(*row);
+  return rows;
+}
+
+/// The row with the newest version of each key; of equals the first.
+template <class Row, class Key>
+std::vector<Row> newest_of_each(const std::vector<Row>& all, Key key) {
+  std::map<decltype(key(all.front())), const Row*> kept;
+  for (const auto& row : all) {
+    const Row*& best = kept[key(row)];
+    if (best == nullptr || row.version > best->version) best = &row;
+  }
+  std::vector<Row> rows;
+  for (const auto& [of, row] : kept) rows.push_back(*row);
+  return rows;
+}
 
 /// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database
 /// left rows out because of the bytes already.

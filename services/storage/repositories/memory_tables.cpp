@@ -63,12 +63,14 @@ result<write_outcome> memory_tables::write(const write_batch& batch) {
   for (const auto& row : batch.conversations) conversations_[row.id] = row;
   for (const auto& row : batch.outbox) outbox_[row.entry] = row;
   for (const auto entry : batch.outbox_done) outbox_.erase(entry);
+  write_rooms(batch);
   for (const auto& row : batch.roster) write_roster(row);
   for (const auto& row : batch.cursors) write_cursor(row);
   for (const auto& row : batch.notices) notices_.try_emplace({row.account, row.id}, row);
   for (const auto& row : batch.notices_done) notices_.erase({row.account, row.id});
   write_accounts(batch, outcome);
   write_tokens(batch, outcome);
+  write_account_changes(batch);
   return outcome;
 }
 
@@ -166,6 +168,7 @@ history_page memory_tables::history(const history_query& query) const {
   const auto take = [&](const message_row& row) {
     if (row.sender == query.skip_sender && query.skip_sender) return;
     if (query.newest_first && query.not_after_ns != 0 && row.timestamp_ns > query.not_after_ns) return;
+    if (row.tombstone || (query.listed_only && row.unlisted)) return;
     page.rows.push_back(row);
   };
   if (query.newest_first) {

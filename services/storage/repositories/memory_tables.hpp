@@ -20,6 +20,9 @@ class memory_tables {
 
   std::vector<conversation_row> load(std::span<const conversation_id> ids) const;
   std::vector<found_key> find_keys(std::span<const message_key> keys) const;
+  std::vector<room_row> load_rooms(std::span<const room_id> ids) const;
+  std::vector<member_row> load_members(std::span<const member_key> keys) const;
+  std::vector<message_row> load_messages(std::span<const message_place> places) const;
   std::vector<outbox_entry> scan_outbox(uint64_t after, size_t limit) const;
   /// All or nothing: database if a mid or a key is there already.
   result<write_outcome> write(const write_batch& batch);
@@ -28,6 +31,10 @@ class memory_tables {
   std::vector<roster_row> roster(account_id id) const;
   backlog waiting(account_id id, uint32_t limit) const;
   history_page history(const history_query& query) const;
+  std::vector<account_room_row> rooms_of(account_id id) const;
+  std::optional<std::pair<room_row, uint64_t>> room(room_id id) const;
+  std::vector<member_row> members(room_id room, uint32_t bits, uint32_t limit) const;
+  std::vector<profile_row> profiles(std::span<const account_id> ids) const;
   uint64_t bytes() const { return bytes_; }
 
  private:
@@ -44,6 +51,8 @@ class memory_tables {
   void write_roster(const roster_row& row);
   void write_accounts(const write_batch& batch, write_outcome& outcome);
   void write_tokens(const write_batch& batch, write_outcome& outcome);
+  void write_rooms(const write_batch& batch);
+  void write_account_changes(const write_batch& batch);
 
   uint64_t epoch_ = 0;
   uint64_t session_ = 0;
@@ -58,6 +67,10 @@ class memory_tables {
   std::map<std::pair<account_id, uint64_t>, notice_row> notices_;
   std::map<account_id, account_row> accounts_;
   std::map<std::pair<account_id, std::string>, token_row> tokens_;
+  std::map<room_id, room_row> rooms_;
+  std::map<member_key, uint32_t> members_;
+  std::map<std::pair<account_id, room_id>, account_room_row> account_rooms_;
+  std::map<account_id, std::string> beans_;
 };
 
 }  // namespace tern::storage

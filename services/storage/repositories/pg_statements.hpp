@@ -21,9 +21,11 @@ inline constexpr pg_statement check_fence{"check_fence", "select fence_check($1:
 // The group commit of messages: messages, changed conversations, outbox entries added and (as runs) done, the fence.
 inline constexpr pg_statement chat{
     "chat",
-    "with m as (insert into message (slot, conv_hi, conv_lo, mid, sender, send_key, timestamp_ns, body)"
-    " select * from unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bytea[],"
-    " $9::bigint[], $10::bytea[])),"
+    "with m as (insert into message (slot, conv_hi, conv_lo, mid, sender, send_key, timestamp_ns, body,"
+    " flags, target) select slot, hi, lo, mid, sender, send_key, at, body, flags, nullif(target, 0) from "
+    "unnest($3::int[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],"
+    " $8::bytea[], $9::bigint[], $10::bytea[], $31::smallint[], $32::bigint[])"
+    " as u (slot, hi, lo, mid, sender, send_key, at, body, flags, target)),"
     " c as (insert into conversation (slot, conv_hi, conv_lo, a, b, head, a_bits, b_bits, relation_version)"
     " select * from unnest($11::int[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[],"
     " $17::int[], $18::int[], $19::bigint[])"
@@ -103,7 +105,7 @@ inline constexpr pg_statement find_keys{
 inline constexpr pg_statement scan_outbox{
     "scan_outbox",
     "select o.entry, o.recipient, o.conv_hi, o.conv_lo, o.kind, o.mid, o.payload, o.accepted_ns,"
-    " m.mid, m.sender, m.timestamp_ns, m.body"
+    " m.mid, m.sender, m.timestamp_ns, m.body, m.flags, m.target"
     " from (select * from outbox where entry > $1::bigint order by entry limit $2::bigint) o"
     " left join message m on o.kind = 1 and m.slot = o.slot and m.conv_hi = o.conv_hi and m.conv_lo = o.conv_lo"
     " and m.mid = o.mid order by o.entry"};
@@ -124,27 +126,31 @@ inline constexpr pg_statement get_notices{
     "select id, body from notice where slot = $1::bigint::int and account = $2::bigint"
     " order by id < 0, id limit $3::bigint"};
 
-// Pages: slot, conv_hi, conv_lo, from mid, sender to skip, limit, bytes; newest first: not after. `before`: bytes of
+// Pages: slot, conv_hi, conv_lo, from mid, sender to skip, limit, bytes, flags to leave out; newest first: not after.
+// `before`: bytes of
 // the earlier rows of the page; the caller cuts at the exact byte.
 inline constexpr pg_statement page_forward{
     "page_forward",
     "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION
     ", c.a_bits, c.b_bits, c.relation_version,"
-    " p.mid, p.sender, p.timestamp_ns, p.body from conversation c left join lateral (select * from (select q.*,"
+    " p.mid, p.sender, p.timestamp_ns, p.body, p.flags, p.target from conversation c left join lateral (select * "
+    "from (select q.*,"
     " sum(octet_length(q.body)) over (order by q.mid) - octet_length(q.body) as before from (select mid, sender,"
-    " timestamp_ns, body from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
-    " and m.conv_lo = $3::bigint and m.mid > $4::bigint and m.sender <> $5::bigint order by m.mid limit $6::bigint) "
-    "q)"
+    " timestamp_ns, body, flags, target from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
+    " and m.conv_lo = $3::bigint and m.mid > $4::bigint and ($5::bigint = 0 or m.sender <> $5)"
+    " and m.flags::bigint & $8::bigint = 0 order by m.mid limit $6::bigint) q)"
     " r where before < $7::bigint) p on true where c.slot = $1::bigint::int and c.conv_hi = $2::bigint"
     " and c.conv_lo = $3::bigint order by p.mid"};
 inline constexpr pg_statement page_backward{
     "page_backward",
     "select c.a, c.b, " TERN_HEAD_OF_CONVERSATION
     ", c.a_bits, c.b_bits, c.relation_version,"
-    " p.mid, p.sender, p.timestamp_ns, p.body from conversation c left join lateral (select * from (select q.*,"
+    " p.mid, p.sender, p.timestamp_ns, p.body, p.flags, p.target from conversation c left join lateral (select * "
+    "from (select q.*,"
     " sum(octet_length(q.body)) over (order by q.mid desc) - octet_length(q.body) as before from (select mid, sender,"
-    " timestamp_ns, body from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
-    " and m.conv_lo = $3::bigint and m.mid <= $4::bigint and m.sender <> $5::bigint and m.timestamp_ns <= $8::bigint"
+    " timestamp_ns, body, flags, target from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
+    " and m.conv_lo = $3::bigint and m.mid <= $4::bigint and ($5::bigint = 0 or m.sender <> $5)"
+    " and m.flags::bigint & $8::bigint = 0 and m.timestamp_ns <= $9::bigint"
     " order by m.mid desc limit $6::bigint) q) r where before < $7::bigint) p on true"
     " where c.slot = $1::bigint::int and c.conv_hi = $2::bigint and c.conv_lo = $3::bigint order by p.mid desc"};
 

@@ -4,6 +4,8 @@
 #include <map>
 
 #include "libs/crypto/random.hpp"
+#include "services/storage/repositories/pg_columns.hpp"
+#include "services/storage/repositories/pg_room_statements.hpp"
 #include "services/storage/repositories/pg_statements.hpp"
 
 namespace tern::storage {
@@ -31,34 +33,6 @@ std::vector<run_of_entries> runs_of(std::vector<uint64_t> entries) {
 error of_read(error failed) {
   if (failed.code == errc::deadline) failed.code = errc::unavailable;
   return failed;
-}
-
-/// slot, conv_hi, conv_lo of each row.
-template <class Rows, class Get>
-sql::pg_params& put_conversations(sql::pg_params& to, const Rows& rows, Get get) {
-  return to.int4s(rows, [&](const auto& row) { return slot_of(get(row)); })
-      .int8s(rows, [&](const auto& row) { return get(row).hi; })
-      .int8s(rows, [&](const auto& row) { return get(row).lo; });
-}
-
-/// slot and account of each row.
-template <class Rows>
-sql::pg_params& put_accounts_of(sql::pg_params& to, const Rows& rows) {
-  return to.int4s(rows, [](const auto& row) { return slot_of(row.account); }).int8s(rows, [](const auto& row) {
-    return row.account.value;
-  });
-}
-
-/// The newest version of each row: one statement cannot change a row twice.
-std::vector<roster_row> newest(const std::vector<roster_row>& all) {
-  std::map<std::pair<account_id, account_id>, roster_row> kept;
-  for (const auto& row : all) {
-    auto [at, inserted] = kept.try_emplace({row.account, row.other}, row);
-    if (!inserted && row.version > at->second.version) at->second = row;
-  }
-  std::vector<roster_row> rows;
-  for (const auto& [key, row] : kept) rows.push_back(row);
-  return rows;
 }
 
 /// The rows of `left` that are the first of their cursor; the others stay in `left`.
@@ -191,6 +165,7 @@ result<std::vector<outbox_entry>> pg_writer::scan_outbox(uint64_t after, size_t 
     rows[i].message = message_row{row.conversation,      found->number(i, 8),
                                   {found->number(i, 9)}, {},
                                   found->integer(i, 10), std::string(found->bytes(i, 11))};
+    set_flags(*rows[i].message, found->integer(i, 12), found->number(i, 13));
   }
   return rows;
 }
@@ -210,9 +185,14 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
       }).byteas(batch.released_keys, [](const message_row& row) -> const std::string& { return row.key; });
   }
   if (chat) add_chat(batch, pairs);
+  add_recalls(batch.recalled);
+  add_rooms(batch.rooms);
+  add_members(batch.members);
+  add_account_rooms(batch.account_rooms);
   add_lists(batch);
   add_cursors(batch.cursors);
   add_logins(batch);
+  add_account_changes(batch);
 
   auto answer = link_.run(calls_);
   if (!answer) return answer.error();
@@ -256,6 +236,7 @@ void pg_writer::add_chat(const write_batch& batch, const std::vector<conversatio
   to.int8s(done, [](const run_of_entries& run) { return run.first; }).int8s(done, [](const run_of_entries& run) {
     return run.last;
   });
+  to.int2s(messages, flags_of).int8s(messages, [](const message_row& row) { return row.target; });
 }
 
 void pg_writer::add_cursors(std::vector<cursor_row> left) {
@@ -274,7 +255,8 @@ void pg_writer::add_cursors(std::vector<cursor_row> left) {
 
 void pg_writer::add_lists(const write_batch& batch) {
   if (!batch.roster.empty()) {
-    const auto rows = newest(batch.roster);
+    const auto rows =
+        newest_of_each(batch.roster, [](const roster_row& row) { return std::pair(row.account, row.other); });
     put_accounts_of(add(pg_text::put_roster), rows)
         .int8s(rows, [](const roster_row& row) { return row.other.value; })
         .int8s(rows, [](const roster_row& row) { return row.version; })

@@ -16,6 +16,10 @@ class pg_writer final : public writer_store {
   result<void> acquire(uint64_t epoch) override;
   result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
   result<std::vector<found_key>> find_keys(std::span<const message_key> keys) override;
+  result<std::vector<room_row>> load_rooms(std::span<const room_id> ids) override;
+  result<std::vector<member_row>> load_members(std::span<const member_key> keys) override;
+  result<std::vector<message_row>> load_messages(std::span<const message_place> places) override;
+  result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override;
   result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
   result<write_outcome> commit(const write_batch& batch) override;
   uint64_t statements() const override { return link_.statements(); }
@@ -30,6 +34,11 @@ class pg_writer final : public writer_store {
   sql::pg_params& add(const sql::pg_statement& statement);
   void add_chat(const write_batch& batch, const std::vector<conversation_row>& pairs);
   void add_cursors(std::vector<cursor_row> left);
+  void add_recalls(const std::vector<message_place>& places);
+  void add_rooms(const std::vector<room_row>& rooms);
+  void add_members(const std::vector<member_row>& members);
+  void add_account_rooms(const std::vector<account_room_row>& all);
+  void add_account_changes(const write_batch& batch);
   void add_lists(const write_batch& batch);
   void add_logins(const write_batch& batch);
 

@@ -20,7 +20,7 @@ inline constexpr const char* find_key =
     " where slot = $1 and conv_hi = $2 and conv_lo = $3 and sender = $4 and send_key = $5";
 inline constexpr const char* scan_outbox =
     "select o.entry, o.recipient, o.conv_hi, o.conv_lo, o.kind, o.mid, o.payload, o.accepted_ns,"
-    " m.mid, m.sender, m.timestamp_ns, m.body from outbox o left join message m on o.kind = 1"
+    " m.mid, m.sender, m.timestamp_ns, m.body, m.flags, m.target from outbox o left join message m on o.kind = 1"
     " and m.slot = o.slot and m.conv_hi = o.conv_hi and m.conv_lo = o.conv_lo and m.mid = o.mid"
     " where o.entry > $1 order by o.entry limit $2";
 
@@ -28,8 +28,8 @@ inline constexpr const char* release_key =
     "update message set send_key = null"
     " where slot = $1 and conv_hi = $2 and conv_lo = $3 and sender = $4 and send_key = $5";
 inline constexpr const char* put_message =
-    "insert into message (slot, conv_hi, conv_lo, mid, sender, send_key, timestamp_ns, body)"
-    " values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    "insert into message (slot, conv_hi, conv_lo, mid, sender, send_key, timestamp_ns, body, flags, target)"
+    " values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 inline constexpr const char* put_conversation =
     "insert into conversation (slot, conv_hi, conv_lo, a, b, head, a_bits, b_bits, relation_version)"
     " values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do update set head = excluded.head,"
@@ -78,20 +78,21 @@ inline constexpr const char* get_dirty =
 inline constexpr const char* get_notices =
     "select id, body from notice where slot = $1 and account = $2 order by id < 0, id limit $3";
 
-// Parameters of both pages: slot, conv_hi, conv_lo, from mid, sender to skip, (newest first: not after,)
-// limit.
+// Parameters of both pages: slot, conv_hi, conv_lo, from mid, sender to skip, flags to leave out, (newest
+// first: not after,) limit.
 inline constexpr const char* page_forward =
     "select c.a, c.b, " TERN_HEAD
-    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
-    " from conversation c left join (select mid, sender, timestamp_ns, body from message"
-    " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid > $4 and sender <> $5 order by mid limit $6) m"
+    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body, m.flags, m.target"
+    " from conversation c left join (select mid, sender, timestamp_ns, body, flags, target from message"
+    " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid > $4 and ($5 = 0 or sender <> $5)"
+    " and flags & $6 = 0 order by mid limit $7) m"
     " where c.slot = $1 and c.conv_hi = $2 and c.conv_lo = $3 order by m.mid";
 inline constexpr const char* page_backward =
     "select c.a, c.b, " TERN_HEAD
-    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body"
-    " from conversation c left join (select mid, sender, timestamp_ns, body from message"
-    " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid <= $4 and sender <> $5"
-    " and timestamp_ns <= $6 order by mid desc limit $7) m"
+    ", c.a_bits, c.b_bits, c.relation_version, m.mid, m.sender, m.timestamp_ns, m.body, m.flags, m.target"
+    " from conversation c left join (select mid, sender, timestamp_ns, body, flags, target from message"
+    " where slot = $1 and conv_hi = $2 and conv_lo = $3 and mid <= $4 and ($5 = 0 or sender <> $5)"
+    " and flags & $6 = 0 and timestamp_ns <= $7 order by mid desc limit $8) m"
     " where c.slot = $1 and c.conv_hi = $2 and c.conv_lo = $3 order by m.mid desc";
 
 #undef TERN_HEAD

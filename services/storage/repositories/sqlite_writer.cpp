@@ -1,20 +1,13 @@
 #include "services/storage/repositories/sqlite_writer.hpp"
 
 #include "libs/crypto/random.hpp"
+#include "services/storage/repositories/sqlite_rows.hpp"
 #include "services/storage/repositories/sqlite_statements.hpp"
 
 namespace tern::storage {
 namespace {
 
 using sql::sqlite_statement;
-
-sqlite_statement& bind_conversation(sqlite_statement& s, int first, const conversation_id& id) {
-  return s.bind(first, slot_of(id)).bind(first + 1, id.hi).bind(first + 2, id.lo);
-}
-
-sqlite_statement& bind_account(sqlite_statement& s, account_id id) {
-  return s.bind(1, slot_of(id)).bind(2, id.value);
-}
 
 void bind_key(sqlite_statement& s, const conversation_id& id, account_id sender, const std::string& key) {
   bind_conversation(s, 1, id).bind(4, sender.value).bind_bytes(5, key);
@@ -102,6 +95,7 @@ result<std::vector<outbox_entry>> sqlite_writer::scan_outbox(uint64_t after, siz
     if (s.number(8) == 0) continue;  // no message: mids start at 1
     entry.message =
         message_row{entry.row.conversation, s.number(8), {s.number(9)}, {}, s.integer(10), std::string(s.bytes(11))};
+    set_flags(*entry.message, s.integer(12), s.number(13));
   }
 }
 
@@ -130,10 +124,12 @@ result<void> sqlite_writer::transact(const write_batch& batch, const std::vector
   if (auto done = check_fence(); !done) return done;
   if (auto done = write_chat(batch, pairs); !done) return done;
   if (auto done = write_outbox(batch); !done) return done;
+  if (auto done = write_rooms(batch); !done) return done;
   if (auto done = write_cursors(batch.cursors); !done) return done;
   if (auto done = write_lists(batch); !done) return done;
   if (auto done = write_accounts(batch.accounts, outcome); !done) return done;
-  return write_tokens(batch, outcome);
+  if (auto done = write_tokens(batch, outcome); !done) return done;
+  return write_account_changes(batch);
 }
 
 result<void> sqlite_writer::check_fence() {
@@ -147,19 +143,6 @@ result<void> sqlite_writer::check_fence() {
   return ours ? errc::ok : errc::stale_epoch;
 }
 
-/// Runs one statement for each row.
-template <class Row, class Bind>
-result<void> sqlite_writer::each(const std::vector<Row>& rows, const char* text, Bind bind) {
-  if (rows.empty()) return {};
-  auto statement = database_->prepare(text);
-  if (!statement) return statement.error();
-  for (const auto& row : rows) {
-    bind(**statement, row);
-    if (auto done = (*statement)->run(); !done) return done;
-  }
-  return {};
-}
-
 result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vector<conversation_row>& pairs) {
   auto done = each(batch.released_keys, sqlite_text::release_key,
                    [](auto& s, const message_row& row) { bind_key(s, row.conversation, row.sender, row.key); });
@@ -167,7 +150,8 @@ result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vect
   done = each(batch.messages, sqlite_text::put_message, [](auto& s, const message_row& row) {
     bind_conversation(s, 1, row.conversation).bind(4, row.mid).bind(5, row.sender.value).bind(7, row.timestamp_ns);
     row.key.empty() ? s.bind_null(6) : s.bind_bytes(6, row.key);
-    s.bind_bytes(8, row.body);
+    s.bind_bytes(8, row.body).bind(9, flags_of(row));
+    row.target == 0 ? s.bind_null(10) : s.bind(10, row.target);
   });
   if (!done) return done;
   return each(pairs, sqlite_text::put_conversation, [](auto& s, const conversation_row& row) {

@@ -10,7 +10,25 @@ bool write_batch::empty() const { return rows() == 0; }
 size_t write_batch::rows() const {
   return conversations.size() + messages.size() + released_keys.size() + outbox.size() + outbox_done.size() +
          roster.size() + cursors.size() + notices.size() + notices_done.size() + accounts.size() + tokens.size() +
-         tokens_taken.size();
+         tokens_taken.size() + recalled.size() + rooms.size() + members.size() + account_rooms.size() +
+         profiles.size() + passwords.size();
+}
+
+std::string pack_ids(const std::vector<account_id>& ids) {
+  std::string bytes;
+  bytes.reserve(ids.size() * 8);
+  for (const auto& id : ids) {
+    for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(id.value >> shift));
+  }
+  return bytes;
+}
+
+std::vector<account_id> unpack_ids(std::string_view bytes) {
+  std::vector<account_id> ids(bytes.size() / 8);
+  for (size_t i = 0; i < ids.size() * 8; ++i) {
+    ids[i / 8].value = ids[i / 8].value << 8U | static_cast<uint8_t>(bytes[i]);
+  }
+  return ids;
 }
 
 result<std::unique_ptr<store>> open_store(const std::string& dsn) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "libs/base/ids.hpp"
@@ -237,12 +238,10 @@ class writer_store {
   virtual result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) = 0;
   virtual result<std::vector<found_key>> find_keys(std::span<const message_key> keys) = 0;
   // Rows that exist, in any order.
-  virtual result<std::vector<room_row>> load_rooms(std::span<const room_id>) { return errc::bad_interface; }
-  virtual result<std::vector<member_row>> load_members(std::span<const member_key>) { return errc::bad_interface; }
-  virtual result<std::vector<message_row>> load_messages(std::span<const message_place>) {
-    return errc::bad_interface;
-  }
-  virtual result<std::vector<profile_row>> load_profiles(std::span<const account_id>) { return errc::bad_interface; }
+  virtual result<std::vector<room_row>> load_rooms(std::span<const room_id> ids) = 0;
+  virtual result<std::vector<member_row>> load_members(std::span<const member_key> keys) = 0;
+  virtual result<std::vector<message_row>> load_messages(std::span<const message_place> places) = 0;
+  virtual result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) = 0;
   /// Entries with a number above `after`, lowest first, at most `limit`.
   virtual result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) = 0;
   /// One durable transaction, fenced by the acquired epoch. stale_epoch: another writer took over, nothing was
@@ -261,15 +260,14 @@ class reader_store {
   virtual result<backlog> waiting(account_id id, uint32_t limit) = 0;
   virtual result<history_page> history(const history_query& query) = 0;
   /// Listed rows, by room; `delivered` filled in.
-  virtual result<std::vector<account_room_row>> rooms_of(account_id) { return errc::bad_interface; }
+  virtual result<std::vector<account_room_row>> rooms_of(account_id id) = 0;
   /// The room and the newest mid of its conversation.
-  virtual result<std::optional<std::pair<room_row, uint64_t>>> room(room_id) { return errc::bad_interface; }
-  virtual result<std::optional<member_row>> member(room_id, account_id) { return errc::bad_interface; }
+  virtual result<std::optional<std::pair<room_row, uint64_t>>> room(room_id id) = 0;
+  virtual result<std::optional<member_row>> member(room_id room, account_id account) = 0;
   /// Rows with any of `bits`, by account, at most `limit`.
-  virtual result<std::vector<member_row>> members(room_id, uint32_t /*bits*/, uint32_t /*limit*/) {
-    return errc::bad_interface;
-  }
-  virtual result<std::vector<profile_row>> profiles(std::span<const account_id>) { return errc::bad_interface; }
+  virtual result<std::vector<member_row>> members(room_id room, uint32_t bits, uint32_t limit) = 0;
+  /// Rows that exist, in any order.
+  virtual result<std::vector<profile_row>> profiles(std::span<const account_id> ids) = 0;
   virtual uint64_t statements() const = 0;
 };
 

@@ -25,6 +25,22 @@ class memory_writer final : public writer_store {
     const auto held = begin();
     return tables_->find_keys(keys);
   }
+  result<std::vector<room_row>> load_rooms(std::span<const room_id> ids) override {
+    const auto held = begin();
+    return tables_->load_rooms(ids);
+  }
+  result<std::vector<member_row>> load_members(std::span<const member_key> keys) override {
+    const auto held = begin();
+    return tables_->load_members(keys);
+  }
+  result<std::vector<message_row>> load_messages(std::span<const message_place> places) override {
+    const auto held = begin();
+    return tables_->load_messages(places);
+  }
+  result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override {
+    const auto held = begin();
+    return tables_->profiles(ids);
+  }
   result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
     const auto held = begin();
     return tables_->scan_outbox(after, limit);
@@ -64,6 +80,28 @@ class memory_reader final : public reader_store {
   result<history_page> history(const history_query& query) override {
     const auto held = begin();
     return tables_->history(query);
+  }
+  result<std::vector<account_room_row>> rooms_of(account_id id) override {
+    const auto held = begin();
+    return tables_->rooms_of(id);
+  }
+  result<std::optional<std::pair<room_row, uint64_t>>> room(room_id id) override {
+    const auto held = begin();
+    return tables_->room(id);
+  }
+  result<std::optional<member_row>> member(room_id room, account_id account) override {
+    const auto held = begin();
+    const member_key key{room, account};
+    const auto rows = tables_->load_members({&key, 1});
+    return rows.empty() ? std::optional<member_row>{} : std::optional(rows.front());
+  }
+  result<std::vector<member_row>> members(room_id room, uint32_t bits, uint32_t limit) override {
+    const auto held = begin();
+    return tables_->members(room, bits, limit);
+  }
+  result<std::vector<profile_row>> profiles(std::span<const account_id> ids) override {
+    const auto held = begin();
+    return tables_->profiles(ids);
   }
   uint64_t statements() const override { return statements_; }
 

@@ -6,6 +6,8 @@
 #include "libs/sql/migrations.hpp"
 #include "libs/sql/pg.hpp"
 #include "migrations/storage_pg_migrations.hpp"
+#include "services/storage/repositories/pg_columns.hpp"
+#include "services/storage/repositories/pg_room_statements.hpp"
 #include "services/storage/repositories/pg_statements.hpp"
 #include "services/storage/repositories/pg_writer.hpp"
 
@@ -36,10 +38,16 @@ class pg_reader final : public reader_store {
 
   result<backlog> waiting(account_id id, uint32_t limit) override;
   result<history_page> history(const history_query& query) override;
+  result<std::vector<account_room_row>> rooms_of(account_id id) override;
+  result<std::optional<std::pair<room_row, uint64_t>>> room(room_id id) override;
+  result<std::optional<member_row>> member(room_id room, account_id account) override;
+  result<std::vector<member_row>> members(room_id room, uint32_t bits, uint32_t limit) override;
+  result<std::vector<profile_row>> profiles(std::span<const account_id> ids) override;
   uint64_t statements() const override { return link_.statements(); }
 
  private:
-  static sql::pg_params& of(account_id id, sql::pg_params& params) {
+  template <class Id>
+  static sql::pg_params& of(Id id, sql::pg_params& params) {
     params.clear();
     return params.int8(uint64_t{slot_of(id)}).int8(id.value);
   }
@@ -89,6 +97,7 @@ result<history_page> pg_reader::history(const history_query& query) {
       .int8(query.conversation.lo)
       .int8(from);
   params.int8(query.skip_sender.value).int8(uint64_t{query.limit}).int8(std::max<uint64_t>(1, query.max_bytes));
+  params.int8(left_out(query));
   if (query.newest_first) params.int8(query.not_after_ns == 0 ? no_bound : query.not_after_ns);
   auto found = run(query.newest_first ? pg_text::page_backward : pg_text::page_forward, params);
   if (!found) return found.error();
@@ -106,9 +115,56 @@ result<history_page> pg_reader::history(const history_query& query) {
                          {},
                          found->integer(i, 8),
                          std::string(found->bytes(i, 9))});
+    set_flags(page.rows.back(), found->integer(i, 10), found->number(i, 11));
   }
   finish_page(query, bytes >= query.max_bytes, page);
   return page;
+}
+
+result<std::vector<account_room_row>> pg_reader::rooms_of(account_id id) {
+  auto found = run(pg_text::get_account_rooms, of(id, params_[0]));
+  if (!found) return found.error();
+  std::vector<account_room_row> rows(found->size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = {id,
+               {found->number(i, 0)},
+               found->number(i, 1),
+               found->number32(i, 2),
+               found->number(i, 3),
+               found->number(i, 4)};
+  }
+  return rows;
+}
+
+result<std::optional<std::pair<room_row, uint64_t>>> pg_reader::room(room_id id) {
+  auto found = run(pg_text::get_room, of(id, params_[0]));
+  if (!found) return found.error();
+  if (found->size() == 0) return std::optional<std::pair<room_row, uint64_t>>{};
+  return std::optional(std::pair(room_at(*found, 0), found->number(0, 11)));
+}
+
+result<std::optional<member_row>> pg_reader::member(room_id room, account_id account) {
+  auto found = run(pg_text::get_member, of(room, params_[0]).int8(account.value));
+  if (!found) return found.error();
+  if (found->size() == 0) return std::optional<member_row>{};
+  return std::optional(member_row{room, account, found->number32(0, 0)});
+}
+
+result<std::vector<member_row>> pg_reader::members(room_id room, uint32_t bits, uint32_t limit) {
+  auto found = run(pg_text::get_members, of(room, params_[0]).int8(uint64_t{bits}).int8(uint64_t{limit}));
+  if (!found) return found.error();
+  std::vector<member_row> rows(found->size());
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = {room, {found->number(i, 0)}, found->number32(i, 1)};
+  return rows;
+}
+
+result<std::vector<profile_row>> pg_reader::profiles(std::span<const account_id> ids) {
+  params_[0].clear();
+  auto found = run(pg_text::load_profiles, put_ids(params_[0], ids, [](account_id id) { return id; }));
+  if (!found) return found.error();
+  std::vector<profile_row> rows;
+  for (size_t i = 0; i < found->size(); ++i) rows.push_back(profile_at(*found, i));
+  return rows;
 }
 
 class pg_store final : public store {

@@ -8,6 +8,8 @@
 #include "libs/sql/sqlite.hpp"
 #include "migrations/storage_sqlite_migrations.hpp"
 #include "services/storage/repositories/backends.hpp"
+#include "services/storage/repositories/sqlite_room_statements.hpp"
+#include "services/storage/repositories/sqlite_rows.hpp"
 #include "services/storage/repositories/sqlite_statements.hpp"
 #include "services/storage/repositories/sqlite_writer.hpp"
 
@@ -55,23 +57,23 @@ class sqlite_reader final : public reader_store {
   }
 
   result<history_page> history(const history_query& query) override;
+  result<std::vector<account_room_row>> rooms_of(account_id id) override;
+  result<std::optional<std::pair<room_row, uint64_t>>> room(room_id id) override;
+  result<std::optional<member_row>> member(room_id room, account_id account) override;
+  result<std::vector<member_row>> members(room_id room, uint32_t bits, uint32_t limit) override;
+  result<std::vector<profile_row>> profiles(std::span<const account_id> ids) override;
   uint64_t statements() const override { return database_->statements(); }
 
  private:
   /// $1, $2: slot and account; $3: limit, unless 0.
-  template <class Take>
-  result<void> rows_of(const char* text, account_id id, int64_t limit, Take take) {
+  template <class Id, class Take>
+  result<void> rows_of(const char* text, Id id, int64_t limit, Take take) {
     auto statement = database_->prepare(text);
     if (!statement) return statement.error();
     auto& s = **statement;
     s.bind(1, slot_of(id)).bind(2, id.value);
     if (limit != 0) s.bind(3, limit);
-    while (true) {
-      auto more = s.step();
-      if (!more) return more.error();
-      if (!*more) return {};
-      take(s);
-    }
+    return all_rows(s, take);
   }
 
   std::unique_ptr<sql::sqlite_connection> database_;
@@ -84,8 +86,8 @@ result<history_page> sqlite_reader::history(const history_query& query) {
   constexpr int64_t no_bound = std::numeric_limits<int64_t>::max();
   const int64_t from = query.newest_first && query.from_mid == 0 ? no_bound : static_cast<int64_t>(query.from_mid);
   s.bind(1, slot_of(query.conversation)).bind(2, query.conversation.hi).bind(3, query.conversation.lo).bind(4, from);
-  int next = 6;
-  s.bind(5, query.skip_sender.value);
+  int next = 7;
+  s.bind(5, query.skip_sender.value).bind(6, left_out(query));
   if (query.newest_first) s.bind(next++, query.not_after_ns == 0 ? no_bound : query.not_after_ns);
   s.bind(next, query.limit);
   history_page page;
@@ -104,9 +106,59 @@ result<history_page> sqlite_reader::history(const history_query& query) {
     }
     if (s.number(6) == 0) continue;  // the conversation alone: mids start at 1
     page.rows.push_back({query.conversation, s.number(6), {s.number(7)}, {}, s.integer(8), std::string(s.bytes(9))});
+    set_flags(page.rows.back(), s.integer(10), s.number(11));
   }
   finish_page(query, false, page);
   return page;
+}
+
+result<std::vector<account_room_row>> sqlite_reader::rooms_of(account_id id) {
+  std::vector<account_room_row> rows;
+  auto done = rows_of(sqlite_text::get_account_rooms, id, 0, [&](sql::sqlite_statement& s) {
+    rows.push_back({id, {s.number(0)}, s.number(1), static_cast<uint32_t>(s.number(2)), s.number(3), s.number(4)});
+  });
+  if (!done) return done.error();
+  return rows;
+}
+
+result<std::optional<std::pair<room_row, uint64_t>>> sqlite_reader::room(room_id id) {
+  std::optional<std::pair<room_row, uint64_t>> found;
+  auto done = rows_of(sqlite_text::get_room, id, 0,
+                      [&](sql::sqlite_statement& s) { found.emplace(room_at(s), s.number(11)); });
+  if (!done) return done.error();
+  return found;
+}
+
+result<std::optional<member_row>> sqlite_reader::member(room_id room, account_id account) {
+  std::optional<member_row> found;
+  auto statement = database_->prepare(sqlite_text::load_member);
+  if (!statement) return statement.error();
+  auto& s = **statement;
+  s.bind(1, slot_of(room)).bind(2, room.value).bind(3, account.value);
+  auto done = all_rows(s, [&](sql::sqlite_statement& row) {
+    found = member_row{room, account, static_cast<uint32_t>(row.number(0))};
+  });
+  if (!done) return done.error();
+  return found;
+}
+
+result<std::vector<member_row>> sqlite_reader::members(room_id room, uint32_t bits, uint32_t limit) {
+  std::vector<member_row> rows;
+  for (const auto* text : {sqlite_text::get_low_members, sqlite_text::get_high_members}) {
+    auto statement = database_->prepare(text);
+    if (!statement) return statement.error();
+    auto& s = **statement;
+    s.bind(1, slot_of(room)).bind(2, room.value).bind(3, bits).bind(4, static_cast<uint64_t>(limit - rows.size()));
+    auto done = all_rows(s, [&](sql::sqlite_statement& row) {
+      rows.push_back({room, {row.number(0)}, static_cast<uint32_t>(row.number(1))});
+    });
+    if (!done) return done.error();
+  }
+  return rows;
+}
+
+result<std::vector<profile_row>> sqlite_reader::profiles(std::span<const account_id> ids) {
+  return profiles_of(*database_, ids);
 }
 
 class sqlite_store final : public store {
