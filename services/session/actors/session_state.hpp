@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <caf/all.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -54,6 +55,13 @@ struct contact_check {
   std::vector<std::function<void(session_state&, errc)>> waiting;
 };
 
+/// A pair whose next message waits for a permit (`held`); what comes after it waits here. See commands/pair_turns.
+struct pair_turn {
+  account_id other;
+  bool held = false;
+  std::deque<std::function<void(session_state&)>> waiting;
+};
+
 /// Files: session_state.cpp (mails, output), session_terminals.cpp (binds, limits, frames), session_delivery.cpp (the
 /// port of account_delivery, relation changes).
 class session_state : private delivery::port {
@@ -89,6 +97,23 @@ class session_state : private delivery::port {
   /// MESSAGE with mid to the terminal it came from and, unless it repeats an earlier one, to all others.
   void send_receipt(const origin& from, const conversation_id& conversation, uint64_t mid, std::string payload,
                     bool duplicate);
+  /// After the owner of `room` has answered an append or a recall (payload as clients see it): ends the command. Where
+  /// the hub brings the message to the terminal anyway nothing is sent; else, or when it repeats an earlier one, the
+  /// terminal gets it as a receipt. The account's other terminals get it as members do.
+  void send_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored, std::string payload);
+  /// Calls `then` when the account's own row of `room` has `version` (RoomChanged.version) or a newer one: what the
+  /// account asks afterwards sees its change, and messages reach it. After two seconds in any case. For changes of the
+  /// caller's own place (create, apply, leave, block), before the command is answered.
+  void await_room(room_id room, uint64_t version, std::function<void(session_state&)> then);
+  /// Ends all terminals but `from` with LOGOUT (password changed, account replaced). Returns how many.
+  size_t log_out_others(const origin& from, errc reason);
+  /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called off:
+  /// `then` looks whether it is still wanted.
+  void call_later(std::chrono::milliseconds delay, std::function<void(session_state&)> then);
+  /// Number of terminals logged on now, those whose gateway is away a moment included.
+  size_t terminal_count() const noexcept { return static_cast<size_t>(std::popcount(delivery_.terminals())); }
+  /// Sends `payload` to all terminals but `except`, without acknowledgement (presence).
+  void send_online(wire::frame_type type, const std::string& payload, const origin* except = nullptr);
   /// OFFLINEMSG of a terminal.
   void start_drain(const origin& from);
   /// De-duplication key of a message without a client id.
@@ -96,6 +121,7 @@ class session_state : private delivery::port {
   /// The last one is remembered: a keyed hash per message would be the most expensive part of accepting it.
   conversation_id conversation_with(account_id other);
   std::vector<contact_check>& contact_checks() noexcept { return contact_checks_; }
+  std::vector<pair_turn>& pair_turns() noexcept { return pair_turns_; }
   const delivery::account_delivery& deliveries() const noexcept { return delivery_; }
 
  private:
@@ -156,6 +182,7 @@ class session_state : private delivery::port {
   std::vector<std::unique_ptr<terminal>> terminals_;  // by slot; null: free
   delivery::account_delivery delivery_{*this};
   std::vector<contact_check> contact_checks_;
+  std::vector<pair_turn> pair_turns_;
   std::pair<account_id, conversation_id> last_conversation_;
   uint32_t generations_ = 0;
   uint32_t asked_ = 0;  // answers still to come
