@@ -1,4 +1,4 @@
-#include "tests/protocol/ternd_fixture.hpp"
+#include "tests/protocol/fixture.hpp"
 
 namespace tern::testing {
 namespace {

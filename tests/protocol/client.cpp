@@ -10,9 +10,15 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 namespace tern::testing {
+
+std::chrono::milliseconds patience_from_environment() {
+  const char* text = std::getenv("TERN_TEST_PATIENCE_MS");
+  return std::chrono::milliseconds{text == nullptr ? 30000 : std::atoi(text)};
+}
 
 namespace {
 
@@ -214,6 +220,29 @@ bool tim_client::acknowledge(int32_t sync_id) {
 }
 
 std::optional<server_frame> tim_client::next(std::chrono::milliseconds wait) {
+  if (unread_.empty()) return read_frame(wait);
+  auto out = std::move(unread_.front());
+  unread_.pop_front();
+  return out;
+}
+
+std::optional<server_frame> tim_client::find(const std::function<bool(const server_frame&)>& wanted,
+                                             std::chrono::milliseconds wait) {
+  const auto until = steady::now() + wait;
+  for (auto it = unread_.begin(); it != unread_.end(); ++it) {
+    if (!wanted(*it)) continue;
+    auto out = std::move(*it);
+    unread_.erase(it);
+    return out;
+  }
+  while (auto frame = read_frame(left(until))) {
+    if (wanted(*frame)) return frame;
+    unread_.push_back(std::move(*frame));
+  }
+  return std::nullopt;
+}
+
+std::optional<server_frame> tim_client::read_frame(std::chrono::milliseconds wait) {
   auto bytes = ws_.receive(wait);
   if (!bytes || bytes->empty()) return std::nullopt;
   server_frame out;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,7 +17,9 @@
 namespace tern::testing {
 
 /// How long a test waits for what must come, and for what must not.
-inline constexpr std::chrono::milliseconds patience{5000};
+/// TERN_TEST_PATIENCE_MS in the environment changes the first.
+std::chrono::milliseconds patience_from_environment();
+inline const std::chrono::milliseconds patience = patience_from_environment();
 inline constexpr std::chrono::milliseconds silence{150};
 
 /// A TCP connection to 127.0.0.1. Not thread-safe.
@@ -103,6 +106,9 @@ class tim_client {
   std::optional<server_frame> next(std::chrono::milliseconds wait = patience);
   /// The next frame of this type; others before it are dropped.
   std::optional<server_frame> next(wire::frame_type type, std::chrono::milliseconds wait = patience);
+  /// The next frame that is wanted; others before it are kept, in order, for later calls.
+  std::optional<server_frame> find(const std::function<bool(const server_frame&)>& wanted,
+                                   std::chrono::milliseconds wait = patience);
   /// The payload as T; views live until the next call of read() on this client. Fails the test when it is none.
   template <class T>
   T read(const server_frame& frame) {
@@ -121,6 +127,7 @@ class tim_client {
   const std::string& node() const noexcept { return node_; }
 
  private:
+  std::optional<server_frame> read_frame(std::chrono::milliseconds wait);
   static void report_bad();
   template <class T>
   T bad() {
@@ -132,6 +139,7 @@ class tim_client {
   wire::encoding enc_;
   wire::arena memory_;
   std::string kept_, node_;
+  std::deque<server_frame> unread_;  // passed over by find()
   bool auto_ack_ = true;
 };
 

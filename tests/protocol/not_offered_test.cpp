@@ -1,4 +1,4 @@
-#include "tests/protocol/ternd_fixture.hpp"
+#include "tests/protocol/fixture.hpp"
 
 namespace tern::testing {
 namespace {
@@ -7,48 +7,12 @@ using wire::encoding;
 using wire::frame_type;
 
 /// Commands of the table that this server answers with 4107, each in its own struct.
-TEST_P(protocol, 19_broadpresence_is_not_offered) {
-  auto client = new_user("alice");
-  client->send(frame_type::broadpresence, wire::tim_presence{});
-  expect_refused(*client, frame_type::broadpresence, 4107);
-}
-
 TEST_P(protocol, 22_vroom_is_not_offered) {
   auto client = new_user("alice");
   wire::tim_req req;
   req.rtype = 1;
   client->send(frame_type::vroom, req);
   expect_refused(*client, frame_type::vroom, 4107);
-}
-
-TEST_P(protocol, 42_nodes_is_not_offered) {
-  auto client = new_user("alice");
-  wire::tim_nodes nodes;
-  nodes.ntype = 4;
-  client->send(frame_type::nodes, nodes);
-  expect_refused(*client, frame_type::nodes, 4107);
-}
-
-TEST_P(protocol, 91_presence_is_not_offered) {
-  auto client = new_user("alice");
-  client->send(frame_type::presence, wire::tim_presence{});
-  expect_refused(*client, frame_type::presence, 4107);
-}
-
-TEST_P(protocol, 92_revokemessage_is_not_offered) {
-  auto client = new_user("alice");
-  auto message = text_message(client->node(), "");
-  message.od_type = 2;
-  client->send(frame_type::revokemessage, message);
-  expect_refused(*client, frame_type::revokemessage, 4107);
-}
-
-TEST_P(protocol, 93_burnmessage_is_not_offered) {
-  auto client = new_user("alice");
-  auto message = text_message(client->node(), "");
-  message.od_type = 3;
-  client->send(frame_type::burnmessage, message);
-  expect_refused(*client, frame_type::burnmessage, 4107);
 }
 
 TEST_P(protocol, 94_stream_is_not_offered) {
