@@ -73,7 +73,7 @@ errc fake_storage::execute(const StorageRequest& request, storage::v1::StorageRe
       return errc::ok;
     case StorageRequest::kBacklog: backlog(request.backlog(), *reply.mutable_backlog()); return errc::ok;
     case StorageRequest::kRead: return read(request.read(), *reply.mutable_page());
-    default: return errc::internal;
+    default: return execute_room(request, reply);
   }
 }
 
@@ -97,45 +97,60 @@ errc fake_storage::append(const storage::v1::Append& what, storage::v1::Appended
   if ((record.bits[what.recipient()] & session::v1::RELATION_BLOCKS) != 0) return errc::blocked;
   if (!what.open() && (record.bits[what.sender()] & session::v1::RELATION_FRIEND) == 0)
     return errc::permission_denied;
-  const auto known = record.keys.find({what.sender(), what.key()});
-  if (known != record.keys.end()) {
-    out.set_mid(record.rows[known->second].mid());
-    out.set_timestamp_ns(record.rows[known->second].timestamp_ns());
-    out.set_duplicate(true);
-    return errc::ok;
-  }
-  storage::v1::HistoryRow row;
+  if (known_key(record, what.sender(), what.key(), out)) return errc::ok;
+  const auto& row = store(record, what.sender(), what.key(), what.body(), out);
+  if (what.unlisted()) record.unlisted.insert(row.mid());
+  tell_message(what.recipient(), what.conversation(), row, what.accepted_ns());
+  return errc::ok;
+}
+
+bool fake_storage::known_key(const pair_record& record, uint64_t sender, const std::string& key,
+                             storage::v1::Appended& out) const {
+  const auto known = record.keys.find({sender, key});
+  if (known == record.keys.end()) return false;
+  out.set_mid(record.rows[known->second].mid());
+  out.set_timestamp_ns(record.rows[known->second].timestamp_ns());
+  out.set_duplicate(true);
+  return true;
+}
+
+storage::v1::HistoryRow& fake_storage::store(pair_record& record, uint64_t sender, const std::string& key,
+                                             const std::string& body, storage::v1::Appended& out) {
+  record.keys[{sender, key}] = record.rows.size();
+  storage::v1::HistoryRow& row = record.rows.emplace_back();
   row.set_mid(++record.head);
-  row.set_sender(what.sender());
+  row.set_sender(sender);
   row.set_timestamp_ns(++time_ns);
-  row.set_body(what.body());
-  record.keys[{what.sender(), what.key()}] = record.rows.size();
-  record.rows.push_back(row);
+  row.set_body(body);
   out.set_mid(row.mid());
   out.set_timestamp_ns(row.timestamp_ns());
+  return row;
+}
+
+session::v1::Delivery& fake_storage::entry_for(uint64_t account, const common::v1::Conversation& conversation) {
   session::v1::Delivery& entry = outbox[++entries_];
   entry.set_shard("s0");
   entry.set_epoch(1);
   entry.set_entry(entries_);
-  entry.set_account(what.recipient());
-  *entry.mutable_conversation() = what.conversation();
-  entry.set_accepted_ns(what.accepted_ns());
+  entry.set_account(account);
+  *entry.mutable_conversation() = conversation;
+  return entry;
+}
+
+void fake_storage::tell_message(uint64_t account, const common::v1::Conversation& conversation,
+                                const storage::v1::HistoryRow& row, int64_t accepted_ns) {
+  session::v1::Delivery& entry = entry_for(account, conversation);
+  entry.set_accepted_ns(accepted_ns);
   entry.mutable_message()->set_mid(row.mid());
-  entry.mutable_message()->set_sender(what.sender());
+  entry.mutable_message()->set_sender(row.sender());
   entry.mutable_message()->set_timestamp_ns(row.timestamp_ns());
-  entry.mutable_message()->set_body(what.body());
-  return errc::ok;
+  entry.mutable_message()->set_body(row.body());
+  entry.mutable_message()->set_target(row.target());
 }
 
 void fake_storage::tell(const storage::v1::Relate& what, uint64_t to, uint64_t other, const pair_record& record,
                         uint32_t bn_type) {
-  session::v1::Delivery& entry = outbox[++entries_];
-  entry.set_shard("s0");
-  entry.set_epoch(1);
-  entry.set_entry(entries_);
-  entry.set_account(to);
-  *entry.mutable_conversation() = what.conversation();
-  session::v1::RelationChange& change = *entry.mutable_relation();
+  session::v1::RelationChange& change = *entry_for(to, what.conversation()).mutable_relation();
   change.set_other(other);
   change.set_version(record.version);
   change.set_mine(record.bits.at(to));
@@ -190,6 +205,11 @@ void fake_storage::roster_put(const storage::v1::RosterPut& what) {
 
 void fake_storage::cursor_put(const storage::v1::CursorPut& what) {
   ++cursor_writes;
+  if (what.conversation().lo() == 0) {
+    uint64_t& position = room_positions[{what.account(), what.conversation().hi()}];
+    position = std::max(position, what.delivered());
+    return;
+  }
   const std::pair key{what.account(), id_of(what.conversation())};
   const auto at = cursors.find(key);
   if (what.kind() == storage::v1::CursorPut::CLEAR) {
@@ -197,7 +217,7 @@ void fake_storage::cursor_put(const storage::v1::CursorPut& what) {
   } else if (what.kind() == storage::v1::CursorPut::MARK) {
     if (at == cursors.end() || at->second.delivered() > what.delivered()) cursors[key] = what;
   } else if (at != cursors.end()) {
-    at->second.set_delivered(what.delivered());
+    at->second.set_delivered(std::max(at->second.delivered(), what.delivered()));
   }
 }
 
@@ -222,13 +242,20 @@ void fake_storage::backlog(const storage::v1::Backlog& what, storage::v1::Backlo
 }
 
 errc fake_storage::read(const storage::v1::Read& what, storage::v1::Page& out) {
-  const auto at = pairs_.find(id_of(what.conversation()));
+  const auto id = id_of(what.conversation());
+  if (id.lo == 0 && what.reader() != 0 && (bits_in({id.hi}, {what.reader()}) & storage::v1::ROOM_MEMBER) == 0) {
+    return errc::permission_denied;
+  }
+  const auto at = pairs_.find(id);
   if (at == pairs_.end()) return errc::ok;
   const pair_record& record = at->second;
+  const auto left_out = [&](uint64_t mid) {
+    return record.tombstones.contains(mid) || (what.listed_only() && record.unlisted.contains(mid));
+  };
   out.set_head(record.head);
   if (what.newest_first()) {
     for (auto row = record.rows.rbegin(); row != record.rows.rend(); ++row) {
-      if (what.from_mid() != 0 && row->mid() > what.from_mid()) continue;
+      if (left_out(row->mid()) || (what.from_mid() != 0 && row->mid() > what.from_mid())) continue;
       if (what.not_after_ns() != 0 && row->timestamp_ns() > what.not_after_ns()) continue;
       if (static_cast<uint32_t>(out.rows_size()) == what.limit()) break;
       *out.add_rows() = *row;
@@ -237,7 +264,8 @@ errc fake_storage::read(const storage::v1::Read& what, storage::v1::Page& out) {
   }
   out.set_reached(record.head);
   for (const auto& row : record.rows) {
-    if (row.mid() <= what.from_mid() || (what.others_only() && row.sender() == what.reader())) continue;
+    if (left_out(row.mid()) || row.mid() <= what.from_mid() || (what.others_only() && row.sender() == what.reader()))
+      continue;
     if (static_cast<uint32_t>(out.rows_size()) == what.limit()) {
       out.set_reached(row.mid() - 1);
       break;
