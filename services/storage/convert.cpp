@@ -3,6 +3,32 @@
 #include <utility>
 
 namespace tern::storage {
+namespace {
+
+/// Payloads that cannot be read leave it empty: the session confirms such an entry without doing anything.
+void fill(session::v1::Delivery& out, outbox_entry&& entry) {
+  const auto& payload = entry.row.payload;
+  bool readable = true;
+  switch (entry.row.kind) {
+    case outbox_kind::relation: readable = out.mutable_relation()->ParseFromString(payload); break;
+    case outbox_kind::room: readable = out.mutable_room()->ParseFromString(payload); break;
+    case outbox_kind::notice: readable = out.mutable_notice()->ParseFromString(payload); break;
+    case outbox_kind::message: {
+      // Of a message recalled meanwhile there is nothing to be told but the recall, which has an entry of its own.
+      if (!entry.message || entry.message->tombstone) return;
+      auto& message = *out.mutable_message();
+      message.set_mid(entry.message->mid);
+      message.set_sender(entry.message->sender.value);
+      message.set_timestamp_ns(entry.message->timestamp_ns);
+      message.set_body(std::move(entry.message->body));
+      message.set_target(entry.message->target);
+      return;
+    }
+  }
+  if (!readable) out.clear_what();
+}
+
+}  // namespace
 
 session::v1::Delivery to_delivery(std::string_view shard, uint64_t epoch, outbox_entry&& entry, uint64_t trace) {
   session::v1::Delivery out;
@@ -13,15 +39,7 @@ session::v1::Delivery to_delivery(std::string_view shard, uint64_t epoch, outbox
   to_proto(entry.row.conversation, *out.mutable_conversation());
   out.set_trace(trace);
   out.set_accepted_ns(entry.row.accepted_ns);
-  if (entry.row.kind == outbox_kind::relation) {
-    if (!out.mutable_relation()->ParseFromString(entry.row.payload)) out.clear_what();
-  } else if (entry.message) {
-    auto& message = *out.mutable_message();
-    message.set_mid(entry.message->mid);
-    message.set_sender(entry.message->sender.value);
-    message.set_timestamp_ns(entry.message->timestamp_ns);
-    message.set_body(std::move(entry.message->body));
-  }
+  fill(out, std::move(entry));
   return out;
 }
 
@@ -40,7 +58,14 @@ bool is_write(const v1::StorageRequest& request) {
     case v1::StorageRequest::kRelate:
     case v1::StorageRequest::kRosterPut:
     case v1::StorageRequest::kCursorPut:
-    case v1::StorageRequest::kNoticeDrop: return true;
+    case v1::StorageRequest::kNoticeDrop:
+    case v1::StorageRequest::kRecall:
+    case v1::StorageRequest::kRoomCreate:
+    case v1::StorageRequest::kRoomAppend:
+    case v1::StorageRequest::kRoomChange:
+    case v1::StorageRequest::kAccountRoomPut:
+    case v1::StorageRequest::kNoticePut:
+    case v1::StorageRequest::kProfilePut: return true;
     default: return false;
   }
 }

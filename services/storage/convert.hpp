@@ -18,7 +18,7 @@ inline void to_proto(const conversation_id& id, common::v1::Conversation& out) {
 }
 
 /// An outbox entry as the session node gets it; `entry.message` may be moved out of. A message entry without its
-/// message has neither `message` nor `relation` set.
+/// message, or whose message is a tombstone, has nothing set.
 session::v1::Delivery to_delivery(std::string_view shard, uint64_t epoch, outbox_entry&& entry, uint64_t trace = 0);
 
 /// A reply to `request` with its call, shard and epoch set.

@@ -4,13 +4,13 @@
 #include <utility>
 
 #include "services/storage/convert.hpp"
+#include "services/storage/logic/beans.hpp"
 #include "services/storage/logic/relations.hpp"
 
 namespace tern::storage {
 namespace {
 
 constexpr size_t no_message = static_cast<size_t>(-1);
-constexpr size_t key_bytes_most = 24;
 constexpr int64_t key_window_ns = std::chrono::nanoseconds{key_window}.count();
 
 uint32_t& bits_of(conversation_row& row, account_id side) { return row.a == side ? row.a_bits : row.b_bits; }
@@ -20,7 +20,7 @@ bool is_pair(const conversation_row& row, account_id one, account_id other) {
 }
 
 bool is_valid(const v1::Append& ask) {
-  return ask.sender() != 0 && ask.recipient() != 0 && ask.has_conversation() && !ask.key().empty() &&
+  return ask.sender() != 0 && ask.recipient() != 0 && ask.conversation().lo() != 0 && !ask.key().empty() &&
          ask.key().size() <= key_bytes_most;
 }
 
@@ -40,59 +40,6 @@ batch_builder::batch_builder(std::string_view shard, uint64_t epoch, shard_cache
                              int64_t wall_ns)
     : shard_(shard), epoch_(epoch), cache_(cache), counters_(counters), wall_ns_(wall_ns) {}
 
-// ---- what must be read -------------------------------------------------------------------------------------------
-
-void batch_builder::need(const write_request& item) {
-  if (item.message.has_append()) {
-    want_conversation(item.message.append().conversation());
-    needing_.push_back(&item);
-  } else if (item.message.has_relate()) {
-    want_conversation(item.message.relate().conversation());
-  }
-}
-
-void batch_builder::want_conversation(const common::v1::Conversation& proto_id) {
-  const auto id = from_proto(proto_id);
-  const auto [at, inserted] = known_.try_emplace(id);
-  if (!inserted) return;
-  if (const auto* cached = cache_.conversations.find(id)) {
-    at->second = *cached;
-  } else {
-    conversations_wanted_.push_back(id);
-  }
-}
-
-void batch_builder::learn_conversations(std::vector<conversation_row> rows) {
-  for (auto& row : rows) {
-    cache_.conversations.put(row.id, row);
-    known_[row.id] = std::move(row);
-  }
-}
-
-const std::vector<message_key>& batch_builder::keys_wanted() {
-  for (const auto* item : needing_) {
-    const auto& ask = item->message.append();
-    const auto id = from_proto(ask.conversation());
-    const auto known = known_.find(id);
-    if (known == known_.end() || !known->second || known->second->head == 0 || !is_valid(ask)) continue;
-    auto name = key_name(id, account_id{ask.sender()}, ask.key());
-    if (known_keys_.contains(name)) continue;
-    if (const auto* cached = cache_.keys.find(name)) {
-      known_keys_.emplace(std::move(name), *cached);
-      continue;
-    }
-    keys_wanted_.push_back({id, account_id{ask.sender()}, ask.key()});
-    key_names_.push_back(std::move(name));
-  }
-  return keys_wanted_;
-}
-
-void batch_builder::learn_keys(std::span<const found_key> found) {
-  for (const auto& one : found) {
-    if (one.index < key_names_.size()) known_keys_[key_names_[one.index]] = {one.mid, one.timestamp_ns};
-  }
-}
-
 // ---- planning ----------------------------------------------------------------------------------------------------
 
 void batch_builder::plan(write_request& item) {
@@ -101,12 +48,20 @@ void batch_builder::plan(write_request& item) {
   switch (message.op_case()) {
     case v1::StorageRequest::kAppend: replies_.push_back(plan_append(item)); return;
     case v1::StorageRequest::kRelate: replies_.push_back(plan_relate(item)); return;
+    case v1::StorageRequest::kRecall: replies_.push_back(plan_recall(item)); return;
+    case v1::StorageRequest::kRoomCreate: replies_.push_back(plan_room_create(item)); return;
+    case v1::StorageRequest::kRoomAppend: replies_.push_back(plan_room_append(item)); return;
+    case v1::StorageRequest::kRoomChange: replies_.push_back(plan_room_change(item)); return;
     case v1::StorageRequest::kRosterPut: plan_roster(message.roster_put()); break;
-    case v1::StorageRequest::kCursorPut: plan_cursor(message.cursor_put()); break;
+    case v1::StorageRequest::kCursorPut: code = plan_cursor(message.cursor_put()); break;
     case v1::StorageRequest::kNoticeDrop: plan_notices(message.notice_drop()); break;
+    case v1::StorageRequest::kNoticePut: code = plan_notice(message.notice_put()); break;
+    case v1::StorageRequest::kAccountRoomPut: code = plan_account_room(message.account_room_put()); break;
+    case v1::StorageRequest::kProfilePut: code = plan_profile(message.profile_put()); break;
     case v1::StorageRequest::kAccountCreate: code = plan_account(item); break;
     case v1::StorageRequest::kTokenIssue: code = plan_token(item); break;
     case v1::StorageRequest::kTokenLogin: code = plan_token_use(item); break;
+    case v1::StorageRequest::kPasswordChange: code = plan_password(item); break;
     default: code = errc::bad_interface;
   }
   replies_.push_back(reply_to(message, code));
@@ -139,6 +94,25 @@ void batch_builder::changed(const conversation_row& row) {
   }
 }
 
+std::optional<v1::StorageReply> batch_builder::repeated(const write_request& item, const seen_key* earlier) {
+  if (earlier == nullptr || wall_ns_ - earlier->timestamp_ns > key_window_ns) return std::nullopt;
+  auto reply = reply_to(item.message);
+  auto& appended = *reply.mutable_appended();
+  appended.set_mid(earlier->mid);
+  appended.set_timestamp_ns(earlier->timestamp_ns);
+  appended.set_duplicate(!(item.in_doubt && earlier->timestamp_ns == item.stamp_ns));
+  return reply;
+}
+
+uint64_t batch_builder::store_message(conversation_row& row, message_row message) {
+  message.conversation = row.id;
+  message.mid = ++row.head;
+  changed(row);
+  known_keys_[key_name(row.id, message.sender, message.key)] = {message.mid, message.timestamp_ns};
+  batch_.messages.push_back(std::move(message));
+  return row.head;
+}
+
 v1::StorageReply batch_builder::plan_append(write_request& item) {
   const auto& ask = item.message.append();
   if (!is_valid(ask)) return reply_to(item.message, errc::bad_parameter);
@@ -147,16 +121,8 @@ v1::StorageReply batch_builder::plan_append(write_request& item) {
   const account_id recipient{ask.recipient()};
   if (sender == recipient) return reply_to(item.message, errc::permission_denied);
 
-  auto reply = reply_to(item.message);
-  auto name = key_name(id, sender, ask.key());
-  const auto* earlier = seen(name);
-  if (earlier != nullptr && wall_ns_ - earlier->timestamp_ns <= key_window_ns) {
-    auto& appended = *reply.mutable_appended();
-    appended.set_mid(earlier->mid);
-    appended.set_timestamp_ns(earlier->timestamp_ns);
-    appended.set_duplicate(!(item.in_doubt && earlier->timestamp_ns == item.stamp_ns));
-    return reply;
-  }
+  const auto* earlier = seen(key_name(id, sender, ask.key()));
+  if (auto known = repeated(item, earlier)) return *known;
   auto* row = conversation(id, sender, recipient);
   if (row == nullptr) return reply_to(item.message, errc::bad_parameter);
   const errc allowed = may_send(bits_of(*row, sender), bits_of(*row, recipient), ask.open());
@@ -164,15 +130,13 @@ v1::StorageReply batch_builder::plan_append(write_request& item) {
   if (earlier != nullptr) batch_.released_keys.push_back({id, 0, sender, ask.key(), 0, {}});
 
   if (item.stamp_ns == 0) item.stamp_ns = counters_.stamp(wall_ns_);
-  ++row->head;
-  changed(*row);
-  batch_.messages.push_back({id, row->head, sender, ask.key(), item.stamp_ns, ask.body()});
-  known_keys_[std::move(name)] = {row->head, item.stamp_ns};
-  outbox_row entry{.recipient = recipient, .conversation = id, .mid = row->head, .payload = {}};
+  const uint64_t mid = store_message(*row, {{}, 0, sender, ask.key(), item.stamp_ns, ask.body(), ask.unlisted()});
+  outbox_row entry{.recipient = recipient, .conversation = id, .mid = mid, .payload = {}};
   entry.accepted_ns = ask.accepted_ns() != 0 ? ask.accepted_ns() : item.stamp_ns;
   add_outbox(std::move(entry), item.message.trace());
   outbox_messages_.back() = batch_.messages.size() - 1;
-  reply.mutable_appended()->set_mid(row->head);
+  auto reply = reply_to(item.message);
+  reply.mutable_appended()->set_mid(mid);
   reply.mutable_appended()->set_timestamp_ns(item.stamp_ns);
   return reply;
 }
@@ -181,7 +145,7 @@ v1::StorageReply batch_builder::plan_relate(write_request& item) {
   const auto& ask = item.message.relate();
   const account_id actor{ask.actor()};
   const account_id other{ask.other()};
-  if (!actor || !other || !ask.has_conversation()) return reply_to(item.message, errc::bad_parameter);
+  if (!actor || !other || ask.conversation().lo() == 0) return reply_to(item.message, errc::bad_parameter);
   if (actor == other) return reply_to(item.message, errc::permission_denied);
   auto* row = conversation(from_proto(ask.conversation()), actor, other);
   if (row == nullptr) return reply_to(item.message, errc::bad_parameter);
@@ -257,16 +221,53 @@ void batch_builder::plan_roster(const v1::RosterPut& put) {
   if (put.notice_id() != 0) batch_.notices.push_back({account, put.notice_id(), put.notice()});
 }
 
-void batch_builder::plan_cursor(const v1::CursorPut& put) {
+errc batch_builder::plan_cursor(const v1::CursorPut& put) {
+  // What a room's member has not acknowledged is found by the position alone.
+  if (put.conversation().lo() == 0 && put.kind() != v1::CursorPut::ADVANCE) return errc::bad_parameter;
   const auto kind = put.kind() == v1::CursorPut::MARK      ? cursor_kind::mark
                     : put.kind() == v1::CursorPut::ADVANCE ? cursor_kind::advance
                                                            : cursor_kind::clear;
   batch_.cursors.push_back(
       {account_id{put.account()}, from_proto(put.conversation()), account_id{put.other()}, put.delivered(), kind});
+  return errc::ok;
 }
 
 void batch_builder::plan_notices(const v1::NoticeDrop& drop) {
   for (const uint64_t id : drop.notice_ids()) batch_.notices_done.push_back({account_id{drop.account()}, id, {}});
+}
+
+errc batch_builder::plan_notice(const v1::NoticePut& put) {
+  const account_id account{put.account()};
+  if (!account || put.id() == 0 || put.body().empty()) return errc::bad_parameter;
+  // The table leaves a known id alone; the caches keep a repeat from being delivered once more.
+  const conversation_id about{account.value, 0};
+  auto name = key_name(about, account, "N" + std::to_string(put.id()));
+  if (known_keys_.contains(name) || cache_.keys.find(name) != nullptr) return errc::ok;
+  const int64_t now = counters_.stamp(wall_ns_);
+  known_keys_[name] = {put.id(), now};
+  notice_names_.push_back(std::move(name));
+  batch_.notices.push_back({account, put.id(), put.body()});
+  session::v1::StoredNotice notice;
+  notice.set_id(put.id());
+  notice.set_body(put.body());
+  outbox_row entry{.recipient = account, .conversation = about, .kind = outbox_kind::notice, .payload = {}};
+  entry.payload = notice.SerializeAsString();
+  entry.accepted_ns = now;
+  add_outbox(std::move(entry), 0);
+  return errc::ok;
+}
+
+errc batch_builder::plan_profile(const v1::ProfilePut& put) {
+  const account_id account{put.account()};
+  const auto known = known_profiles_.find(account);
+  if (known == known_profiles_.end()) return errc::bad_account;
+  auto merged = merge_user_bean(known->second, put.bean());
+  if (!merged) return merged.code();
+  known->second = *merged;
+  const auto [at, inserted] = profiles_.try_emplace(account, batch_.profiles.size());
+  if (inserted) batch_.profiles.push_back({.account = account, .domain = {}, .bean = {}});
+  batch_.profiles[at->second].bean = std::move(*merged);
+  return errc::ok;
 }
 
 errc batch_builder::plan_account(write_request& item) {
@@ -295,6 +296,14 @@ errc batch_builder::plan_token_use(write_request& item) {
   return errc::ok;
 }
 
+errc batch_builder::plan_password(write_request& item) {
+  if (!item.password) return errc::internal;
+  const auto [at, inserted] = passwords_.try_emplace(item.password->account, batch_.passwords.size());
+  if (inserted) batch_.passwords.push_back(*item.password);
+  batch_.passwords[at->second] = *item.password;
+  return errc::ok;
+}
+
 // ---- after the commit --------------------------------------------------------------------------------------------
 
 void batch_builder::committed(const write_outcome& outcome) {
@@ -312,11 +321,25 @@ void batch_builder::committed(const write_outcome& outcome) {
     reply.set_code(static_cast<int32_t>(good ? errc::ok : errc::bad_token));
     if (good) reply.mutable_logged_in()->set_account(taken->account.value);
   }
+  remember();
+  make_deliveries();
+}
+
+void batch_builder::remember() {
   for (const auto& row : batch_.conversations) cache_.conversations.put(row.id, row);
   for (const auto& row : batch_.messages) {
     cache_.keys.put(key_name(row.conversation, row.sender, row.key), {row.mid, row.timestamp_ns});
   }
-  make_deliveries();
+  for (const auto& name : notice_names_) cache_.keys.put(name, known_keys_[name]);
+  for (const auto& row : batch_.rooms) cache_.rooms.put(row.id, std::make_shared<const room_row>(row));
+  for (const auto& row : batch_.members) {
+    const member_key key{row.room, row.account};
+    if (row.bits == room_none) {
+      cache_.members.erase(key);
+    } else {
+      cache_.members.put(key, row.bits);
+    }
+  }
 }
 
 void batch_builder::make_deliveries() {

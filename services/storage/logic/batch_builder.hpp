@@ -1,11 +1,16 @@
 // Plans one group commit: many writes of many streams become one write_batch and their answers.
 // Plain logic: no database, no CAF, no clock of its own. Used by writer_engine on the shard writer's thread.
+//
+// Files: batch_needs.cpp (what must be read), batch_builder.cpp (pairs, accounts, outcomes), batch_rooms.cpp (rooms
+// and recalls).
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +19,7 @@
 #include <vector>
 
 #include "services/storage/logic/lru.hpp"
+#include "services/storage/logic/room_rules.hpp"
 #include "services/storage/logic/write_request.hpp"
 
 namespace tern::storage {
@@ -21,21 +27,44 @@ namespace tern::storage {
 /// A de-duplication key keeps its meaning this long.
 inline constexpr std::chrono::hours key_window{7 * 24};
 
+inline constexpr size_t key_bytes_most = 24;
+
 /// Where a key's message is.
 struct seen_key {
   uint64_t mid = 0;
   int64_t timestamp_ns = 0;
 };
 
+struct member_key_hash {
+  size_t operator()(const member_key& key) const noexcept {
+    return std::hash<room_id>{}(key.room) ^ (std::hash<account_id>{}(key.account) << 1U);
+  }
+};
+/// Shared with the batches that read it; never changed.
+using room_ptr = std::shared_ptr<const room_row>;
+
+/// How many of each a shard's writer remembers.
+struct cache_bounds {
+  size_t conversations = 100'000;
+  size_t keys = 100'000;
+  size_t rooms = 20'000;
+  size_t members = 200'000;
+};
+
 /// What the writer of a shard remembers between batches. Only committed state: a failed batch leaves no trace in it.
 struct shard_cache {
-  shard_cache(size_t conversation_bound, size_t key_bound) : conversations(conversation_bound), keys(key_bound) {}
+  explicit shard_cache(const cache_bounds& bounds)
+      : conversations(bounds.conversations), keys(bounds.keys), rooms(bounds.rooms), members(bounds.members) {}
   void clear() {
     conversations.clear();
     keys.clear();
+    rooms.clear();
+    members.clear();
   }
   lru_map<conversation_id, conversation_row> conversations;
   lru_map<std::string, seen_key> keys;  // by key_name()
+  lru_map<room_id, room_ptr> rooms;
+  lru_map<member_key, uint32_t, member_key_hash> members;  // bits; only rows that exist
 };
 
 /// Numbers that must never come twice, whatever becomes of a batch.
@@ -52,9 +81,9 @@ struct shard_counters {
 /// (conversation, sender, key) as one string, for hashing.
 std::string key_name(const conversation_id& conversation, account_id sender, std::string_view key);
 
-/// One batch from first need to answers. Steps: need() for each request; the caller reads conversations_wanted();
-/// learn_conversations(); the caller reads keys_wanted(); learn_keys(); plan() for each request, in order; the caller
-/// commits batch(); committed(). Dropped without committed() it changes nothing.
+/// One batch from first need to answers. Steps: need() for each request; the caller reads what is wanted and has it
+/// learned, in the order of the functions below; plan() for each request, in order; the caller commits batch();
+/// committed(). Dropped without committed() it changes nothing.
 class batch_builder {
  public:
   batch_builder(std::string_view shard, uint64_t epoch, shard_cache& cache, shard_counters& counters,
@@ -63,6 +92,15 @@ class batch_builder {
   void need(const write_request& item);
   const std::vector<conversation_id>& conversations_wanted() const noexcept { return conversations_wanted_; }
   void learn_conversations(std::vector<conversation_row> rows);
+  const std::vector<room_id>& rooms_wanted() const noexcept { return rooms_wanted_; }
+  void learn_rooms(std::vector<room_row> rows);
+  /// After learn_rooms: the managers of a room are members to be looked at, too.
+  const std::vector<member_key>& members_wanted();
+  void learn_members(std::span<const member_row> rows);
+  const std::vector<message_place>& messages_wanted() const noexcept { return messages_wanted_; }
+  void learn_messages(std::vector<message_row> rows);
+  const std::vector<account_id>& profiles_wanted() const noexcept { return profiles_wanted_; }
+  void learn_profiles(std::vector<profile_row> rows);
   /// After learn_conversations: keys in conversations that do not exist need no look.
   const std::vector<message_key>& keys_wanted();
   void learn_keys(std::span<const found_key> found);
@@ -81,25 +119,66 @@ class batch_builder {
   size_t messages() const noexcept { return batch_.messages.size(); }
 
  private:
-  struct wanted_key {
-    message_key key;
-    std::string name;
+  struct key_need {
+    conversation_id conversation;
+    account_id sender;
+    std::string key;
   };
-  void want_conversation(const common::v1::Conversation& id);
+  void want_conversation(const conversation_id& id);
+  void want_room(room_id id, account_id member);
+  void want_member(room_id room, account_id account);
+  void need_change(const v1::RoomChange& ask);
+  void need_recall(const v1::Recall& ask);
+
   conversation_row* conversation(const conversation_id& id, account_id one, account_id other);
+  /// nullptr: does not exist. With the changes of this batch in it; valid until the next change of any room.
+  const room_row* room(room_id id) const;
+  /// A copy of it in the batch, to be changed.
+  room_row& changing_room(room_id id);
+  uint32_t bits(room_id room, account_id account) const;
+  void set_bits(room_row& room, account_id account, uint32_t bits);
   const seen_key* seen(const std::string& name);
+  /// The answer to a key that was seen within its window; nothing: go on.
+  std::optional<v1::StorageReply> repeated(const write_request& item, const seen_key* earlier);
   void changed(const conversation_row& row);
+  const message_row* message(const message_place& place) const;
+  bool is_recalled(const message_place& place) const;
 
   v1::StorageReply plan_append(write_request& item);
   v1::StorageReply plan_relate(write_request& item);
   void relation_entries(const v1::Relate& ask, const conversation_row& row, bool both_sides, uint32_t notice);
   void plan_roster(const v1::RosterPut& put);
-  void plan_cursor(const v1::CursorPut& put);
+  errc plan_cursor(const v1::CursorPut& put);
   void plan_notices(const v1::NoticeDrop& drop);
+  errc plan_notice(const v1::NoticePut& put);
+  errc plan_profile(const v1::ProfilePut& put);
   errc plan_account(write_request& item);
   errc plan_token(write_request& item);
   errc plan_token_use(write_request& item);
+  errc plan_password(write_request& item);
+
+  v1::StorageReply plan_recall(write_request& item);
+  errc may_recall(const v1::Recall& ask) const;
+  v1::StorageReply plan_room_create(write_request& item);
+  v1::StorageReply plan_room_append(write_request& item);
+  v1::StorageReply plan_room_change(write_request& item);
+  errc change_bits(const v1::RoomChange& ask, room_change change, v1::RoomChanged& out);
+  errc change_profile(const v1::RoomChange& ask);
+  void change_managers(room_row& row, account_id actor, const std::vector<account_id>& wanted);
+  errc plan_account_room(const v1::AccountRoomPut& put);
+  struct room_news {
+    account_id to;
+    bool changed = false;
+    uint32_t notice = 0;
+    account_id actor;
+    std::string_view text;
+  };
+  void tell(const room_row& about, const room_news& what, int64_t now);
+
+  /// Stores a message at the next position; returns its mid.
+  uint64_t store_message(conversation_row& row, message_row message);
   uint64_t add_outbox(outbox_row row, uint64_t trace);
+  void remember();
   void make_deliveries();
 
   std::string shard_;
@@ -108,14 +187,28 @@ class batch_builder {
   shard_counters& counters_;
   int64_t wall_ns_;
 
-  std::vector<const write_request*> needing_;
+  std::vector<key_need> key_needs_;
   std::vector<conversation_id> conversations_wanted_;
+  std::vector<room_id> rooms_wanted_;
+  std::vector<member_key> members_wanted_;
+  std::vector<message_place> messages_wanted_;
+  std::vector<account_id> profiles_wanted_;
   std::vector<message_key> keys_wanted_;
   std::vector<std::string> key_names_;                                          // of keys_wanted_
+  std::set<room_id> rooms_of_managers_;                                         // whose list of managers may change
   std::unordered_map<conversation_id, std::optional<conversation_row>> known_;  // nothing: does not exist
   std::unordered_map<conversation_id, size_t> changed_;                         // index into batch_.conversations
+  std::unordered_map<room_id, room_ptr> known_rooms_;                           // null: does not exist
+  std::unordered_map<room_id, size_t> changed_rooms_;                           // index into batch_.rooms
+  std::unordered_map<member_key, uint32_t, member_key_hash> known_members_;     // with the changes of this batch
+  std::unordered_map<member_key, size_t, member_key_hash> changed_members_;     // index into batch_.members
+  std::map<message_place, message_row> known_messages_;
+  std::map<account_id, std::string> known_profiles_;  // beans of accounts that exist, with the changes of this batch
   std::unordered_map<std::string, seen_key> known_keys_;
-  std::map<std::pair<account_id, account_id>, size_t> roster_;  // index into batch_.roster
+  std::map<std::pair<account_id, account_id>, size_t> roster_;      // index into batch_.roster
+  std::map<std::pair<account_id, room_id>, size_t> account_rooms_;  // index into batch_.account_rooms
+  std::map<account_id, size_t> profiles_, passwords_;               // index into batch_.profiles, batch_.passwords
+  std::vector<std::string> notice_names_;                           // of the notices of this batch
 
   write_batch batch_;
   std::vector<uint64_t> outbox_traces_;  // beside batch_.outbox

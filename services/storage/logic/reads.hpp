@@ -7,8 +7,8 @@
 
 namespace tern::storage {
 
-/// Executes AccountGet, RosterList, Backlog or Read: blocks for the database. The reply may carry a refusal
-/// (permission_denied, not_found, bad_parameter); an error is the database's: unavailable and deadline may be
+/// Executes one of the reads but PasswordLogin: blocks for the database. The reply may carry a refusal
+/// (permission_denied, not_found, no_such_object, …); an error is the database's: unavailable and deadline may be
 /// retried.
 result<v1::StorageReply> execute_read(reader_store& store, const v1::StorageRequest& request);
 

@@ -20,18 +20,19 @@ using reply_sink = rpc::sink<v1::StorageReply>;
 /// One StorageRequest with a write in it. What login work prepared travels beside it.
 struct write_request {
   v1::StorageRequest message;
-  std::shared_ptr<reply_sink> from;    // who waits for the answer
-  clock::time_point arrived;           // when the service took it in
-  clock::time_point deadline;          // afterwards it is answered with an error, whatever the database does
-  std::optional<account_row> account;  // AccountCreate: the row, password hashed
-  std::optional<token_row> token;      // TokenIssue: the row; TokenLogin: hash and account
-  std::string token_text;              // TokenIssue: the answer
+  std::shared_ptr<reply_sink> from;      // who waits for the answer
+  clock::time_point arrived;             // when the service took it in
+  clock::time_point deadline;            // afterwards it is answered with an error, whatever the database does
+  std::optional<account_row> account;    // AccountCreate: the row, password hashed
+  std::optional<token_row> token;        // TokenIssue: the row; TokenLogin: hash and account
+  std::string token_text;                // TokenIssue: the answer
+  std::optional<password_row> password;  // PasswordChange: the new hash
 
   // What earlier attempts decided, for when the outcome of their commit is not known.
   bool in_doubt = false;           // an attempt ended in an unknown outcome
-  int64_t stamp_ns = 0;            // Append: the message's time, unique in the shard's process
-  uint64_t planned_version = 0;    // Relate: the relation version it would have made
-  v1::StorageReply planned_reply;  // Relate: its answer
+  int64_t stamp_ns = 0;            // Append, RoomAppend, Recall: the row's time, unique in the shard's process
+  uint64_t planned_version = 0;    // Relate, RoomChange: the version it would have made
+  v1::StorageReply planned_reply;  // Relate, RoomChange: its answer
 };
 
 struct answer {

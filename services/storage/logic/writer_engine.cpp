@@ -11,16 +11,26 @@ namespace {
 
 const log::logger logger{"storage"};
 
+/// About: bodies count, the rest is small.
+size_t size_of(const v1::StorageRequest& message) {
+  constexpr size_t small = 256;
+  switch (message.op_case()) {
+    case v1::StorageRequest::kAppend: return message.append().body().size();
+    case v1::StorageRequest::kRoomAppend: return message.room_append().body().size();
+    case v1::StorageRequest::kRecall: return small + message.recall().body().size();
+    case v1::StorageRequest::kRoomChange: return small + message.room_change().bean().size();
+    case v1::StorageRequest::kProfilePut: return small + message.profile_put().bean().size();
+    case v1::StorageRequest::kNoticePut: return small + message.notice_put().body().size();
+    default: return small;
+  }
+}
+
 bool lost_connection(errc code) { return code == errc::unavailable || code == errc::deadline; }
 
 }  // namespace
 
 writer_engine::writer_engine(writer_options how, const clock& time, open_function open)
-    : how_(std::move(how)),
-      time_(time),
-      open_(std::move(open)),
-      cache_(how_.cached_conversations, how_.cached_keys),
-      counters_(how_.epoch) {}
+    : how_(std::move(how)), time_(time), open_(std::move(open)), cache_(how_.cached), counters_(how_.epoch) {}
 
 void writer_engine::add(std::vector<write_request>&& items) {
   for (auto& item : items) items_.push_back(std::move(item));
@@ -80,7 +90,7 @@ size_t writer_engine::batch_size() const {
   size_t bytes = 0;
   for (const auto& item : items_) {
     if (count == most) break;
-    bytes += item.message.has_append() ? item.message.append().body().size() : 256;
+    bytes += size_of(item.message);
     if (count > 0 && bytes > how_.batch_bytes) break;
     ++count;
   }
@@ -111,17 +121,47 @@ round writer_engine::run() {
 
 result<void> writer_engine::read(batch_builder& builder, size_t count) {
   for (size_t i = 0; i < count; ++i) builder.need(items_[i]);
-  if (const auto& wanted = builder.conversations_wanted(); !wanted.empty()) {
-    auto rows = store_->load(wanted);
+  const auto look = [&](const auto& wanted, const auto& ask, const auto& learn) -> result<void> {
+    if (wanted.empty()) return {};
+    auto rows = ask(wanted);
     if (!rows) return rows.error();
-    builder.learn_conversations(std::move(*rows));
+    learn(std::move(*rows));
+    return {};
+  };
+  auto& store = *store_;
+  if (auto done = look(
+          builder.conversations_wanted(), [&](auto& ids) { return store.load(ids); },
+          [&](auto rows) { builder.learn_conversations(std::move(rows)); });
+      !done) {
+    return done;
   }
-  if (const auto& wanted = builder.keys_wanted(); !wanted.empty()) {
-    auto found = store_->find_keys(wanted);
-    if (!found) return found.error();
-    builder.learn_keys(*found);
+  if (auto done = look(
+          builder.rooms_wanted(), [&](auto& ids) { return store.load_rooms(ids); },
+          [&](auto rows) { builder.learn_rooms(std::move(rows)); });
+      !done) {
+    return done;
   }
-  return {};
+  if (auto done = look(
+          builder.members_wanted(), [&](auto& keys) { return store.load_members(keys); },
+          [&](const auto& rows) { builder.learn_members(rows); });
+      !done) {
+    return done;
+  }
+  if (auto done = look(
+          builder.messages_wanted(), [&](auto& places) { return store.load_messages(places); },
+          [&](auto rows) { builder.learn_messages(std::move(rows)); });
+      !done) {
+    return done;
+  }
+  if (auto done = look(
+          builder.profiles_wanted(), [&](auto& ids) { return store.load_profiles(ids); },
+          [&](auto rows) { builder.learn_profiles(std::move(rows)); });
+      !done) {
+    return done;
+  }
+  return look(
+      builder.keys_wanted(), [&](auto& keys) { return store.find_keys(keys); },
+      [&](const auto& found) { builder.learn_keys(found); });
 }
 
 void writer_engine::commit(batch_builder& builder, size_t count, round& out) {

@@ -22,8 +22,7 @@ struct writer_options {
   size_t batch_requests = 1024;    // per commit
   size_t batch_bytes = 4U << 20U;  // of bodies, per commit; one request always fits
   size_t done_rows = 4096;         // confirmed outbox entries deleted by one commit
-  size_t cached_conversations = 100'000;
-  size_t cached_keys = 100'000;
+  cache_bounds cached;
 };
 
 /// What one round did.

@@ -127,8 +127,8 @@ writer_options trial::options() {
   how.shard = "s0";
   how.epoch = 1;
   how.batch_requests = 16;
-  how.cached_keys = 8;  // so small that most lookups reach the database
-  how.cached_conversations = 3;
+  how.cached.keys = 8;  // so small that most lookups reach the database
+  how.cached.conversations = 3;
   return how;
 }
 
