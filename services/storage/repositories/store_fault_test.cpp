@@ -14,8 +14,8 @@
 namespace tern::storage {
 namespace {
 
-/// One message with its key and outbox entry; all three are there or none.
-write_batch one_of_each(uint64_t mid) {
+/// Three messages with their keys and an outbox entry; all are there or none.
+write_batch chat_of_three(uint64_t mid) {
   write_batch batch;
   for (uint64_t i = 0; i < 3; ++i) {
     const conversation_id id{(i + 1) << 44U, 0};
@@ -26,6 +26,18 @@ write_batch one_of_each(uint64_t mid) {
   return batch;
 }
 
+/// The same, and a change of a room: its version is the mid, the account of this number is its only member, and the
+/// messages before are recalled.
+write_batch one_of_each(uint64_t mid) {
+  auto batch = chat_of_three(mid);
+  batch.rooms = {room(hall, mid)};
+  batch.members = {{hall, {mid}, room_member}};
+  batch.account_rooms = {{alice, hall, mid, room_member, mid, 0}};
+  for (uint64_t i = 0; i < 3 && mid > 1; ++i) batch.recalled.push_back({{(i + 1) << 44U, 0}, mid - 1});
+  if (mid > 1) batch.members.push_back({hall, {mid - 1}, room_none});
+  return batch;
+}
+
 /// How many of the batch's three messages are there.
 size_t found_of(writer_store& writer, uint64_t mid) {
   std::vector<message_key> keys;
@@ -33,6 +45,24 @@ size_t found_of(writer_store& writer, uint64_t mid) {
   auto found = writer.find_keys(keys);
   EXPECT_TRUE(found) << found.error().detail;
   return found ? found->size() : 99;
+}
+
+/// What the last commit changed in the room is all there and nothing of a later one.
+void expect_room_of(store& shard, writer_store& writer, uint64_t mid) {
+  auto reader = *shard.open_reader();
+  EXPECT_EQ((*reader->room(hall))->first.version, mid);
+  auto members = reader->members(hall, room_member, 10);
+  ASSERT_TRUE(members) << members.error().detail;
+  ASSERT_EQ(members->size(), 1U);
+  EXPECT_EQ(members->front().account.value, mid);
+  EXPECT_EQ(reader->rooms_of(alice)->at(0).version, mid);
+  for (uint64_t i = 0; i < 3; ++i) {
+    const message_place places[] = {{{(i + 1) << 44U, 0}, mid}, {{(i + 1) << 44U, 0}, mid - 1}};
+    const auto rows = writer.load_messages(places);
+    ASSERT_TRUE(rows) << rows.error().detail;
+    EXPECT_EQ(rows->size(), 2U);
+    for (const auto& row : *rows) EXPECT_EQ(row.tombstone, row.mid == mid - 1);
+  }
 }
 
 class store_rivals : public store_test {};
@@ -127,7 +157,9 @@ TEST(store_sqlite_faults, every_acknowledged_commit_survives_kill_9) {
     const auto unknown = found_of(*writer, acknowledged + 1);
     EXPECT_TRUE(unknown == 0 || unknown == 3) << unknown;
     EXPECT_EQ(writer->scan_outbox(0, 1'000'000)->size(), acknowledged + (unknown == 3 ? 1 : 0));
-    first = acknowledged + (unknown == 3 ? 2 : 1);
+    const auto last = acknowledged + (unknown == 3 ? 1 : 0);
+    expect_room_of(*shard, *writer, last);
+    first = last + 1;
   }
 }
 
@@ -183,6 +215,7 @@ TEST_F(store_pg_faults, every_acknowledged_commit_survives_the_death_of_the_serv
     }
     first = failed.first + (unknown == 3 ? 1 : 0);
     EXPECT_EQ(writer_->scan_outbox(0, 1'000'000)->size(), first - 1);
+    expect_room_of(*store_, *writer_, first - 1);
   }
 }
 
@@ -226,12 +259,38 @@ TEST_F(store_pg_faults, a_reader_finds_the_server_again) {
 }
 
 TEST_F(store_pg_faults, chat_is_one_statement_per_commit) {
-  ASSERT_TRUE(writer_->commit(one_of_each(1)));
+  ASSERT_TRUE(writer_->commit(chat_of_three(1)));
   const auto before = writer_->statements();
-  auto batch = one_of_each(2);
+  auto batch = chat_of_three(2);
   batch.outbox_done = {1};
   ASSERT_TRUE(writer_->commit(batch));
   EXPECT_EQ(writer_->statements() - before, 1U);
+}
+
+TEST_F(store_pg_faults, a_message_to_a_room_is_one_statement_and_one_row) {
+  auto creation = talk_in(hall, 1);
+  creation.rooms = {room(hall)};
+  ASSERT_TRUE(writer_->commit(creation));
+  auto admin = *sql::open(server_->dsn());
+  const auto rows = [&] {
+    return sql::as_int(admin
+                           ->query("select (select count(*) from message) * 1000 + (select count(*) from outbox)"
+                                   " + (select count(*) from cursor)",
+                                   {})
+                           ->front()[0]);
+  };
+  const auto row_version = [&] {  // changes with each write of the row
+    return sql::as_int(admin->query("select xmin::text::bigint from conversation where conv_lo = 0", {})->front()[0]);
+  };
+  const auto stored = rows();
+  const auto conversation_written = row_version();
+  const auto before = writer_->statements();
+  auto batch = talk_in(hall, 2, 2);
+  batch.messages[1].unlisted = true;
+  ASSERT_TRUE(writer_->commit(batch));
+  EXPECT_EQ(writer_->statements() - before, 1U);
+  EXPECT_EQ(rows() - stored, 2000);
+  EXPECT_EQ(row_version(), conversation_written);
 }
 
 TEST_F(store_pg_faults, a_store_of_an_absent_server_says_unavailable_and_works_later) {

@@ -108,6 +108,39 @@ inline write_batch chat(uint64_t count, uint64_t first = 1) {
   return batch;
 }
 
+inline constexpr room_id hall{0xABCDE00000000001U};  // above 2^63, too
+inline constexpr room_id den{0x0000100000000002U};
+inline constexpr conversation_id in_hall{hall.value, 0};
+
+inline room_row room(room_id id, uint64_t version = 1) {
+  room_row row;
+  row.id = id;
+  row.domain = "dom";
+  row.founder = alice;
+  row.managers = {bob, carol, account_id{~uint64_t{0}}};
+  row.kind = room_kind::closed;
+  row.version = version;
+  row.members = 4;
+  row.created_ns = 1'700'000'000'000'000'000;
+  row.bean = std::string("be\0an", 5);
+  row.create_key = std::string("\0key", 4);
+  return row;
+}
+
+/// mids first…first+count-1 of the room, by alice, with its conversation row.
+inline write_batch talk_in(room_id id, uint64_t count, uint64_t first = 1) {
+  write_batch batch;
+  for (uint64_t mid = first; mid < first + count; ++mid) {
+    batch.messages.push_back(
+        message(mid, alice, "k" + std::to_string(mid), "body " + std::to_string(mid), {id.value, 0}));
+  }
+  conversation_row row;
+  row.id = {id.value, 0};
+  row.head = first + count - 1;
+  batch.conversations.push_back(row);
+  return batch;
+}
+
 inline history_query history_of(conversation_id id) {
   history_query query;
   query.conversation = id;
