@@ -12,6 +12,10 @@ namespace tern::websocket {
 using boost::system::error_code;
 using socket_base = boost::asio::socket_base;
 
+void append_message(std::string& out, std::string_view head, std::string_view payload) {
+  append_frame(out, opcode::binary, head, payload);
+}
+
 connection_impl::connection_impl(io_thread_impl& thread, uint64_t id, peer_address address)
     : thread_(thread),
       id_(id),
@@ -68,6 +72,24 @@ void connection_impl::send(std::string_view head, std::string_view payload) {
   append_frame(out(), opcode::binary, head, payload);
   thread_.counters().queued_bytes.add(queued_bytes() - before);
   thread_.counters().messages_out.add();
+  mark_dirty();
+}
+
+void connection_impl::send_made(std::string_view message, bool at_once) {
+  if (phase_ != phase::open) return;
+  auto& counters = thread_.counters();
+  counters.messages_out.add();
+  if (at_once && queued_bytes() == 0 && !write_armed_) {
+    const auto sent = write_socket(message.data(), message.size());
+    if (sent.status == io_status::eof || sent.status == io_status::failed) return die(close_reason::error);
+    if (sent.status == io_status::ok) {
+      counters.sent_bytes.add(sent.bytes);
+      message.remove_prefix(sent.bytes);
+    }
+    if (message.empty()) return;
+  }
+  out().append(message);  // the end of the wake-up writes it, or waits until it can be written
+  counters.queued_bytes.add(message.size());
   mark_dirty();
 }
 

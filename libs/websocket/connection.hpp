@@ -28,6 +28,7 @@ class connection_impl final : public connection, public std::enable_shared_from_
   const std::string& remote_address() const noexcept override { return address_.text; }
   connection_handler& handler() noexcept override { return *handler_; }
   void send(std::string_view head, std::string_view payload) override;
+  void send_made(std::string_view message, bool at_once) override;
   size_t queued_bytes() const noexcept override { return out_.size() - out_begin_; }
   void pause_reading(bool paused) override;
   void set_max_message_bytes(size_t bytes) noexcept override { parser_.set_max_message_bytes(bytes); }

@@ -88,6 +88,10 @@ class connection {
   /// Queues a binary message made of two parts (head, payload); written with its neighbours at the end of this
   /// wake-up.
   virtual void send(std::string_view head, std::string_view payload) = 0;
+  /// Sends a message made by append_message(): for one payload to many connections. With `at_once` and nothing queued
+  /// before it, it is written within this call, so that no buffer per connection lives until the end of the wake-up;
+  /// else as send() does. Handlers are not entered from inside.
+  virtual void send_made(std::string_view message, bool at_once) = 0;
   /// Bytes queued and not yet accepted by the kernel.
   virtual size_t queued_bytes() const noexcept = 0;
   /// Stops (true) or goes on (false) reading from the socket: back-pressure.
@@ -113,6 +117,9 @@ class io_thread {
   /// Calls `visit` for each open WebSocket connection. On this io thread only.
   virtual void for_each(const std::function<void(connection&)>& visit) = 0;
 };
+
+/// Appends a whole binary message with the payload head + payload, as it goes to a client; for connection::send_made.
+void append_message(std::string& out, std::string_view head, std::string_view payload);
 
 /// Decides on an upgrade request: a handler accepts it, a response (status >= 400) refuses it.
 struct upgrade_decision {

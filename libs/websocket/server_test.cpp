@@ -410,6 +410,30 @@ TEST(server, writes_what_one_wakeup_queued_in_one_write) {
   EXPECT_LE(after.writes - before.writes, after.reads - before.reads);
 }
 
+TEST(server, sends_messages_made_beforehand_in_order_with_the_others) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const auto before = server.one->stats();
+  client.send(frame(1, "made 1 text"));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.read_frame().payload, "made-text");
+  EXPECT_EQ(client.read_frame().payload, "end");
+  EXPECT_TRUE(server.wait_stats([&](const auto& s) { return s.writes - before.writes == 2 && s.queued_bytes == 0; }));
+  EXPECT_EQ(server.one->stats().messages_out - before.messages_out, 4U);
+}
+
+TEST(server, loses_nothing_of_messages_made_beforehand_when_the_peer_reads_slowly) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const std::string text(90'000, 'y');
+  client.send(frame(1, "limit 100000") + frame(1, "made 60 " + text));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes > 0; }));
+  for (int i = 0; i < 180; ++i) ASSERT_EQ(client.read_frame().payload, "made-" + text) << i;
+  EXPECT_EQ(client.read_frame().payload, "end");
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes == 0; }));
+}
+
 TEST(server, cuts_a_head_that_takes_too_long) {
   server_options options;
   options.head_timeout = 200ms;

@@ -130,6 +130,8 @@ class service_impl final : public gateway_service {
       core_.metrics.half_open.set(static_cast<double>(now.half_open));
       core_.metrics.send_queue_bytes.set(static_cast<double>(now.queued_bytes));
       core_.metrics.received_bytes.set(static_cast<double>(now.received_bytes));
+      core_.metrics.refused_connections.set(static_cast<double>(now.refused_limit));
+      core_.metrics.refused_heads.set(static_cast<double>(now.refused_protocol));
       core_.metrics.sent_bytes.set(static_cast<double>(now.sent_bytes));
     });
   }

@@ -30,6 +30,7 @@ websocket::response call_response(const pending_call& call, errc code, std::stri
 void account_calls::start(pending_call call) {
   core& shared = lane_.shared();
   if (calls_.size() >= shared.config.max_http_calls) {
+    shared.metrics.refused(refusal::overload);
     call.reply(call_response(call, errc::overload, {}));
     return;
   }
@@ -63,6 +64,9 @@ void account_calls::on_result(const session::v1::AccountResult& result) {
   }
   pending_call call = std::move(found->second);
   calls_.erase(found);
+  if (code != errc::ok) {
+    lane_.shared().metrics.refused(to_wire(code) == errc::overload ? refusal::overload : refusal::login);
+  }
   call.reply(call_response(call, code, result.text()));
 }
 

@@ -43,6 +43,7 @@ void client::on_message(websocket::connection&, std::string_view bytes, bool bin
   }
   const bool known = !bytes.empty() && wire::find_command(type_byte(bytes)) != nullptr;
   if (!is_bound()) {
+    shared().metrics.refused(refusal::before_login);
     close(close_policy, "log in first", websocket::close_reason::protocol);
   } else {
     bad_frame(type_byte(bytes), encoding_bit(bytes), bytes.empty() || known ? errc::bad_format : errc::bad_interface);
@@ -52,33 +53,44 @@ void client::on_message(websocket::connection&, std::string_view bytes, bool bin
 bool client::admit(std::string_view bytes, bool binary) {
   heard_tick_ = lane_.tick();
   if (!binary) {
+    shared().metrics.refused(refusal::transport);
     close(close_unsupported, "binary messages only", websocket::close_reason::protocol);
     return false;
   }
   if (skip_ != 0) {  // the rest of a big-data frame that was refused
-    if (bytes.size() > skip_) refuse(0, errc::big_data);
+    if (bytes.size() > skip_) refuse(0, errc::big_data, refusal::malformed);
     skip_ -= static_cast<uint32_t>(std::min<size_t>(skip_, bytes.size()));
     return false;
   }
-  if (!is_bound()) return true;
-  const auto& config = shared().config;
+  return !too_many_frames(bytes);
+}
+
+bool client::too_many_frames(std::string_view bytes) {
+  const uint8_t type = type_byte(bytes);
   // Acknowledgements answer what we sent, as fast as we sent it: they do not count.
-  if (type_byte(bytes) == static_cast<uint8_t>(wire::frame_type::ack)) return true;
-  if (rate_.take(lane_.tick(), config.request_rate_per_second, config.request_burst)) return true;
-  shared().metrics.rate_limited.add();
-  shared().metrics.command(type_byte(bytes), encoding_bit(bytes), outcome::limited);
-  refuse(type_byte(bytes), errc::rate_limited);
+  if (type == static_cast<uint8_t>(wire::frame_type::ack)) return false;
+  const auto& config = shared().config;
+  refusal why = refusal::rate;
+  if (!is_bound() || rate_.take(lane_.tick(), config.request_rate_per_second, config.request_burst)) {
+    auto& others = shared().frames_of_address;
+    if (!others.limits() || others.take(address_key(remote_address()), lane_.tick())) return false;
+    why = refusal::address_rate;
+  }
+  shared().metrics.command(type, encoding_bit(bytes), outcome::limited);
+  refuse(type, errc::rate_limited, why);
   close(close_policy, "too many frames", websocket::close_reason::limit);
-  return false;
+  return true;
 }
 
 bool client::admit_before_login(const wire::inbound_frame& frame) {
   const bool allowed = frame.type == wire::frame_type::auth || frame.type == wire::frame_type::ping;
   if (!allowed) {
+    shared().metrics.refused(refusal::before_login);
     close(close_policy, "log in first", websocket::close_reason::protocol);
     return false;
   }
   if (++frames_ > shared().config.prelogin_frames) {
+    shared().metrics.refused(refusal::before_login);
     close(close_policy, "too many frames before login", websocket::close_reason::auth);
     return false;
   }
@@ -88,8 +100,7 @@ bool client::admit_before_login(const wire::inbound_frame& frame) {
 
 void client::handle(const wire::inbound_frame& frame) {
   if (shared().is_disabled(frame.type)) {
-    shared().metrics.command(static_cast<uint8_t>(frame.type), frame.enc, outcome::refused);
-    refuse(static_cast<uint8_t>(frame.type), errc::bad_interface);
+    commands::switched_off(*this, frame);
     return;
   }
   commands::handler_of(frame.type)(*this, frame);
@@ -138,6 +149,11 @@ void client::schedule() {
   due_tick_ = lane_.watch(*this, due);
 }
 
+void client::await_ack() {
+  const uint32_t due = lane_.tick() + 1 + core::ticks(shared().config.ack_timeout);
+  if (due_tick_ == 0 || !reached(due, due_tick_)) due_tick_ = lane_.watch(*this, due);
+}
+
 void client::on_deadline(uint32_t at) {
   if (at != due_tick_ || is_closing()) return;
   due_tick_ = 0;
@@ -151,7 +167,7 @@ void client::on_deadline(uint32_t at) {
   } else if (phase_ == phase::authenticating) {
     if (login_ && reached(now, login_->deadline)) {
       shared().metrics.auth_unavailable.add();
-      refuse(static_cast<uint8_t>(wire::frame_type::auth), errc::overload);
+      refuse(static_cast<uint8_t>(wire::frame_type::auth), errc::overload, refusal::overload);
       close(close_policy, "no session node answers", websocket::close_reason::auth);
     }
   } else if (reached(now, heard_tick_ + core::ticks(config.ping_timeout))) {
@@ -174,7 +190,8 @@ void client::send(wire::frame_type type, std::string_view payload) {
   cut_if_slow();
 }
 
-void client::refuse(uint8_t type, errc code) {
+void client::refuse(uint8_t type, errc code, refusal why) {
+  shared().metrics.refused(why);
   const errc shown = to_wire(code);
   wire::tim_ack ack;
   ack.tim_type = static_cast<int8_t>(type);
@@ -186,6 +203,7 @@ void client::refuse(uint8_t type, errc code) {
 
 void client::forward(uint8_t type, std::string payload, uint64_t trace) {
   const inbound_frame& kept = terminal_.accept(type, std::move(payload), trace, shared().time.wall_ns());
+  lane_.load().accepted();
   if (phase_ == phase::bound) {
     if (gateway_item* item = lane_.add(stream_)) fill_frame(*item->mutable_frame(), kept);
   }
@@ -197,7 +215,7 @@ void client::forward(uint8_t type, std::string payload, uint64_t trace) {
 
 void client::bad_frame(uint8_t type, wire::encoding enc, errc code) {
   shared().metrics.command(type, enc, outcome::malformed);
-  refuse(type, code);
+  refuse(type, code, code == errc::bad_interface ? refusal::not_offered : refusal::malformed);
   if (++bad_frames_ >= shared().config.max_bad_frames) {
     close(close_policy, "too many malformed frames", websocket::close_reason::protocol);
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,6 +48,10 @@ class client final : public websocket::connection_handler, private frame_writer 
   void on_login_result(session::v1::LoginResult& result);
   void on_bind_result(const session::v1::BindResult& result);
   void on_out(session::v1::Out& out);
+  /// A room message for this terminal among others. True: written, or waiting for its place in the window.
+  bool on_room(room_frame& frame);
+  /// See terminal::take_room_ack.
+  std::optional<uint64_t> take_room_ack(uint64_t room) { return terminal_.take_room_ack(room); }
   void on_confirm(uint64_t seq);
   void on_close_terminal(const session::v1::CloseTerminal& order);
   void close_for_drain();
@@ -63,8 +68,8 @@ class client final : public websocket::connection_handler, private frame_writer 
   link_handle stream() const noexcept { return stream_; }
   /// Sends a frame that wants no acknowledgement, at once.
   void send(wire::frame_type type, std::string_view payload);
-  /// ACK ok false for `type`, in the client's encoding.
-  void refuse(uint8_t type, errc code);
+  /// ACK ok false for `type`, in the client's encoding. Counted as refused for `why`.
+  void refuse(uint8_t type, errc code, refusal why);
   /// The answer to AUTH, also to a second one.
   void send_login_ack();
   /// Sends the login to the owner of its slot, now or when there is one.
@@ -111,6 +116,9 @@ class client final : public websocket::connection_handler, private frame_writer 
   bool overdue_acknowledgement() const;
   void resume_if_room();
   void ack_delivery(const delivery_ref& ref);
+  void tell_room_acks();
+  void await_ack();
+  bool too_many_frames(std::string_view bytes);
 
   lane& lane_;
   websocket::connection* connection_ = nullptr;

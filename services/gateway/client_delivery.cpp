@@ -10,10 +10,12 @@ namespace tern::gateway {
 
 namespace {
 
-/// A message of somebody else, which the session keeps until it is acknowledged.
+/// A message that the session keeps until it is acknowledged.
 bool delivers(const session::v1::Out& out) {
-  return out.has_ref() && (out.ref().kind() == session::v1::DeliveryRef::MESSAGE ||
-                           out.ref().kind() == session::v1::DeliveryRef::BATCH);
+  if (!out.has_ref()) return false;
+  const auto kind = out.ref().kind();
+  return kind == session::v1::DeliveryRef::MESSAGE || kind == session::v1::DeliveryRef::BATCH ||
+         kind == session::v1::DeliveryRef::ROOM;
 }
 
 }  // namespace
@@ -55,11 +57,37 @@ void client::on_out(session::v1::Out& out) {
   }
 }
 
+bool client::on_room(room_frame& frame) {
+  if (phase_ != phase::bound) {  // as in on_out: a rebinding terminal gets from its owner what it has missed
+    shared().metrics.rejected_generation.add();
+    return false;
+  }
+  if (!frame.usable(enc_)) {
+    shared().log.error("room message of a session node cannot be read", {{"conn", id_}});
+    return false;
+  }
+  const bool idle = terminal_.unacked() == 0;
+  switch (terminal_.admit(frame.ref(), frame.payload_bytes(enc_), shared().limits)) {
+    case terminal::verdict::write: {
+      const int32_t sync_id = terminal_.take_place(frame.ref(), frame.trace(), frame.now_ms());
+      connection_->send_made(frame.message(enc_, sync_id), frame.at_once());
+      cut_if_slow();
+      if (idle) await_ack();
+      return true;
+    }
+    case terminal::verdict::wait: terminal_.wait(frame.waiting(enc_)); return true;
+    case terminal::verdict::repeated: return false;
+    case terminal::verdict::too_slow: break;
+  }
+  close(close_policy, "too many deliveries wait", websocket::close_reason::slow_consumer);
+  return false;
+}
+
 void client::write(const outbound_frame& frame, int32_t sync_id) {
   if (is_closing()) return;
   const auto type = static_cast<wire::frame_type>(frame.type);
   const wire::frame_head head = sync_id == 0 ? wire::make_head(type) : wire::make_head(type, sync_id);
-  connection_->send(head.view(), frame.payload);
+  connection_->send(head.view(), frame.bytes());
   if (frame.trace != 0) log::trace(frame.trace, "gateway", "write");
   if (frame.accepted_ns != 0) {
     const int64_t took = shared().time.wall_ns() - frame.accepted_ns;
@@ -75,7 +103,10 @@ void client::cut_if_slow() {
 }
 
 void client::on_confirm(uint64_t seq) {
-  if (terminal_.confirm(seq)) resume_if_room();
+  const size_t before = terminal_.unconfirmed();
+  if (!terminal_.confirm(seq)) return;
+  lane_.load().done(before - terminal_.unconfirmed());
+  resume_if_room();
 }
 
 void client::resume_if_room() {
@@ -116,7 +147,14 @@ void client::acknowledge(int32_t sync_id) {
   cut_if_slow();
 }
 
+void client::tell_room_acks() {
+  for (const terminal::room_ack& each : terminal_.take_room_acks()) lane_.tell_room_ack(stream_, account_, each);
+}
+
 void client::ack_delivery(const delivery_ref& ref) {
+  const bool of_room = ref.kind == ref_kind::room || (ref.kind == ref_kind::batch && ref.conversation.lo == 0);
+  if (of_room && terminal_.note_room_ack(ref)) lane_.note_room_ack(ref.conversation.hi, *this);
+  if (ref.kind == ref_kind::room) return;
   gateway_item* item = lane_.newest(stream_);
   // Acknowledgements of one batch travel together.
   if (item == nullptr || !item->has_acked() || item->acked().conn() != id_) item = lane_.add(stream_);

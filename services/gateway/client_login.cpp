@@ -64,7 +64,8 @@ void client::login_failed(errc code) {
   account_ = {};
   stream_ = {};
   for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) {
-    refuse(static_cast<uint8_t>(wire::frame_type::auth), code);
+    refuse(static_cast<uint8_t>(wire::frame_type::auth), code,
+           to_wire(code) == errc::overload ? refusal::overload : refusal::login);
   }
   if (frames_ >= shared().config.prelogin_frames || to_wire(code) == errc::overload) {
     close(close_policy, "login refused", websocket::close_reason::auth);
@@ -196,6 +197,7 @@ void client::fill_frame(session::v1::Frame& out, const inbound_frame& frame) con
 
 void client::on_owner_changed(uint64_t epoch) {
   if (!is_bound() || epoch <= epoch_) return;
+  tell_room_acks();  // to the owner it has; a new one is told by the Bind
   phase_ = phase::rebinding;
   place();
 }
@@ -209,6 +211,8 @@ void client::on_stream_down(link_handle stream) {
 
 void client::unplace() {
   if (phase_ != phase::closing && phase_ != phase::connecting) {
+    lane_.load().forgotten(terminal_.unconfirmed());
+    tell_room_acks();
     if (gateway_item* item = lane_.add(stream_)) {
       item->mutable_closed()->set_conn(id_);
       item->mutable_closed()->set_account(account_.value);

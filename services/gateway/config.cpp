@@ -38,6 +38,14 @@ void declare_limits(config::schema& into, gateway_config& o) {
   into.add("gateway.request_rate_per_second", o.request_rate_per_second,
            "frames per second and connection; 0: no limit. Above: error 5105 and close", {0, 1'000'000});
   into.add("gateway.request_burst", o.request_burst, "frames a connection may send at once", {1, 1'000'000});
+  into.add("gateway.address_rate_per_second", o.address_rate_per_second,
+           "frames per second of all connections of one address (IPv6: one /64), twice as many at once; 0: no limit. "
+           "Above: error 5105 and close",
+           {0, 10'000'000});
+  into.add("gateway.handshake_rate_per_second", o.handshake_rate_per_second,
+           "WebSocket handshakes and POST /tim2 calls per second of one address, twice as many at once; 0: no limit. "
+           "Above: HTTP 429",
+           {0, 1'000'000});
   into.add("gateway.max_bad_frames", o.max_bad_frames, "malformed frames of a connection before it is closed",
            {1, 1'000'000});
   into.add("gateway.ack.max_bogus", o.max_bogus_acks, "acknowledgements of nothing before a connection is closed",
@@ -51,6 +59,13 @@ void declare_limits(config::schema& into, gateway_config& o) {
            "bytes written and not taken by the kernel; slow consumer above", {1024, 1 << 30});
   into.add("gateway.unconfirmed_frames", o.unconfirmed_frames,
            "commands in work before reading pauses, per connection", {1, 4096});
+  into.add("gateway.overload.target_ms", o.overload_target,
+           "commands under way may take so long at the present pace; above: error 5104, the connection stays",
+           {100, 60'000});
+  into.add("gateway.overload.least_frames", o.overload_least,
+           "commands under way per io thread that are always let in", {1, 10'000'000});
+  into.add("gateway.overload.most_frames", o.overload_most, "commands under way per io thread at most",
+           {1, 10'000'000});
   into.add("gateway.max_http_calls", o.max_http_calls, "REGISTER and TOKEN calls in work per io thread",
            {1, 1'000'000});
 }
@@ -67,8 +82,11 @@ void declare(config::schema& into, gateway_config& o) {
   into.add("gateway.tls.certificate_file", o.tls_certificate_file,
            "PEM chain; with tls.key_file: TLS on the client port");
   into.add("gateway.tls.key_file", o.tls_key_file, "PEM private key");
+  into.add("gateway.tls.check_ms", o.tls_check, "how often the two files are looked at; changed ones are taken",
+           {100, 86'400'000});
   into.add("gateway.origins", o.origins, "allowed values of Origin, exact; empty: any");
-  into.add("gateway.disabled_commands", o.disabled_commands, "commands switched off, by name (register, message, …)");
+  into.add("gateway.disabled_commands", o.disabled_commands,
+           "commands switched off, by name (register, message, bigstring, …)");
   into.add("gateway.web_page", o.web_page, "serve the built-in web page at /");
   declare_limits(into, o);
   into.add("gateway.drain.close_per_second", o.close_per_second, "connections closed per second by a drain",
@@ -86,6 +104,7 @@ std::vector<std::string> complaints(const gateway_config& options) {
     out.push_back("gateway.tls: certificate_file and key_file belong together");
   }
   for (const auto& name : options.disabled_commands) {
+    if (name == "ack") out.push_back("gateway.disabled_commands: ack cannot be switched off");
     if (!is_command(name)) out.push_back("gateway.disabled_commands: no command is named " + name);
   }
   if (options.identity_key.size() < 16) out.push_back("identity.key: at least 16 bytes");

@@ -20,6 +20,7 @@ struct gateway_config {
   uint64_t max_half_open_per_address = 1000;
   std::string tls_certificate_file;  // PEM chain; with the key: TLS on the client port
   std::string tls_key_file;
+  std::chrono::milliseconds tls_check{5000};   // how often changed files are looked for
   std::vector<std::string> origins;            // exact allow-list; empty: any
   std::vector<std::string> disabled_commands;  // names of the command table, e.g. "register"
   bool web_page = true;                        // GET / answers the built-in page
@@ -34,17 +35,22 @@ struct gateway_config {
   std::chrono::milliseconds write_stall_timeout{20'000};
   uint64_t request_rate_per_second = 500;  // frames of one connection; 0: no limit
   uint64_t request_burst = 1000;
-  uint64_t max_bad_frames = 10;    // malformed or unknown frames of a connection before it is closed
-  uint64_t max_bogus_acks = 8;     // acknowledgements of nothing before it is closed
-  uint64_t window_frames = 64;     // written and unacknowledged
-  uint64_t waiting_frames = 4096;  // behind a full window
+  uint64_t address_rate_per_second = 0;    // frames of one address; 0: no limit. At once: twice as many
+  uint64_t handshake_rate_per_second = 0;  // upgrades and POST /tim2 of one address; likewise
+  uint64_t max_bad_frames = 10;            // malformed or unknown frames of a connection before it is closed
+  uint64_t max_bogus_acks = 8;             // acknowledgements of nothing before it is closed
+  uint64_t window_frames = 64;             // written and unacknowledged
+  uint64_t waiting_frames = 4096;          // behind a full window
   uint64_t waiting_bytes = 1 << 20;
-  uint64_t max_queue_bytes = 1 << 20;  // bytes the kernel did not take: slow consumer above
-  uint64_t unconfirmed_frames = 64;    // inbound and not yet done: reading pauses at this many
-  uint64_t max_http_calls = 1000;      // REGISTER and TOKEN waiting per io thread; 503 above
-  uint64_t close_per_second = 500;     // of a drain
-  uint64_t trace_every = 1000;         // each N-th MESSAGE is traced; 0: none
-  std::string identity_key;            // secret shared by gateways and session nodes
+  uint64_t max_queue_bytes = 1 << 20;              // bytes the kernel did not take: slow consumer above
+  uint64_t unconfirmed_frames = 64;                // inbound and not yet done: reading pauses at this many
+  std::chrono::milliseconds overload_target{500};  // so long may the commands under way take; 5104 above
+  uint64_t overload_least = 2000;                  // under way per io thread: always let in
+  uint64_t overload_most = 50'000;                 // and never more
+  uint64_t max_http_calls = 1000;                  // REGISTER and TOKEN waiting per io thread; 503 above
+  uint64_t close_per_second = 500;                 // of a drain
+  uint64_t trace_every = 1000;                     // each N-th MESSAGE is traced; 0: none
+  std::string identity_key;                        // secret shared by gateways and session nodes
 };
 
 /// Declares every option above in `into`; `options` must outlive the schema.

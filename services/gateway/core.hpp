@@ -10,7 +10,9 @@
 #include "libs/base/clock.hpp"
 #include "libs/log/log.hpp"
 #include "libs/wire/frame.hpp"
+#include "services/gateway/addresses.hpp"
 #include "services/gateway/config.hpp"
+#include "services/gateway/load.hpp"
 #include "services/gateway/metrics.hpp"
 #include "services/gateway/terminal.hpp"
 
@@ -28,7 +30,9 @@ struct core {
         metrics(registry, !options.tls_certificate_file.empty()),
         node(std::move(node_name)),
         incarnation(process_incarnation),
-        started(machine_time.now()) {
+        started(machine_time.now()),
+        frames_of_address(options.address_rate_per_second, 2 * options.address_rate_per_second),
+        handshakes_of_address(options.handshake_rate_per_second, 2 * options.handshake_rate_per_second) {
     limits = {options.window_frames, options.waiting_frames, options.waiting_bytes, options.unconfirmed_frames, 256};
     for (const auto& name : options.disabled_commands) {
       for (const wire::command& one : wire::commands()) {
@@ -47,6 +51,7 @@ struct core {
   static uint32_t ticks(std::chrono::milliseconds duration) {
     return static_cast<uint32_t>((duration + tick_length - std::chrono::milliseconds{1}) / tick_length);
   }
+  load_limits load() const { return {config.overload_least, config.overload_most, ticks(config.overload_target)}; }
   bool is_disabled(wire::frame_type type) const noexcept { return disabled[static_cast<uint8_t>(type) & 0x7F]; }
 
   const gateway_config config;
@@ -56,6 +61,7 @@ struct core {
   const std::string node;
   const uint64_t incarnation;
   const clock::time_point started;
+  address_rates frames_of_address, handshakes_of_address;
   terminal_limits limits;
   std::array<bool, 128> disabled{};
   std::atomic<uint64_t> messages{0};  // MESSAGE frames seen, for tracing each N-th

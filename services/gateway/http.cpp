@@ -15,17 +15,34 @@ constexpr const char* plain_text = "text/plain; charset=utf-8";
 
 websocket::response text(int status, std::string body) { return {status, plain_text, std::move(body), {}}; }
 
+websocket::response too_many() {
+  websocket::response out = text(429, "too many connections and calls from this address\n");
+  out.fields.emplace_back("retry-after", "1");
+  return out;
+}
+
+bool handshake_allowed(core& shared, const websocket::request& request) {
+  if (!shared.handshakes_of_address.limits() ||
+      shared.handshakes_of_address.take(address_key(request.remote_address), shared.tick())) {
+    return true;
+  }
+  shared.metrics.refused(refusal::handshake_rate);
+  return false;
+}
+
 /// POST /tim2: one frame, REGISTER or TOKEN.
 void account_call(lane& where, const websocket::request& request, websocket::reply_function reply) {
   core& shared = where.shared();
   const auto frame = wire::parse_frame(request.body);
   const auto handler = frame ? commands::http_handler_of(frame->type) : nullptr;
   if (handler == nullptr) {
+    shared.metrics.refused(frame ? refusal::not_offered : refusal::malformed);
     reply(text(400, "the body must be one REGISTER or TOKEN frame\n"));
     return;
   }
   if (shared.is_disabled(frame->type)) {
     shared.metrics.command(static_cast<uint8_t>(frame->type), frame->enc, outcome::refused);
+    shared.metrics.refused(refusal::disabled);
     reply(text(403, "switched off\n"));
     return;
   }
@@ -53,10 +70,17 @@ bool origin_allowed(const core& shared, std::string_view origin) {
   return list.empty() || std::find(list.begin(), list.end(), origin) != list.end();
 }
 
-websocket::response check_upgrade(const core& shared, const websocket::request& request) {
+websocket::response check_upgrade(core& shared, const websocket::request& request) {
   if (request.path != "/tim") return text(404, "not found\n");
-  if (!origin_allowed(shared, request.field("origin"))) return text(403, "origin not allowed\n");
-  if (shared.draining.load(std::memory_order_relaxed)) return text(503, "going away\n");
+  if (!origin_allowed(shared, request.field("origin"))) {
+    shared.metrics.refused(refusal::origin);
+    return text(403, "origin not allowed\n");
+  }
+  if (shared.draining.load(std::memory_order_relaxed)) {
+    shared.metrics.refused(refusal::draining);
+    return text(503, "going away\n");
+  }
+  if (!handshake_allowed(shared, request)) return too_many();
   return {0, {}, {}, {}};
 }
 
@@ -66,8 +90,10 @@ void handle_request(lane& where, const websocket::request& request, websocket::r
     const std::string_view origin = request.field("origin");
     // A browser sends Origin with every cross-site POST; tools that send none are not what the list is for.
     if (!origin.empty() && !origin_allowed(shared, origin)) {
+      where.shared().metrics.refused(refusal::origin);
       reply(text(403, "origin not allowed\n"));
     } else if (request.method == "POST") {
+      if (!handshake_allowed(where.shared(), request)) return reply(too_many());
       account_call(where, request, std::move(reply));
     } else if (request.method == "OPTIONS" && !origin.empty()) {
       reply(preflight(origin));

@@ -11,6 +11,8 @@ namespace {
 
 /// Waiting clients looked at per tick; a new map or link looks at all of them.
 constexpr size_t waiting_per_tick = 10'000;
+/// Acknowledgements of a room are told once a second.
+constexpr uint32_t room_ack_ticks = 10;
 
 /// Connection an item is for; 0 for none.
 uint64_t conn_of(const session_item& item) {
@@ -48,7 +50,12 @@ class changes {
 }  // namespace
 
 lane::lane(core& shared, websocket::io_thread& thread)
-    : core_(shared), thread_(thread), tick_(shared.tick()), calls_(*this) {
+    : core_(shared),
+      thread_(thread),
+      tick_(shared.tick()),
+      calls_(*this),
+      load_(shared.load()),
+      room_acks_(room_ack_ticks) {
   wheel_.advance(tick_, [](uint64_t, uint32_t) {});
 }
 
@@ -164,9 +171,63 @@ void lane::on_link_down(link_handle stream) {
   flush();
 }
 
-void lane::on_items(link_handle stream, std::vector<session_item>& items) {
-  for (session_item& item : items) dispatch(stream, item);
+void lane::on_items(link_handle stream, lane_batch& batch) {
+  auto room = batch.rooms.begin();
+  for (size_t i = 0; i <= batch.items.size(); ++i) {
+    for (; room != batch.rooms.end() && room->before == i; ++room) on_room(stream, *room);
+    if (i < batch.items.size()) dispatch(stream, batch.items[i]);
+  }
   flush();
+}
+
+void lane::on_room(link_handle stream, const lane_batch::room_part& part) {
+  // Several messages that wait together leave in one write per terminal; a single one is written without a detour.
+  const bool last = expected_rooms_.fetch_sub(1, std::memory_order_relaxed) == 1;
+  const session::v1::RoomOut& message = *part.message;
+  room_frame frame(part.message, core_.milliseconds(), last);
+  const uint64_t* conns = part.conns.empty() ? message.conns().data() : part.conns.data();
+  const size_t count = part.conns.empty() ? static_cast<size_t>(message.conns_size()) : part.conns.size();
+  size_t given = 0;
+  for (size_t i = 0; i < count; ++i) {
+    client* who = addressee(stream, conns[i]);
+    if (who != nullptr && who->on_room(frame)) ++given;
+  }
+  if (given == 0) return;
+  core_.metrics.room_frames.add(static_cast<double>(given));
+  if (message.trace() != 0) log::trace(message.trace(), "gateway", "write");
+  if (message.accepted_ns() != 0) {
+    const int64_t took = core_.time.wall_ns() - message.accepted_ns();
+    core_.metrics.room_fanout_seconds.observe(static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
+  }
+}
+
+void lane::note_room_ack(uint64_t room, const client& who) { room_acks_.note(room, who.id(), tick_); }
+
+void lane::tell_room_ack(link_handle stream, account_id account, const terminal::room_ack& what) {
+  gateway_item* item = add(stream);
+  if (item == nullptr) return;  // the next Bind says it
+  session::v1::RoomAcked& acked = *item->mutable_room_acked();
+  acked.set_room(what.room);
+  acked.add_accounts(account.value);
+  acked.add_mids(what.mid);
+}
+
+void lane::tell_room_acks(uint64_t room, const std::vector<uint64_t>& conns) {
+  std::vector<std::pair<link_handle, session::v1::RoomAcked>> parts;  // few: one per session node
+  for (const uint64_t conn : conns) {
+    client* who = find(conn);
+    if (who == nullptr || !who->is_bound()) continue;
+    const auto mid = who->take_room_ack(room);
+    if (!mid || !is_up(who->stream())) continue;
+    auto part = std::find_if(parts.begin(), parts.end(), [&](const auto& one) { return one.first == who->stream(); });
+    if (part == parts.end()) part = parts.insert(part, {who->stream(), {}});
+    part->second.add_accounts(who->account().value);
+    part->second.add_mids(*mid);
+  }
+  for (auto& [stream, acked] : parts) {
+    acked.set_room(room);
+    if (gateway_item* item = add(stream)) *item->mutable_room_acked() = std::move(acked);
+  }
 }
 
 client* lane::addressee(link_handle stream, uint64_t conn) {
@@ -223,6 +284,8 @@ void lane::on_tick() {
   });
   retry_waiting(waiting_per_tick);
   calls_.on_tick(tick_);
+  load_.on_tick();
+  room_acks_.take_due(tick_, [this](uint64_t room, const auto& conns) { tell_room_acks(room, conns); });
   flush();
 }
 

@@ -4,6 +4,7 @@
 
 #include <tern/session/v1/session.pb.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -18,6 +19,8 @@
 #include "libs/wire/codec.hpp"
 #include "services/gateway/calls.hpp"
 #include "services/gateway/core.hpp"
+#include "services/gateway/room_acks.hpp"
+#include "services/gateway/room_frame.hpp"
 #include "services/gateway/wheel.hpp"
 
 namespace tern::gateway {
@@ -38,6 +41,19 @@ struct link_handle {
 struct owner {
   link_handle stream;
   uint64_t epoch = 0;
+};
+
+/// What came in one batch for one io thread. Messages of rooms stand beside the other items, since their terminals
+/// may be on several threads.
+struct lane_batch {
+  struct room_part {
+    room_frame::message_ptr message;
+    size_t before = 0;            // comes ahead of items[before]
+    std::vector<uint64_t> conns;  // those of this thread; empty: all of the message
+  };
+  std::vector<session_item> items;
+  std::vector<room_part> rooms;
+  bool empty() const noexcept { return items.empty() && rooms.empty(); }
 };
 
 /// All methods on the io thread, except post() and the constructor.
@@ -73,6 +89,12 @@ class lane {
   gateway_item* newest(link_handle stream);
   /// Hands over everything queued. Called at the end of every batch of work.
   void flush();
+  /// The client has an acknowledgement of the room to tell; it is asked for it (client::take_room_ack) within a
+  /// second.
+  void note_room_ack(uint64_t room, const client& who);
+  /// RoomAcked of one account, queued at once.
+  void tell_room_ack(link_handle stream, account_id account, const terminal::room_ack& what);
+  load_guard& load() noexcept { return load_; }
   /// The client is told (client::on_retry) when an owner may be there.
   void wait_for_owner(client& who);
   /// The client is told (client::on_deadline) at `due` or earlier. Returns the tick of that call.
@@ -83,7 +105,9 @@ class lane {
   void on_map(placement::snapshot_ptr current);
   void on_link_up(link_handle stream, const std::string& node, std::shared_ptr<item_sink> out);
   void on_link_down(link_handle stream);
-  void on_items(link_handle stream, std::vector<session_item>& items);
+  void on_items(link_handle stream, lane_batch& batch);
+  /// Called, on any thread, with the batches that are posted: how many room messages are on their way here.
+  void expect_rooms(size_t count) noexcept { expected_rooms_.fetch_add(count, std::memory_order_relaxed); }
   /// Every tick: deadlines, waiting clients, calls.
   void on_tick();
   /// Closes up to `most` clients because of a drain; returns how many are left.
@@ -102,6 +126,8 @@ class lane {
   void retry_waiting(size_t most);
   void rebind_changed(const placement::snapshot& previous);
   void dispatch(link_handle stream, session_item& item);
+  void on_room(link_handle stream, const lane_batch::room_part& part);
+  void tell_room_acks(uint64_t room, const std::vector<uint64_t>& conns);
   client* addressee(link_handle stream, uint64_t conn);
   void login_result(link_handle stream, session::v1::LoginResult& result);
 
@@ -115,6 +141,9 @@ class lane {
   std::vector<uint64_t> waiting_;  // connections without an owner
   deadline_wheel wheel_;
   account_calls calls_;
+  load_guard load_;
+  room_acks room_acks_;
+  std::atomic<size_t> expected_rooms_{0};
   wire::arena scratch_;
   std::string buffer_;
 };

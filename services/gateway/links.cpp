@@ -1,5 +1,6 @@
 #include "services/gateway/links.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/rpc/streams.hpp"
@@ -42,15 +43,19 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
 
   void on_items(std::vector<session_item>& items) override {
     const link_handle stream{number_, generation_};
-    if (lanes_.size() == 1) {
-      hand_over(lanes_.front(), stream, std::move(items));
+    std::vector<lane_batch> parts(lanes_.size());
+    if (parts.size() == 1 &&
+        std::none_of(items.begin(), items.end(), [](const auto& one) { return one.has_room_out(); })) {
+      parts.front().items = std::move(items);
       items.clear();
-      return;
     }
-    std::vector<std::vector<session_item>> parts(lanes_.size());
     for (session_item& item : items) {
-      const size_t index = lane_of(id_of(item));
-      if (index < parts.size()) parts[index].push_back(std::move(item));
+      if (item.has_room_out()) {
+        split(item, parts);
+        continue;
+      }
+      const size_t index = lanes_.size() == 1 ? 0 : lane_of(id_of(item));
+      if (index < parts.size()) parts[index].items.push_back(std::move(item));
     }
     items.clear();
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -68,8 +73,26 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
   }
 
  private:
-  static void hand_over(const std::shared_ptr<lane>& to, link_handle stream, std::vector<session_item> items) {
-    auto batch = std::make_shared<std::vector<session_item>>(std::move(items));  // std::function wants to be copied
+  /// The message once for all threads, its connections to their own.
+  static void split(session_item& item, std::vector<lane_batch>& parts) {
+    const auto message = std::make_shared<const session::v1::RoomOut>(std::move(*item.mutable_room_out()));
+    if (message->conns().empty()) return;
+    if (parts.size() == 1) {
+      parts.front().rooms.push_back({message, parts.front().items.size(), {}});
+      return;
+    }
+    std::vector<std::vector<uint64_t>> conns(parts.size());
+    for (const uint64_t conn : message->conns()) {
+      if (const size_t index = lane_of(conn); index < conns.size()) conns[index].push_back(conn);
+    }
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (!conns[i].empty()) parts[i].rooms.push_back({message, parts[i].items.size(), std::move(conns[i])});
+    }
+  }
+
+  static void hand_over(const std::shared_ptr<lane>& to, link_handle stream, lane_batch items) {
+    to->expect_rooms(items.rooms.size());
+    auto batch = std::make_shared<lane_batch>(std::move(items));  // std::function wants to be copied
     to->post([to, stream, batch] { to->on_items(stream, *batch); });
   }
 

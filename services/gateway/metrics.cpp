@@ -1,5 +1,7 @@
 #include "services/gateway/metrics.hpp"
 
+#include <iterator>
+
 #include "libs/wire/frame.hpp"
 
 namespace tern::gateway {
@@ -7,6 +9,10 @@ namespace tern::gateway {
 namespace {
 
 constexpr const char* outcome_names[] = {"ok", "malformed", "refused", "limited"};
+constexpr const char* refusal_names[] = {"malformed", "not_offered", "disabled",     "before_login",
+                                         "login",     "rate",        "address_rate", "handshake_rate",
+                                         "overload",  "origin",      "draining",     "transport"};
+static_assert(std::size(refusal_names) == refusals);
 
 metrics::counter auth_counter(metrics::registry& r, const char* result) {
   return r.counter("tern_gateway_auth_total", "logins by result", {{"result", result}});
@@ -32,7 +38,7 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       bogus_acks(r.counter("tern_gateway_bogus_acks_total", "acknowledgements of nothing this connection was sent")),
       rebinds(r.counter("tern_gateway_rebinds_total", "terminals bound to a session node again")),
       replayed(r.counter("tern_gateway_replayed_frames_total", "inbound frames sent again after a rebind")),
-      rate_limited(r.counter("tern_gateway_rate_limited_total", "connections closed for too many frames")),
+      room_frames(r.counter("tern_gateway_room_frames_total", "room messages given to terminals")),
       draining(r.gauge("tern_gateway_draining", "1 while a drain runs")),
       drain_remaining(r.gauge("tern_gateway_drain_remaining_connections", "connections a drain still has to close")),
       connections(r.gauge("tern_gateway_connections", "open client connections",
@@ -42,6 +48,9 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       send_queue_bytes(
           r.gauge("tern_gateway_send_queue_bytes", "bytes queued to clients and not taken by the kernel")),
       links_up(r.gauge("tern_gateway_session_links_up", "links to session nodes that are up")),
+      refused_connections(r.gauge("tern_gateway_connections_refused", "connections beyond a limit since the start")),
+      refused_heads(r.gauge("tern_gateway_protocol_refused",
+                            "connections that spoke no right TLS, HTTP or WebSocket since the start")),
       received_bytes(r.gauge("tern_gateway_received_bytes", "bytes read from clients since the start")),
       sent_bytes(r.gauge("tern_gateway_sent_bytes", "bytes written to clients since the start")),
       handshake_seconds(
@@ -50,7 +59,14 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
                                    "accepted from the sender to written to the recipient's socket",
                                    metrics::latency_buckets())),
       client_ack_seconds(r.histogram("tern_gateway_client_ack_seconds", "written to a client to acknowledged by it",
-                                     metrics::latency_buckets())) {
+                                     metrics::latency_buckets())),
+      room_fanout_seconds(r.histogram("tern_gateway_room_fanout_seconds",
+                                      "room message accepted to given to the last terminal of an io thread",
+                                      metrics::latency_buckets())) {
+  for (size_t i = 0; i < refusals; ++i) {
+    refused_[i] = r.counter("tern_gateway_refused_total", "what clients were refused, by reason",
+                            {{"reason", refusal_names[i]}});
+  }
   for (const wire::command& one : wire::commands()) {
     auto& series = commands_[static_cast<uint8_t>(one.type) & 0x7F];
     for (size_t enc = 0; enc < 2; ++enc) {

@@ -13,6 +13,23 @@ namespace tern::gateway {
 /// How a command ended at the gateway.
 enum class outcome : uint8_t { ok, malformed, refused, limited };
 
+/// Why the gateway refused something; the label of tern_gateway_refused_total.
+enum class refusal : uint8_t {
+  malformed,       // a frame that is none, or whose payload is not the struct of its type
+  not_offered,     // unknown command, or one that is not for clients or this transport
+  disabled,        // switched off by configuration
+  before_login,    // a frame that needs a login
+  login,           // AUTH, REGISTER or TOKEN refused
+  rate,            // frames per second of the connection
+  address_rate,    // frames per second of the address
+  handshake_rate,  // handshakes per second of the address
+  overload,        // too much under way
+  origin,
+  draining,
+  transport,  // WebSocket or HTTP that is not right, or text messages
+};
+inline constexpr size_t refusals = 12;
+
 /// Handles, made once. Thread-safe.
 class gateway_metrics {
  public:
@@ -20,6 +37,7 @@ class gateway_metrics {
 
   void command(uint8_t type, wire::encoding enc, outcome how) const noexcept;
   void closed(websocket::close_reason reason) const noexcept;
+  void refused(refusal why) const noexcept { refused_[static_cast<size_t>(why)].add(); }
 
   metrics::counter opened;
   metrics::counter auth_ok, auth_refused, auth_timeout, auth_unavailable;
@@ -29,19 +47,22 @@ class gateway_metrics {
   metrics::counter bogus_acks;
   metrics::counter rebinds;
   metrics::counter replayed;
-  metrics::counter rate_limited;
+  metrics::counter room_frames;  // room messages given to terminals
   metrics::gauge draining, drain_remaining;
   metrics::gauge connections, half_open, send_queue_bytes;
   metrics::gauge links_up;
-  metrics::gauge received_bytes, sent_bytes;  // rendered as gauges fed from the server's own counters
-  metrics::histogram handshake_seconds;       // open to logged in
-  metrics::histogram delivery_seconds;        // accepted from the sender to written to the recipient's socket
-  metrics::histogram client_ack_seconds;      // written to acknowledged
+  metrics::gauge refused_connections, refused_heads;  // by the server: beyond its limits, not HTTP
+  metrics::gauge received_bytes, sent_bytes;          // rendered as gauges fed from the server's own counters
+  metrics::histogram handshake_seconds;               // open to logged in
+  metrics::histogram delivery_seconds;                // accepted from the sender to written to the recipient's socket
+  metrics::histogram client_ack_seconds;              // written to acknowledged
+  metrics::histogram room_fanout_seconds;             // accepted to given to the last terminal of an io thread
 
  private:
   static constexpr size_t outcomes = 4;
   std::array<std::array<metrics::counter, 2 * outcomes>, 128> commands_;
   std::array<metrics::counter, 8> closed_;
+  std::array<metrics::counter, refusals> refused_;
 };
 
 }  // namespace tern::gateway

@@ -18,12 +18,18 @@ class token_bucket {
   /// Takes one token; false when there is none.
   bool take(uint32_t tick, uint64_t rate, uint64_t burst) noexcept {
     if (rate == 0) return true;
-    const uint64_t earned = static_cast<uint64_t>(tick - tick_) * rate;  // in tenths of a token
-    tick_ = tick;
-    tenths_ = clamp(std::min<uint64_t>(tenths_ + earned, burst * ticks_per_second));
+    tenths_ = left(tick, rate, burst);
+    if (static_cast<int32_t>(tick - tick_) > 0) tick_ = tick;
     if (tenths_ < ticks_per_second) return false;
     tenths_ -= ticks_per_second;
     return true;
+  }
+
+  /// Tenths of a token there are at `tick`.
+  uint32_t left(uint32_t tick, uint64_t rate, uint64_t burst) const noexcept {
+    // Other io threads may be a tick behind.
+    const uint64_t ticks = static_cast<int32_t>(tick - tick_) > 0 ? tick - tick_ : 0;
+    return clamp(std::min<uint64_t>(tenths_ + ticks * rate, burst * ticks_per_second));
   }
 
  private:

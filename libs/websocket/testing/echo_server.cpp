@@ -8,7 +8,8 @@
 namespace tern::websocket::testing {
 namespace {
 
-/// Echo; text commands: "close CODE", "abort", "flood BYTES", "pause", "limit BYTES".
+/// Echo; text commands: "close CODE", "abort", "flood BYTES", "pause", "limit BYTES", and "made N TEXT": N times
+/// three messages made beforehand, at once, later and at once, then "end".
 class echo_handler final : public connection_handler {
  public:
   explicit echo_handler(journal& events) : events_(events) {}
@@ -40,6 +41,8 @@ class echo_handler final : public connection_handler {
     } else if (text.starts_with("flood ")) {
       const std::string block(16384, 'x');
       for (size_t sent = 0, all = number(); sent < all; sent += block.size()) self.send({}, block);
+    } else if (text.starts_with("made ")) {
+      send_made(self, number(), text.substr(text.rfind(' ') + 1));
     } else if (text == "pause") {
       self.pause_reading(true);
     } else if (text.starts_with("limit ")) {
@@ -48,6 +51,17 @@ class echo_handler final : public connection_handler {
       return false;
     }
     return true;
+  }
+
+  static void send_made(connection& self, size_t times, const std::string& text) {
+    std::string message;
+    append_message(message, "made-", text);
+    for (size_t i = 0; i < times; ++i) {
+      self.send_made(message, true);  // written at once, or behind what a full socket has left
+      self.send_made(message, false);
+      self.send_made(message, true);  // must not overtake the one that waits
+    }
+    self.send({}, "end");
   }
 
   journal& events_;

@@ -59,7 +59,7 @@ void auth(client& from, const wire::inbound_frame& frame) {
   const bool other = from.is_bound() && login.slot_key() != from.account().value;
   if (problem != errc::ok || other) {
     shared.metrics.command(type, frame.enc, outcome::refused);
-    from.refuse(type, problem != errc::ok ? problem : errc::permission_denied);
+    from.refuse(type, problem != errc::ok ? problem : errc::permission_denied, refusal::login);
     return;
   }
   shared.metrics.command(type, frame.enc, outcome::ok);

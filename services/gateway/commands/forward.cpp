@@ -25,17 +25,21 @@ uint32_t announced_bytes(std::string_view payload) noexcept {
   return total < least || total > most || total < payload.size() + 1 ? 0 : total;
 }
 
-/// Big data is refused as a whole: the messages that follow are the rest of the frame, not frames.
-void refuse_big_data(client& from, const wire::inbound_frame& frame) {
-  const auto type = static_cast<uint8_t>(frame.type);
+/// Big data is refused as a whole: the messages that follow are the rest of the frame, not frames. False: the header
+/// cannot be right, and was answered.
+bool skip_big_data(client& from, const wire::inbound_frame& frame) {
   const uint32_t total = announced_bytes(frame.payload);
   if (total == 0) {
-    from.bad_frame(type, frame.enc, errc::big_data);
-    return;
+    from.bad_frame(static_cast<uint8_t>(frame.type), frame.enc, errc::big_data);
+    return false;
   }
   from.skip(total - static_cast<uint32_t>(frame.payload.size()) - 1);
-  from.shared().metrics.command(type, frame.enc, outcome::refused);
-  from.refuse(type, errc::bad_interface);
+  return true;
+}
+
+void refuse(client& from, const wire::inbound_frame& frame, errc code, outcome how, refusal why) {
+  from.shared().metrics.command(static_cast<uint8_t>(frame.type), frame.enc, how);
+  from.refuse(static_cast<uint8_t>(frame.type), code, why);
 }
 
 /// A random trace id for each N-th MESSAGE, 0 for the others.
@@ -47,6 +51,11 @@ uint64_t trace_id(core& shared, frame_type type) {
 
 }  // namespace
 
+void switched_off(client& from, const wire::inbound_frame& frame) {
+  if (is_big_data(frame.type) && !skip_big_data(from, frame)) return;
+  refuse(from, frame, errc::bad_interface, outcome::refused, refusal::disabled);
+}
+
 void forward(client& from, const wire::inbound_frame& frame) {
   const auto type = static_cast<uint8_t>(frame.type);
   core& shared = from.shared();
@@ -56,7 +65,13 @@ void forward(client& from, const wire::inbound_frame& frame) {
     return;
   }
   if (is_big_data(frame.type)) {
-    refuse_big_data(from, frame);
+    if (skip_big_data(from, frame)) {
+      refuse(from, frame, errc::bad_interface, outcome::refused, refusal::not_offered);
+    }
+    return;
+  }
+  if (!from.where().load().admits()) {
+    refuse(from, frame, errc::overload, outcome::limited, refusal::overload);
     return;
   }
   std::string payload;

@@ -26,6 +26,7 @@ void start_account_call(lane& where, http_frame http, errc refused) {
   const auto auth = wire::decode<wire::tim_auth>(http.frame.enc, http.frame.payload, memory);
   if (!auth) {
     shared.metrics.command(type, http.frame.enc, outcome::malformed);
+    shared.metrics.refused(refusal::malformed);
     http.reply({400, "text/plain; charset=utf-8", "the body is not a TimAuth frame\n", {}});
     return;
   }
@@ -36,6 +37,7 @@ void start_account_call(lane& where, http_frame http, errc refused) {
   call.reply = std::move(http.reply);
   if (!usable(*auth)) {
     shared.metrics.command(type, call.enc, outcome::refused);
+    shared.metrics.refused(refusal::login);
     call.reply(call_response(call, refused, {}));
     return;
   }

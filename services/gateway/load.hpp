@@ -1,0 +1,57 @@
+// When a gateway refuses further commands for load: the work under way is bounded by what is done in a given time.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace tern::gateway {
+
+struct load_limits {
+  uint64_t least = 2000;      // commands under way that are always let in
+  uint64_t most = 50'000;     // and never more than these
+  uint32_t target_ticks = 5;  // work for so long may wait
+};
+
+/// Counts the commands of one io thread that are under way (sent to their owner and not confirmed) and how many are
+/// done per tick. By Little's law what is under way, divided by that rate, is how long a new command would take:
+/// above the target it is refused at once, so that those let in are answered in time whatever is offered. The rate is
+/// the larger of a running mean and a slowly falling peak: a pause of the other side is no reason to refuse at once.
+/// Not thread-safe.
+class load_guard {
+ public:
+  explicit load_guard(const load_limits& limits) noexcept : limits_(limits), limit_(limits.least) {}
+
+  bool admits() const noexcept { return under_way_ < limit_; }
+  void accepted() noexcept { ++under_way_; }
+  /// Confirmed.
+  void done(uint64_t count) noexcept {
+    done_ += count;
+    forgotten(count);
+  }
+  /// Their connection is gone: nobody waits for them any more.
+  void forgotten(uint64_t count) noexcept { under_way_ -= std::min(under_way_, count); }
+
+  void on_tick() noexcept {
+    mean_ += (static_cast<double>(done_) - mean_) * mean_share;
+    done_ = 0;
+    peak_ = std::max(mean_, peak_ * peak_kept);
+    limit_ = std::clamp(static_cast<uint64_t>(peak_ * limits_.target_ticks), limits_.least,
+                        std::max(limits_.least, limits_.most));
+  }
+
+  uint64_t under_way() const noexcept { return under_way_; }
+  uint64_t limit() const noexcept { return limit_; }
+
+ private:
+  static constexpr double mean_share = 0.2;  // of the newest tick: the mean is that of about the last half second
+  static constexpr double peak_kept = 0.99;  // per tick: half of it is forgotten after 7 s
+
+  load_limits limits_;
+  uint64_t under_way_ = 0;
+  uint64_t done_ = 0;  // in this tick
+  uint64_t limit_;
+  double mean_ = 0;  // done per tick
+  double peak_ = 0;
+};
+
+}  // namespace tern::gateway
