@@ -133,6 +133,46 @@ int read_pages(store& shard, size_t conversations, const server_meter& meter) {
   return 0;
 }
 
+/// A room of 10,000 members: written, listed, and all their positions advanced at once.
+int large_room(store& shard, writer_store& writer, const server_meter& meter) {
+  constexpr uint64_t size = 10'000;
+  constexpr int rounds = 20;
+  const room_id id{0xABCDE00000000001U};
+  write_batch room, positions;
+  for (uint64_t i = 1; i <= size; ++i) {
+    const account_id account{i * 0x9E3779B97F4A7C15U};
+    room.members.push_back({id, account, room_member});
+    positions.cursors.push_back({account, {id.value, 0}, {}, i, cursor_kind::advance});
+  }
+  auto reader = shard.open_reader();
+  if (!reader) return fail(reader.error());
+  const auto report = [&](const char* what, int times, const auto& work) -> result<void> {
+    const double cpu = own_cpu(), server = meter.read();
+    const auto start = steady::now();
+    for (int i = 0; i < times; ++i) {
+      if (auto done = work(); !done) return done;
+    }
+    const double wall = std::chrono::duration<double>(steady::now() - start).count();
+    std::printf("%-26s %8.1f ms each   CPU: client %.1f ms, server %.1f ms\n", what, wall * 1e3 / times,
+                (own_cpu() - cpu) * 1e3 / times, (meter.read() - server) * 1e3 / times);
+    return {};
+  };
+  const auto commit = [&](const write_batch& batch) -> result<void> {
+    auto done = writer.commit(batch);
+    return done ? result<void>{} : result<void>{done.error()};
+  };
+  auto done = report("10,000 members stored", 1, [&] { return commit(room); });
+  if (done) {
+    done = report("10,000 members listed", rounds, [&]() -> result<void> {
+      auto found = (*reader)->members(id, room_member, size);
+      if (!found) return found.error();
+      return found->size() == size ? errc::ok : errc::internal;
+    });
+  }
+  if (done) done = report("10,000 positions advanced", rounds, [&] { return commit(positions); });
+  return done ? 0 : fail(done.error());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -174,5 +214,6 @@ int main(int argc, char** argv) {
       batches, rows, count / wall, static_cast<double>(batches) / wall, (own_cpu() - cpu - making) * 1e6 / count,
       (meter.read() - server) * 1e6 / count, static_cast<double>((*writer)->statements() - statements) / count,
       making * 1e6 / count);
-  return read_pages(**shard, pairs, meter);
+  if (const int failed = read_pages(**shard, pairs, meter); failed != 0) return failed;
+  return large_room(**shard, **writer, meter);
 }
