@@ -8,11 +8,15 @@ namespace {
 using op_case = v1::StorageRequest::OpCase;
 
 constexpr op_case operations_known[] = {
-    v1::StorageRequest::kAppend,     v1::StorageRequest::kRelate,     v1::StorageRequest::kRosterPut,
-    v1::StorageRequest::kCursorPut,  v1::StorageRequest::kNoticeDrop, v1::StorageRequest::kAccountCreate,
-    v1::StorageRequest::kTokenIssue, v1::StorageRequest::kTokenLogin, v1::StorageRequest::kPasswordLogin,
-    v1::StorageRequest::kAccountGet, v1::StorageRequest::kRosterList, v1::StorageRequest::kBacklog,
-    v1::StorageRequest::kRead,       v1::StorageRequest::OP_NOT_SET,
+    v1::StorageRequest::kAppend,       v1::StorageRequest::kRelate,     v1::StorageRequest::kRosterPut,
+    v1::StorageRequest::kCursorPut,    v1::StorageRequest::kNoticeDrop, v1::StorageRequest::kAccountCreate,
+    v1::StorageRequest::kTokenIssue,   v1::StorageRequest::kTokenLogin, v1::StorageRequest::kPasswordLogin,
+    v1::StorageRequest::kAccountGet,   v1::StorageRequest::kRosterList, v1::StorageRequest::kBacklog,
+    v1::StorageRequest::kRead,         v1::StorageRequest::kRecall,     v1::StorageRequest::kRoomCreate,
+    v1::StorageRequest::kRoomAppend,   v1::StorageRequest::kRoomChange, v1::StorageRequest::kAccountRoomPut,
+    v1::StorageRequest::kNoticePut,    v1::StorageRequest::kProfilePut, v1::StorageRequest::kPasswordChange,
+    v1::StorageRequest::kAccountRooms, v1::StorageRequest::kRoomGet,    v1::StorageRequest::kRoomMembers,
+    v1::StorageRequest::kRoomPermit,   v1::StorageRequest::kProfileGet, v1::StorageRequest::OP_NOT_SET,
 };
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 bool is_login(const v1::StorageRequest& message) {
   return message.has_account_create() || message.has_token_issue() || message.has_token_login() ||
-         message.has_password_login();
+         message.has_password_login() || message.has_password_change();
 }
 
 }  // namespace

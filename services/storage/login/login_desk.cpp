@@ -14,16 +14,24 @@
 namespace tern::storage {
 namespace {
 
-/// The answer of the shard's writer, handed to the next step instead of a stream.
+/// The answer of the shard's writer, handed to the next step instead of a stream. A write that was dropped without an
+/// answer is answered with `lost`.
 class next_step final : public reply_sink {
  public:
-  explicit next_step(std::function<void(v1::StorageReply)> then) : then_(std::move(then)) {}
+  next_step(std::function<void(v1::StorageReply)> then, v1::StorageReply lost)
+      : then_(std::move(then)), lost_(std::move(lost)) {}
+  ~next_step() override {
+    if (then_) then_(std::move(lost_));
+  }
+  next_step(const next_step&) = delete;
+  next_step& operator=(const next_step&) = delete;
+
   bool send(v1::StorageReply reply) override {
-    then_(std::move(reply));
+    if (const auto then = std::exchange(then_, nullptr)) then(std::move(reply));
     return true;
   }
   bool send_all(std::vector<v1::StorageReply>& replies) override {
-    for (auto& reply : replies) then_(std::move(reply));
+    for (auto& reply : replies) send(std::move(reply));
     replies.clear();
     return true;
   }
@@ -31,6 +39,7 @@ class next_step final : public reply_sink {
 
  private:
   std::function<void(v1::StorageReply)> then_;
+  v1::StorageReply lost_;
 };
 
 struct found_account {
@@ -47,6 +56,11 @@ result<found_account> find_account(reader_store& store, const std::string& name_
     if (crypto::equal_constant_time((*row)->name_key, name_key)) return found_account{std::move(*row), {}};
   }
   return found_account{};
+}
+
+/// Tells one stored hash from another without giving it away.
+std::string fingerprint_of(const std::string& password_hash) {
+  return base58_encode(crypto::sha256("tern fingerprint" + password_hash).substr(0, 16));
 }
 
 std::string token_key(const std::string& hash) { return "tern:token:" + base58_encode(hash); }
@@ -72,6 +86,7 @@ login_desk::login_desk(login_options how, const clock& time, std::shared_ptr<sof
       time_(time),
       shared_(std::move(shared)),
       proofs_(time, how.proof_life, how.proofs_most),
+      changes_(time, how.proof_life, how.proofs_most),
       throttle_(how.throttling, time, shared_),
       nobody_hash_(crypto::hash_password("nobody has this password", how.cost)),
       hashing_(hash_threads(how.threads), how.queue_most) {}
@@ -84,6 +99,7 @@ void login_desk::start(const job_ptr& job) {
       look(job, [this, job](reader_store& store) { return create_look(store, job); });
       break;
     case v1::StorageRequest::kTokenLogin: use_token(job); break;
+    case v1::StorageRequest::kPasswordChange: change(job); break;
     default: look(job, [this, job](reader_store& store) { return password_look(store, job); });
   }
 }
@@ -112,8 +128,9 @@ void login_desk::write(const job_ptr& job, write_request item, std::function<voi
   item.message = job->message;
   item.arrived = job->arrived;
   item.deadline = job->deadline;
-  item.from = std::make_shared<next_step>(std::move(then));
-  if (!job->write(std::move(item))) job->answer(reply_to(job->message, errc::unavailable));
+  const auto step = std::make_shared<next_step>(std::move(then), reply_to(job->message, errc::deadline));
+  item.from = step;
+  if (!job->write(std::move(item))) step->send(reply_to(job->message, errc::unavailable));
 }
 
 // ---- AccountCreate -----------------------------------------------------------------------------------------------
@@ -203,7 +220,25 @@ void login_desk::password_checked(const job_ptr& job, const std::optional<accoun
   }
   throttle_.succeeded(*name_key);
   proofs_.put(*name_key, account->password_hash, *password);
-  password_right(job, *account);
+  // A hash takes long enough for the password to be changed meanwhile. A token says itself what it was given for.
+  if (job->message.has_token_issue()) {
+    password_right(job, *account);
+  } else {
+    if_unchanged(job, *account, [this, job, row = *account] { password_right(job, row); });
+  }
+}
+
+void login_desk::if_unchanged(const job_ptr& job, const account_row& account, std::function<void()> then) {
+  look(job, [job, id = account.id, hash = account.password_hash, then = std::move(then)](reader_store& store) {
+    auto row = store.account(id);
+    if (!row) return row.code();
+    if (*row && (*row)->password_hash == hash) {
+      then();
+    } else {
+      job->answer(reply_to(job->message, errc::no_pass));
+    }
+    return errc::ok;
+  });
 }
 
 void login_desk::password_right(const job_ptr& job, const account_row& account) {
@@ -222,7 +257,8 @@ void login_desk::issue_token(const job_ptr& job, const account_row& account) {
   const auto parsed = crypto::parse_token(text);
   if (shared_) {
     const auto life = std::max(std::chrono::seconds{1}, std::chrono::ceil<std::chrono::seconds>(how_.token_life));
-    if (shared_->set_ex(token_key(parsed->hash), std::to_string(account.id.value), life)) {
+    const auto value = std::to_string(account.id.value) + " " + fingerprint_of(account.password_hash);
+    if (shared_->set_ex(token_key(parsed->hash), value, life)) {
       auto reply = reply_to(job->message);
       reply.mutable_token_issued()->set_token(text);
       job->answer(std::move(reply));
@@ -233,7 +269,14 @@ void login_desk::issue_token(const job_ptr& job, const account_row& account) {
   const int64_t life_ns = std::chrono::nanoseconds{how_.token_life}.count();
   item.token = token_row{parsed->hash, account.id, time_.wall_ns() + life_ns};
   item.token_text = text;
-  write(job, std::move(item), job->answer);
+  // A row that was added after the password was changed would outlive the change: such a token is not given out.
+  write(job, std::move(item), [this, job, account](v1::StorageReply reply) {
+    if (reply.code() != 0) {
+      job->answer(std::move(reply));
+    } else {
+      if_unchanged(job, account, [job, reply = std::move(reply)] { job->answer(reply); });
+    }
+  });
 }
 
 // ---- TokenLogin --------------------------------------------------------------------------------------------------
@@ -248,8 +291,9 @@ void login_desk::use_token(const job_ptr& job) {
   look(job, [this, job, parsed = *parsed](reader_store&) {
     if (shared_) {
       auto kept = shared_->getdel(token_key(parsed.hash));
-      if (kept && *kept && **kept == std::to_string(parsed.account.value)) {
-        token_used(job, parsed.account);
+      const auto owner = std::to_string(parsed.account.value) + " ";
+      if (kept && *kept && (*kept)->starts_with(owner)) {
+        token_used(job, parsed.account, (*kept)->substr(owner.size()));
         return errc::ok;
       }
     }
@@ -257,7 +301,7 @@ void login_desk::use_token(const job_ptr& job) {
     item.token = token_row{parsed.hash, parsed.account, 0};
     write(job, std::move(item), [this, job, account = parsed.account](v1::StorageReply reply) {
       if (reply.code() == 0) {
-        token_used(job, account);
+        token_used(job, account, {});
       } else {
         job->answer(std::move(reply));
       }
@@ -266,12 +310,14 @@ void login_desk::use_token(const job_ptr& job) {
   });
 }
 
-void login_desk::token_used(const job_ptr& job, account_id account) {
-  look(job, [job, account](reader_store& store) {
+/// `fingerprint`: of the password the token was given for; empty: its row was there, so it is the present one.
+void login_desk::token_used(const job_ptr& job, account_id account, const std::string& fingerprint) {
+  look(job, [job, account, fingerprint](reader_store& store) {
     auto row = store.account(account);
     if (!row) return row.code();
     const auto& wanted = job->message.token_login().name_key();
-    if (!*row || (!wanted.empty() && !crypto::equal_constant_time((*row)->name_key, wanted))) {
+    const bool ended = *row && !fingerprint.empty() && fingerprint != fingerprint_of((*row)->password_hash);
+    if (!*row || ended || (!wanted.empty() && !crypto::equal_constant_time((*row)->name_key, wanted))) {
       job->answer(reply_to(job->message, errc::bad_token));
       return errc::ok;
     }

@@ -4,8 +4,11 @@
 #include <tern/storage/v1/storage.pb.h>
 
 #include <chrono>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 
@@ -45,12 +48,16 @@ struct login_job {
 
 /// Thread-safe. Steps: look up (reader thread) → hash (argon2 thread) → write (shard writer) → answer. An unknown
 /// name costs the same hash as a wrong password and gets the same answer.
+///
+/// What a password proved ends with it, on whatever node and whether Redis was there or not, because it is bound to
+/// the stored hash: proofs and tokens in Redis carry a fingerprint of it, which is compared with the account's row
+/// when they are used; token rows go in the transaction that changes the hash.
 class login_desk {
  public:
   login_desk(login_options how, const clock& time, std::shared_ptr<soft_store> shared);
   ~login_desk();
 
-  /// Takes AccountCreate, TokenIssue, TokenLogin or PasswordLogin.
+  /// Takes AccountCreate, TokenIssue, TokenLogin, PasswordLogin or PasswordChange.
   void start(const std::shared_ptr<login_job>& job);
   size_t hashes_waiting() const { return hashing_.waiting(); }
   void stop() { hashing_.stop(); }
@@ -69,14 +76,25 @@ class login_desk {
   void password_right(const job_ptr& job, const account_row& account);
   void issue_token(const job_ptr& job, const account_row& account);
   void use_token(const job_ptr& job);
-  void token_used(const job_ptr& job, account_id account);
+  void token_used(const job_ptr& job, account_id account, const std::string& fingerprint);
+  void if_unchanged(const job_ptr& job, const account_row& account, std::function<void()> then);
+
+  void change(const job_ptr& job);
+  void change_begin(const job_ptr& job);
+  void change_ended(account_id account);
+  errc change_look(reader_store& store, const job_ptr& job);
+  void change_hash(const job_ptr& job, const account_row& account);
 
   const login_options how_;
   const clock& time_;
   const std::shared_ptr<soft_store> shared_;
   proof_cache proofs_;
+  proof_cache changes_;  // by account, old and new password: a change asked for again after its answer was lost
   throttle throttle_;
   std::string nobody_hash_;  // verified when the name is unknown
+  std::mutex changing_mutex_;
+  std::map<account_id, std::deque<job_ptr>>
+      changing_;  // accounts with a change on its way, and who waits for its end
   bounded_pool hashing_;
 };
 

@@ -1,4 +1,7 @@
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdio>
 #include <optional>
 
 #include "libs/crypto/hash.hpp"
@@ -151,6 +154,19 @@ class login_test : public ::testing::Test {
     return client_->ask(ask);
   }
 
+  v1::StorageRequest change_request(uint64_t account, const std::string& from, const std::string& to) {
+    auto ask = testing::request(++call_);
+    auto& change = *ask.mutable_password_change();
+    change.set_account(account);
+    change.set_old_password(from);
+    change.set_new_password(to);
+    change.set_address("1.2.3.4");
+    return ask;
+  }
+  v1::StorageReply change(uint64_t account, const std::string& from, const std::string& to) {
+    return client_->ask(change_request(account, from, to));
+  }
+
   std::unique_ptr<storage_node> node_;
   std::unique_ptr<rpc::link> link_;
   std::shared_ptr<fake_client> client_;
@@ -246,6 +262,107 @@ TEST_F(login_test, tokens_survive_the_loss_of_a_real_redis_server) {
   EXPECT_EQ(code_of(use(stored)), errc::ok);
   EXPECT_EQ(code_of(use(stored)), errc::bad_token);
   EXPECT_EQ(code_of(log_in("ann", "secret")), errc::ok);
+}
+
+TEST_F(login_test, a_changed_password_is_the_only_one_from_then_on) {
+  start();
+  const auto account = create("ann", "old").account_created().account();
+  EXPECT_EQ(code_of(log_in("ann", "old")), errc::ok);  // a proof of it is kept
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::ok);
+  EXPECT_EQ(code_of(log_in("ann", "old")), errc::no_pass);
+  EXPECT_EQ(log_in("ann", "new").logged_in().account(), account);
+  EXPECT_EQ(code_of(change(account, "old", "newer")), errc::password_change);
+  EXPECT_EQ(code_of(log_in("ann", "new")), errc::ok);
+}
+
+TEST_F(login_test, a_change_that_makes_no_sense_is_refused) {
+  start();
+  const auto account = create("ann", "old").account_created().account();
+  EXPECT_EQ(code_of(change(account, "old", "")), errc::password_change);
+  EXPECT_EQ(code_of(change(account, "old", std::string(513, 'x'))), errc::password_change);
+  EXPECT_EQ(code_of(change(account + 1, "old", "new")), errc::password_change);
+  EXPECT_EQ(code_of(change(account, "old", std::string(512, 'x'))), errc::ok);
+}
+
+TEST_F(login_test, guessing_at_the_old_password_is_throttled_together_with_logins) {
+  start();
+  const auto account = create("ann", "old").account_created().account();
+  EXPECT_EQ(code_of(log_in("ann", "wrong")), errc::no_pass);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(code_of(change(account, "wrong", "new")), errc::password_change);
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::rate_limited);
+  EXPECT_EQ(code_of(log_in("ann", "old")), errc::rate_limited);
+}
+
+TEST_F(login_test, a_change_asked_for_again_after_its_answer_was_lost_is_answered_alike) {
+  start();
+  const auto account = create("ann", "old").account_created().account();
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::ok);
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::ok);
+  EXPECT_EQ(code_of(change(account, "new", "third")), errc::ok);
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::password_change);  // no longer the last change
+}
+
+TEST_F(login_test, of_changes_at_once_from_one_password_one_wins) {
+  start();
+  const auto account = create("ann", "old").account_created().account();
+  for (const char* to : {"a", "b", "c"}) client_->send(change_request(account, "old", to));
+  ASSERT_TRUE(client_->wait_for_all());
+  size_t done = 0;
+  for (uint64_t call = call_ - 2; call <= call_; ++call) {
+    const auto code = code_of(client_->answer(call));
+    EXPECT_TRUE(code == errc::ok || code == errc::password_change);
+    if (code == errc::ok) ++done;
+  }
+  EXPECT_EQ(done, 1U);
+}
+
+TEST_F(login_test, a_change_ends_the_tokens_in_the_table_and_those_in_the_soft_store) {
+  auto soft = std::make_shared<map_soft_store>();
+  start(soft);
+  const auto account = create("ann", "old").account_created().account();
+  const auto kept = issue("ann", "old").token_issued().token();
+  soft->away = true;
+  const auto stored = issue("ann", "old").token_issued().token();
+  // Whether Redis is there during the change makes no difference.
+  EXPECT_EQ(code_of(change(account, "old", "new")), errc::ok);
+  soft->away = false;
+  EXPECT_EQ(code_of(use(kept)), errc::bad_token);
+  EXPECT_EQ(code_of(use(stored)), errc::bad_token);
+  EXPECT_EQ(code_of(use(issue("ann", "new").token_issued().token())), errc::ok);
+}
+
+/// Another node of the same database has its own proofs and its own view of Redis.
+TEST_F(login_test, the_old_password_and_its_tokens_end_on_a_node_that_did_not_make_the_change) {
+  auto soft = std::make_shared<map_soft_store>();
+  const std::string path = ::testing::TempDir() + "two_nodes_" + std::to_string(::getpid()) + ".db";
+  const auto begin = [&](uint64_t epoch) {
+    node_options how;
+    how.dsn = "sqlite:" + path;
+    how.soft = soft;
+    auto node = std::make_unique<storage_node>(std::move(how));
+    node->publish(epoch);
+    return node;
+  };
+  node_ = begin(1);
+  client_ = fake_client::connect(node_->network(), "local:storage-0", link_);
+  const auto account = create("ann", "old").account_created().account();
+  EXPECT_EQ(code_of(log_in("ann", "old")), errc::ok);
+  const auto kept = issue("ann", "old").token_issued().token();
+  {
+    auto other = begin(2);
+    std::unique_ptr<rpc::link> link;
+    auto client = fake_client::connect(other->network(), "local:storage-0", link);
+    client->set_epoch(2);
+    EXPECT_EQ(code_of(client->ask(change_request(account, "old", "new"))), errc::ok);
+    link.reset();
+  }
+  // The first node still serves reads and logins of its epoch: nothing has told it yet.
+  EXPECT_EQ(code_of(log_in("ann", "old")), errc::no_pass);
+  EXPECT_EQ(code_of(use(kept)), errc::bad_token);
+  EXPECT_EQ(code_of(log_in("ann", "new")), errc::ok);
+  link_.reset();
+  node_.reset();
+  for (const char* end : {"", "-wal", "-shm"}) std::remove((path + end).c_str());
 }
 
 }  // namespace
