@@ -1,34 +1,36 @@
 #include "services/group/app.hpp"
 
+#include <atomic>
 #include <thread>
 #include <utility>
 
-#include "libs/log/log.hpp"
+#include "libs/actor/wheel.hpp"
 #include "libs/placement/membership.hpp"
-#include "services/group/grpc/group_service.hpp"
+#include "libs/shards/storage_client.hpp"
+#include "services/group/actors/room_actor.hpp"
+#include "services/group/actors/supervisor_actor.hpp"
+#include "services/group/directory.hpp"
+#include "services/group/links/exchange_server.hpp"
 
 namespace tern::group {
 namespace {
 
 constexpr const char* ready_map = "group.map";
+constexpr const char* ready_open = "group.accepting";
 constexpr std::chrono::milliseconds poll{5};
+/// The supervisor ticks many times a second; actors that get no turn for so long are stuck.
+constexpr std::chrono::seconds stuck_after{10};
 
-placement::membership_options options_of(const app::context& with) {
+placement::membership_options options_of(const app::context& with, const rpc::peer& self) {
   placement::membership_options out;
-  out.self = {"group", with.node, with.incarnation};
+  out.self = self;
   out.address = with.address;
   out.slots_wanted = true;
   out.routing_address = with.routing_address;
   return out;
 }
 
-uint64_t slots_of(const placement::snapshot& map, const std::string& node) {
-  uint64_t slots = 0;
-  for (const placement::range& one : map.groups.ranges()) {
-    if (one.owner == node) slots += one.last - one.first + 1;
-  }
-  return slots;
-}
+int64_t now_ns(const clock& time) { return time.now().time_since_epoch().count(); }
 
 class group_service final : public app::service {
  public:
@@ -36,10 +38,19 @@ class group_service final : public app::service {
       : context_(with),
         config_(options),
         metrics_(with.metrics),
-        membership_(with.network, with.time, options_of(with)),
-        around_{config_, metrics_, with.node} {
-    around_.cluster = &membership_.cluster();
-    around_.lease_valid = [this] { return membership_.lease_valid(); };
+        self_{"group", with.node, with.incarnation},
+        storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}),
+        wheel_(with.time),
+        directory_([this](room_id room, uint64_t epoch) {
+          return context_.actors.spawn(room_behavior, &env_, room, epoch);
+        }),
+        membership_(with.network, with.time, options_of(with, self_)),
+        env_{config_, with.time, metrics_, with.node} {
+    env_.cluster = &membership_.cluster();
+    env_.lease_valid = [this] { return membership_.lease_valid(); };
+    env_.storage = &storage_;
+    env_.directory = &directory_;
+    env_.wheel = &wheel_;
   }
   ~group_service() override { stop(); }
 
@@ -48,48 +59,107 @@ class group_service final : public app::service {
   result<void> start() override {
     started_ = true;
     context_.health.set_ready(ready_map, false, "no map of the cluster yet");
-    context_.network.serve<rpc::group_stream>(context_.address, exchange_acceptor(around_));
-    membership_.cluster().subscribe([this](const auto&, const placement::snapshot_ptr& current) {
-      if (current->version == 0) return;
-      const uint64_t slots = slots_of(*current, context_.node);
-      metrics_.slots_owned.set(static_cast<double>(slots));
-      log_.info("map", {{"version", current->version}, {"slots", slots}});
-      context_.health.set_ready(ready_map, true);
+    context_.metrics.on_collect([this, gone = gone_] {
+      if (*gone) return;
+      metrics_.refresh();
+      metrics_.storage_waiting.set(static_cast<double>(storage_.waiting()));
     });
-    membership_.start();
+    supervise();
+    context_.network.serve<rpc::group_stream>(
+        context_.address, exchange_acceptor(env_, [supervisor = supervisor_](const session_ptr& stream) {
+          caf::anon_send(supervisor, stream_gone_message{stream});
+        }));
+    join();
+    context_.health.set_ready(ready_open, true);
     return {};
   }
 
   void drain(std::chrono::milliseconds limit) override {
     if (!started_ || stopped_) return;
-    context_.health.set_ready(ready_map, false, "draining");
+    context_.health.set_ready(ready_open, false, "draining");
     membership_.leave();
     const auto end = context_.time.now() + limit;
-    while (context_.time.now() < end && !handed_over()) std::this_thread::sleep_for(poll);
+    while (context_.time.now() < end && !drained()) std::this_thread::sleep_for(poll);
+    if (metrics_.open > 0) env_.log.warn("drain ended with requests", {{"requests", metrics_.open.load()}});
   }
 
   void stop() override {
     if (!started_ || std::exchange(stopped_, true)) return;
     membership_.stop();
     context_.network.withdraw<rpc::group_stream>(context_.address);
+    caf::anon_send(supervisor_, stop_message{});
+    wait_for(supervisor_);
+    storage_.stop();
+    directory_.end_if([](room_id, uint64_t) { return true; });
+    // Their states refer to env_; they end with the mail they were just sent.
+    while (metrics_.rooms > 0) std::this_thread::sleep_for(poll);
+    *gone_ = true;
   }
 
  private:
-  /// Our slots are others', or there are no others.
-  bool handed_over() {
+  void supervise() {
+    supervised what;
+    what.env = &env_;
+    what.apply = [this](const placement::snapshot_ptr& current) { storage_.apply(current); };
+    what.sweep = [this] {
+      beat_->store(now_ns(context_.time), std::memory_order_relaxed);
+      storage_.sweep();
+    };
+    beat_->store(now_ns(context_.time));
+    supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
+    context_.health.add_liveness("group.supervisor", [beat = beat_, gone = gone_, &time = context_.time] {
+      const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
+      return *gone || time.now() - last < stuck_after;
+    });
+  }
+
+  void join() {
+    membership_.cluster().subscribe(
+        [this, supervisor = supervisor_](const auto& previous, const placement::snapshot_ptr& current) {
+          if (current->version == 0) return;
+          if (previous->groups != current->groups) {
+            env_.ranges_changed_ns.store(now_ns(context_.time), std::memory_order_relaxed);
+          }
+          context_.health.set_ready(ready_map, true);
+          caf::anon_send(supervisor, map_message{current});
+        });
+    membership_.start();
+  }
+
+  void wait_for(caf::actor& who) {
+    caf::scoped_actor self{context_.actors};
+    self->monitor(who);
+    self->receive([](const caf::down_msg&) {});
+    who = nullptr;
+  }
+
+  /// Our slots are others' and what was on its way is answered; or there is nobody to hand over to and nothing to do.
+  bool drained() {
     const auto map = membership_.cluster().get();
+    bool ours = false;
+    for (const placement::range& one : map->groups.ranges()) ours = ours || one.owner == context_.node;
+    bool others = false;
     for (const placement::node& one : map->nodes) {
-      if (one.service == "group" && one.alive && one.name != context_.node) return slots_of(*map, context_.node) == 0;
+      others = others || (one.service == "group" && one.alive && one.name != context_.node);
     }
-    return true;
+    const bool quiet = metrics_.open == 0 && storage_.waiting() == 0;
+    // No session node has anybody here: there is nothing to hand over, whoever gets the slots (all may be stopping).
+    if (quiet && (!others || metrics_.interests == 0)) return true;
+    return others && !ours && quiet && metrics_.rooms == 0;
   }
 
   app::context& context_;
   const group_config config_;
-  const group_metrics metrics_;
+  group_metrics metrics_;
+  const rpc::peer self_;
+  shards::storage_client storage_;
+  actor::wheel wheel_;
+  group::directory directory_;
   placement::membership membership_;
-  surroundings around_;
-  log::logger log_{"group"};
+  environment env_;
+  std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
+  caf::actor supervisor_;
   bool started_ = false;
   bool stopped_ = false;
 };

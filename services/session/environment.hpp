@@ -13,10 +13,14 @@
 #include "services/session/links/storage.hpp"
 #include "services/session/metrics.hpp"
 
+namespace tern::actor {
+class wheel;
+}
+
 namespace tern::session {
 
 class directory;
-class wheel;
+using actor::wheel;
 
 struct environment {
   const session_config& config;

@@ -16,19 +16,32 @@ void fake_storage::ask(slot_type, StorageRequest request, patience, storage_call
   pending_.push_back({std::move(request), std::move(then)});
 }
 
-size_t fake_storage::answer() {
-  const size_t count = pending_.size();
+size_t fake_storage::answer() { return answer(pending_.size()); }
+
+size_t fake_storage::answer(size_t most) {
+  const size_t count = std::min(most, pending_.size());
   for (size_t i = 0; i < count; ++i) {
     pending one = std::move(pending_.front());
     pending_.pop_front();
+    const auto planned = [&one](auto& list) {
+      const auto at = std::find_if(list.begin(), list.end(),
+                                   [&one](const auto& plan) { return plan.first == one.request.op_case(); });
+      errc code = errc::ok;
+      if (at != list.end()) {
+        code = at->second;
+        list.erase(at);
+      }
+      return code;
+    };
     storage_answer got;
-    const auto planned = std::find_if(failures_.begin(), failures_.end(),
-                                      [&](const auto& failure) { return failure.first == one.request.op_case(); });
-    if (planned != failures_.end()) {
-      got.code = planned->second;
-      failures_.erase(planned);
-    } else {
+    got.code = planned(failures_);
+    if (got.code == errc::ok) {
       got.code = execute(one.request, got.reply);
+      const errc lost = planned(losses_);
+      if (lost != errc::ok) {
+        got.code = lost;
+        got.reply.Clear();
+      }
     }
     got.request = std::move(one.request);
     one.then(got);

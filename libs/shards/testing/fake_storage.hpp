@@ -20,8 +20,17 @@ class fake_storage final : public storage_port {
   void ask(slot_type slot, storage::v1::StorageRequest request, patience how, storage_callback then) override;
   /// Executes and answers everything asked so far; returns how many that were.
   size_t answer();
+  /// The same for the first `most` only.
+  size_t answer(size_t most);
+  size_t waiting() const { return pending_.size(); }
   /// Fails the next request of this kind with `code` instead of executing it.
   void fail_next(storage::v1::StorageRequest::OpCase kind, errc code) { failures_.emplace_back(kind, code); }
+  /// Executes the next request of this kind, and answers it with `code` all the same: the answer got lost.
+  void lose_next(storage::v1::StorageRequest::OpCase kind, errc code = errc::deadline) {
+    losses_.emplace_back(kind, code);
+  }
+  /// Executes a request of somebody else, at once.
+  errc execute(const storage::v1::StorageRequest& request, storage::v1::StorageReply& reply);
 
   void add_account(account_id id, const std::string& domain = "") { accounts_[id.value] = domain; }
   void befriend(account_id one, account_id other, const conversation_id& conversation);
@@ -78,7 +87,6 @@ class fake_storage final : public storage_port {
     bool application = false;
   };
 
-  errc execute(const storage::v1::StorageRequest& request, storage::v1::StorageReply& reply);
   errc execute_room(const storage::v1::StorageRequest& request, storage::v1::StorageReply& reply);
   errc append(const storage::v1::Append& what, storage::v1::Appended& out);
   storage::v1::HistoryRow& store(pair_record& record, uint64_t sender, const std::string& key,
@@ -113,6 +121,7 @@ class fake_storage final : public storage_port {
 
   std::deque<pending> pending_;
   std::vector<std::pair<storage::v1::StorageRequest::OpCase, errc>> failures_;
+  std::vector<std::pair<storage::v1::StorageRequest::OpCase, errc>> losses_;
   std::map<uint64_t, std::string> accounts_;
   std::map<conversation_id, pair_record> pairs_;  // rooms, too
   std::map<uint64_t, room_record> rooms_;
