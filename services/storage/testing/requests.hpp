@@ -67,6 +67,68 @@ inline v1::StorageRequest read_all(uint64_t call, account_id reader, account_id 
   return out;
 }
 
+inline constexpr room_id harbour{0x7777777777777777U};
+
+inline v1::StorageRequest recall(uint64_t call, const conversation_id& in, account_id actor, uint64_t mid,
+                                 bool burn = false) {
+  auto out = request(call);
+  auto& ask = *out.mutable_recall();
+  to_proto(in, *ask.mutable_conversation());
+  ask.set_actor(actor.value);
+  ask.set_mid(mid);
+  ask.set_burn(burn);
+  ask.set_body("recall of " + std::to_string(mid));
+  ask.set_accepted_ns(1);
+  return out;
+}
+
+inline v1::StorageRequest room_create(uint64_t call, account_id founder, v1::RoomKind kind = v1::ROOM_OPEN,
+                                      room_id room = harbour, const std::string& key = "create") {
+  auto out = request(call);
+  auto& ask = *out.mutable_room_create();
+  ask.set_room(room.value);
+  ask.set_founder(founder.value);
+  ask.set_domain("d");
+  ask.set_kind(kind);
+  ask.set_name("harbour");
+  ask.set_key(key);
+  return out;
+}
+
+inline v1::StorageRequest room_append(uint64_t call, account_id from, const std::string& key,
+                                      const std::string& body = "body", room_id room = harbour) {
+  auto out = request(call);
+  auto& ask = *out.mutable_room_append();
+  ask.set_room(room.value);
+  ask.set_sender(from.value);
+  ask.set_key(key);
+  ask.set_body(body);
+  ask.set_accepted_ns(1);
+  return out;
+}
+
+inline v1::StorageRequest room_change(uint64_t call, account_id actor, v1::RoomChange::Change change,
+                                      account_id target = {}, const std::string& text = {}, room_id room = harbour) {
+  auto out = request(call);
+  auto& ask = *out.mutable_room_change();
+  ask.set_room(room.value);
+  ask.set_actor(actor.value);
+  ask.set_domain("d");
+  ask.set_change(change);
+  ask.set_target(target.value);
+  ask.set_text(text);
+  return out;
+}
+
+inline v1::StorageRequest read_room(uint64_t call, account_id reader, room_id room = harbour) {
+  auto out = request(call);
+  auto& ask = *out.mutable_read();
+  ask.mutable_conversation()->set_hi(room.value);
+  ask.set_reader(reader.value);
+  ask.set_limit(1000);
+  return out;
+}
+
 /// Thread-safe.
 class recording_sink final : public reply_sink {
  public:
