@@ -1,6 +1,7 @@
 #include "tests/protocol/fake_cluster.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "libs/actor/actor.hpp"
 #include "libs/app/service.hpp"
@@ -81,6 +82,16 @@ void fake_session::send_out(uint64_t conn, wire::frame_type type, std::string pa
   out.set_payload(std::move(payload));
   out.set_confirm(confirm);
   if (ref) *out.mutable_ref() = *ref;
+  send(std::move(one));
+}
+
+void fake_session::send_room(uint64_t room, uint64_t mid, const std::vector<uint64_t>& conns, std::string_view text) {
+  answer one;
+  auto& out = *one.mutable_room_out();
+  out.set_room(room);
+  out.set_mid(mid);
+  out.set_payload(message_bytes(mid, text));
+  for (const uint64_t conn : conns) out.add_conns(conn);
   send(std::move(one));
 }
 
@@ -281,6 +292,12 @@ tim_client edge_test::logged_on(wire::encoding enc, uint64_t& conn, std::string_
 
 void edge_test::drain(std::chrono::milliseconds limit) { parts_->service->drain(limit); }
 
+double edge_test::metric(const std::string& series) {
+  const std::string all = "\n" + parts_->registry.render();
+  const size_t at = all.find("\n" + series + " ");
+  return at == std::string::npos ? 0 : std::strtod(all.c_str() + at + series.size() + 2, nullptr);
+}
+
 void edge_test::stop() {
   if (parts_->service) parts_->service->stop();
   parts_->service.reset();
@@ -291,6 +308,12 @@ session::v1::DeliveryRef message_ref(uint64_t conversation, uint64_t mid) {
   session::v1::DeliveryRef out;
   out.mutable_conversation()->set_hi(conversation);
   out.set_mid(mid);
+  return out;
+}
+
+session::v1::DeliveryRef batch_ref(uint64_t conversation, uint64_t number) {
+  auto out = message_ref(conversation, number);
+  out.set_kind(session::v1::DeliveryRef::BATCH);
   return out;
 }
 

@@ -42,6 +42,8 @@ class fake_session {
   void send(answer one);
   void send_out(uint64_t conn, wire::frame_type type, std::string payload,
                 std::optional<session::v1::DeliveryRef> ref = {}, uint64_t confirm = 0);
+  /// One message of a room for these connections.
+  void send_room(uint64_t room, uint64_t mid, const std::vector<uint64_t>& conns, std::string_view text);
   void confirm(uint64_t conn, uint64_t seq);
   /// Drops all items received.
   void forget();
@@ -113,6 +115,8 @@ class edge_test : public ::testing::Test {
   /// A client logged on at session-0; its connection id in `conn`.
   tim_client logged_on(wire::encoding enc, uint64_t& conn, std::string_view name = "alice");
   void drain(std::chrono::milliseconds limit);
+  /// Value of a series as /metrics shows it, e.g. `name{reason="rate"}`; 0 when there is none.
+  double metric(const std::string& series);
   void stop();
 
   gateway::gateway_config options;
@@ -126,6 +130,8 @@ class edge_test : public ::testing::Test {
 
 /// A reference to a delivered message.
 session::v1::DeliveryRef message_ref(uint64_t conversation, uint64_t mid);
+/// A reference to a list of a conversation.
+session::v1::DeliveryRef batch_ref(uint64_t conversation, uint64_t number);
 /// A stored message as session nodes send it: Thrift compact.
 std::string message_bytes(uint64_t mid, std::string_view text);
 
