@@ -9,6 +9,7 @@
 #include "services/gateway/actors/supervisor_actor.hpp"
 #include "services/gateway/client.hpp"
 #include "services/gateway/http.hpp"
+#include "services/gateway/tls_watch.hpp"
 
 namespace tern::gateway {
 
@@ -58,6 +59,7 @@ class service_impl final : public gateway_service {
         });
     if (auto listening = server_->listen(); !listening) return listening;
     make_lanes();
+    watch_certificates();
     server_->start();
     export_gauges();
     const rpc::peer self{"gateway", context_.node, context_.incarnation};
@@ -120,6 +122,20 @@ class service_impl final : public gateway_service {
             return gone->load() || time.now() - last < stuck_after;
           });
     }
+  }
+
+  void watch_certificates() {
+    const auto& config = core_.config;
+    if (config.tls_certificate_file.empty()) return;
+    auto watch = std::make_shared<tls_watch>(*server_, config.tls_certificate_file, config.tls_key_file);
+    server_->threads().front()->every(config.tls_check, [this, watch] {
+      const auto changed = watch->look();
+      if (!changed) {
+        core_.log.warn("new TLS files cannot be used, the old ones stay", {{"why", changed.error().detail}});
+      } else if (*changed) {
+        core_.log.info("new TLS files are in use");
+      }
+    });
   }
 
   void export_gauges() {

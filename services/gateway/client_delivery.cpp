@@ -143,7 +143,7 @@ void client::acknowledge(int32_t sync_id) {
   }
   if (done->trace != 0) log::trace(done->trace, "gateway", "ack");
   shared().metrics.client_ack_seconds.observe((shared().milliseconds() - done->written_ms) * 0.001);
-  ack_delivery(done->ref);
+  if (done->ref.kind != ref_kind::receipt) ack_delivery(done->ref);  // nobody waits for a receipt's
   cut_if_slow();
 }
 
