@@ -6,46 +6,24 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "tests/verify/index.hpp"
+
 namespace tern::verify {
 namespace {
 
-using pair_key = std::pair<std::string, std::string>;
-
-pair_key pair_of(const std::string& one, const std::string& other) {
-  return one < other ? pair_key{one, other} : pair_key{other, one};
-}
-
 std::string describe(const send_op& op) {
-  return op.body + " from " + op.sender + " to " + op.recipient + " (mid " + std::to_string(op.mid) + ")";
+  return op.body + " from " + op.sender + " to " + op.recipient + op.room + " (mid " + std::to_string(op.mid) + ")";
 }
-
-/// mid -> body of each conversation, from the final histories.
-std::map<pair_key, std::map<int64_t, std::string>> final_maps(const history& seen) {
-  std::map<pair_key, std::map<int64_t, std::string>> all;
-  for (const auto& page : seen.finals) {
-    auto& map = all[pair_of(page.reader, page.other)];
-    for (const auto& [mid, body] : page.messages) map.emplace(mid, body);
-  }
-  return all;
-}
-
-std::unordered_map<std::string, const send_op*> sends_by_body(const history& seen) {
-  std::unordered_map<std::string, const send_op*> by_body;
-  for (const auto& op : seen.sends) by_body.emplace(op.body, &op);
-  return by_body;
-}
-
-/// Deliveries to the recipient: what counts as received, receipts and pulls left out.
-bool is_delivery(const receive_op& op) { return op.how == via::live || op.how == via::batch; }
 
 }  // namespace
 
 std::vector<violation> acknowledged_is_stored(const history& seen) {
   std::vector<violation> found;
   const auto finals = final_maps(seen);
+  const auto recalled = recalled_bodies(seen);
   for (const auto& op : seen.sends) {
-    if (op.result != outcome::ok) continue;
-    const auto conversation = finals.find(pair_of(op.sender, op.recipient));
+    if (op.result != outcome::ok || recalled.contains(op.body)) continue;
+    const auto conversation = finals.find(conversation_of(op));
     if (conversation == finals.end()) {
       found.push_back({"acknowledged_is_stored", describe(op) + ": no history at all"});
       continue;
@@ -60,24 +38,29 @@ std::vector<violation> acknowledged_is_stored(const history& seen) {
 
 std::vector<violation> acknowledged_is_delivered(const history& seen) {
   std::vector<violation> found;
-  std::unordered_set<std::string> delivered;
+  std::set<std::pair<std::string, std::string>> delivered;  // body, account
   for (const auto& op : seen.receives) {
-    if (is_delivery(op) && op.account == op.recipient) delivered.insert(op.body);
+    if (is_delivery(op)) delivered.emplace(op.body, op.account);
   }
-  std::unordered_map<std::string, const send_op*> by_body = sends_by_body(seen);
-  for (const auto& op : seen.sends) {
-    if (op.result == outcome::ok && !delivered.contains(op.body)) {
-      found.push_back({"acknowledged_is_delivered", describe(op) + ": never reached its recipient"});
+  const auto recalled = recalled_bodies(seen);
+  const membership members(seen);
+  const auto by_body = sends_by_body(seen);
+  const auto demand = [&](const send_op& op, const std::string& what) {
+    if (recalled.contains(op.body)) return;
+    for (const auto& account : op.room.empty() ? std::vector{op.recipient} : members.owed(op)) {
+      if (account == op.sender || delivered.contains({op.body, account})) continue;
+      found.push_back({"acknowledged_is_delivered", what + ", but never reached " + account});
     }
+  };
+  for (const auto& op : seen.sends) {
+    if (op.result == outcome::ok) demand(op, describe(op) + ": acknowledged");
   }
   // A message whose sender never learnt its fate, but which is in the history, must have been delivered as well.
-  for (const auto& [pair, map] : final_maps(seen)) {
+  for (const auto& [conversation, map] : final_maps(seen)) {
     for (const auto& [mid, body] : map) {
       const auto op = by_body.find(body);
-      if (op != by_body.end() && op->second->result == outcome::unknown && !delivered.contains(body)) {
-        found.push_back({"acknowledged_is_delivered",
-                         body + ": stored (mid " + std::to_string(mid) + "), but never reached its recipient"});
-      }
+      if (op == by_body.end() || op->second->result != outcome::unknown) continue;
+      demand(*op->second, body + ": stored (mid " + std::to_string(mid) + ")");
     }
   }
   return found;
@@ -114,13 +97,22 @@ std::vector<violation> refused_is_not_stored(const history& seen) {
 
 std::vector<violation> mids_are_dense(const history& seen) {
   std::vector<violation> found;
+  // A recall leaves two gaps: the message's mid, and the mid of the row that tells of it, which nobody is shown.
+  std::map<conversation_key, std::set<int64_t>> targets;
+  for (const auto& op : seen.recalls) {
+    if (op.entitled && op.result != outcome::fail) targets[conversation_of(op)].insert(op.mid);
+  }
   for (const auto& page : seen.finals) {
+    const auto& recalled = targets[conversation_of(page)];
+    size_t unshown = 0;
     int64_t expected = 1;
     for (const auto& [mid, body] : page.messages) {
-      if (mid != expected) {
-        found.push_back({"mids_are_dense", page.reader + " with " + page.other + ": mid " + std::to_string(mid) +
-                                               " where " + std::to_string(expected) + " was due"});
-        expected = mid;
+      for (; expected < mid && unshown <= recalled.size(); ++expected) unshown += recalled.contains(expected) ? 0 : 1;
+      if (mid < expected || unshown > recalled.size()) {
+        found.push_back({"mids_are_dense", page.reader + " with " + page.other + page.room + ": mid " +
+                                               std::to_string(mid) + " where " + std::to_string(expected) +
+                                               " was due; " + std::to_string(recalled.size()) + " recalls"});
+        break;
       }
       ++expected;
     }
@@ -130,21 +122,22 @@ std::vector<violation> mids_are_dense(const history& seen) {
 
 std::vector<violation> readers_agree(const history& seen) {
   std::vector<violation> found;
-  std::map<std::tuple<pair_key, int64_t>, std::string> known;
-  const auto claim = [&](const std::string& one, const std::string& other, int64_t mid, const std::string& body,
+  std::map<std::pair<conversation_key, int64_t>, std::string> known;
+  const auto claim = [&](const conversation_key& where, int64_t mid, const std::string& body,
                          const std::string& who) {
-    const auto [entry, fresh] = known.emplace(std::tuple{pair_of(one, other), mid}, body);
+    const auto [entry, fresh] = known.emplace(std::pair{where, mid}, body);
     if (!fresh && entry->second != body) {
-      found.push_back({"readers_agree", who + ": mid " + std::to_string(mid) + " of " + one + "/" + other + " is " +
-                                            body + " here and " + entry->second + " elsewhere"});
+      found.push_back({"readers_agree", who + ": mid " + std::to_string(mid) + " of " + where.first + "/" +
+                                            where.second + " is " + body + " here and " + entry->second +
+                                            " elsewhere"});
     }
   };
-  for (const auto& op : seen.receives) claim(op.sender, op.recipient, op.mid, op.body, op.account);
+  for (const auto& op : seen.receives) claim(conversation_of(op), op.mid, op.body, op.account);
   for (const auto& page : seen.finals) {
-    for (const auto& [mid, body] : page.messages) claim(page.reader, page.other, mid, body, page.reader);
+    for (const auto& [mid, body] : page.messages) claim(conversation_of(page), mid, body, page.reader);
   }
   for (const auto& op : seen.sends) {
-    if (op.result == outcome::ok) claim(op.sender, op.recipient, op.mid, op.body, op.sender);
+    if (op.result == outcome::ok) claim(conversation_of(op), op.mid, op.body, op.sender);
   }
   return found;
 }
@@ -154,7 +147,8 @@ std::vector<violation> sender_order_is_kept(const history& seen) {
   // Only first attempts say something of order: a retry may land behind what was sent after the first attempt.
   std::map<std::tuple<std::string, std::string, std::string>, std::vector<const send_op*>> lanes;
   for (const auto& op : seen.sends) {
-    if (op.result == outcome::ok && op.attempts == 1) lanes[{op.sender, op.terminal, op.recipient}].push_back(&op);
+    if (op.result == outcome::ok && op.attempts == 1)
+      lanes[{op.sender, op.terminal, op.recipient + op.room}].push_back(&op);
   }
   for (auto& [lane, ops] : lanes) {
     std::stable_sort(ops.begin(), ops.end(),
@@ -170,10 +164,10 @@ std::vector<violation> sender_order_is_kept(const history& seen) {
 
 std::vector<violation> connection_order_is_kept(const history& seen) {
   std::vector<violation> found;
-  std::map<std::tuple<std::string, pair_key>, int64_t> newest;
+  std::map<std::tuple<std::string, conversation_key>, int64_t> newest;
   for (const auto& op : seen.receives) {
     if (!is_delivery(op)) continue;
-    auto& last = newest[{op.connection, pair_of(op.sender, op.recipient)}];
+    auto& last = newest[{op.connection, conversation_of(op)}];
     if (op.mid < last) {
       found.push_back({"connection_order_is_kept", op.body + " (mid " + std::to_string(op.mid) + ") came after mid " +
                                                        std::to_string(last) + " on " + op.connection});
@@ -185,12 +179,12 @@ std::vector<violation> connection_order_is_kept(const history& seen) {
 
 std::vector<violation> no_duplicate_on_a_connection(const history& seen) {
   std::vector<violation> found;
-  std::set<std::tuple<std::string, pair_key, int64_t, bool>> had;
+  std::set<std::tuple<std::string, conversation_key, int64_t, bool>> had;
   for (const auto& op : seen.receives) {
     if (op.how == via::pull) continue;
     // A receipt may be repeated to a client that repeated its message; a delivery never.
     if (op.how == via::receipt) continue;
-    if (!had.emplace(op.connection, pair_of(op.sender, op.recipient), op.mid, true).second) {
+    if (!had.emplace(op.connection, conversation_of(op), op.mid, true).second) {
       found.push_back({"no_duplicate_on_a_connection",
                        op.body + " (mid " + std::to_string(op.mid) + ") twice on " + op.connection});
     }
@@ -200,10 +194,11 @@ std::vector<violation> no_duplicate_on_a_connection(const history& seen) {
 
 std::vector<violation> repeats_stay_in_the_window(const history& seen, const limits& allowed) {
   std::vector<violation> found;
-  std::map<std::tuple<std::string, std::string, pair_key, int64_t>, std::vector<const receive_op*>> by_message;
+  std::map<std::tuple<std::string, std::string, conversation_key, int64_t>, std::vector<const receive_op*>>
+      by_message;
   for (const auto& op : seen.receives) {
     if (!is_delivery(op)) continue;
-    by_message[{op.account, op.terminal, pair_of(op.sender, op.recipient), op.mid}].push_back(&op);
+    by_message[{op.account, op.terminal, conversation_of(op), op.mid}].push_back(&op);
   }
   std::map<std::pair<std::string, std::string>, size_t> repeats;  // earlier connection, later one
   for (const auto& [message, ops] : by_message) {
@@ -231,18 +226,24 @@ std::vector<violation> repeats_stay_in_the_window(const history& seen, const lim
 std::vector<violation> nobody_else_gets_it(const history& seen) {
   std::vector<violation> found;
   const auto by_body = sends_by_body(seen);
+  const membership members(seen);
   for (const auto& op : seen.receives) {
     const auto sent = by_body.find(op.body);
     if (sent == by_body.end()) {
       found.push_back({"nobody_else_gets_it", op.account + " received " + op.body + ", which nobody sent"});
       continue;
     }
-    if (op.account != sent->second->recipient && op.account != sent->second->sender) {
-      found.push_back({"nobody_else_gets_it", op.account + " received " + describe(*sent->second)});
-    } else if (op.sender != sent->second->sender) {
-      found.push_back({"nobody_else_gets_it", describe(*sent->second) + " arrived as from " + op.sender});
-    } else if (is_delivery(op) && op.account != op.recipient) {
-      found.push_back({"nobody_else_gets_it", describe(*sent->second) + " was delivered to its own sender"});
+    const auto& original = *sent->second;
+    if (op.room != original.room) {
+      found.push_back({"nobody_else_gets_it", describe(original) + " arrived in " + op.room});
+    } else if (!op.room.empty() && op.account != original.sender && !members.may_get(op.account, original)) {
+      found.push_back({"nobody_else_gets_it", op.account + ", no member, received " + describe(original)});
+    } else if (op.room.empty() && op.account != original.recipient && op.account != original.sender) {
+      found.push_back({"nobody_else_gets_it", op.account + " received " + describe(original)});
+    } else if (op.sender != original.sender) {
+      found.push_back({"nobody_else_gets_it", describe(original) + " arrived as from " + op.sender});
+    } else if (is_delivery(op) && op.room.empty() && op.account != op.recipient) {
+      found.push_back({"nobody_else_gets_it", describe(original) + " was delivered to its own sender"});
     }
   }
   return found;
@@ -250,12 +251,13 @@ std::vector<violation> nobody_else_gets_it(const history& seen) {
 
 std::vector<violation> receipt_is_readable(const history& seen) {
   std::vector<violation> found;
-  std::map<pair_key, std::vector<const send_op*>> done;
+  const auto recalled = recalled_bodies(seen);
+  std::map<conversation_key, std::vector<const send_op*>> done;
   for (const auto& op : seen.sends) {
-    if (op.result == outcome::ok) done[pair_of(op.sender, op.recipient)].push_back(&op);
+    if (op.result == outcome::ok && !recalled.contains(op.body)) done[conversation_of(op)].push_back(&op);
   }
   for (const auto& pull : seen.pulls) {
-    for (const auto* op : done[pair_of(pull.reader, pull.other)]) {
+    for (const auto* op : done[conversation_of(pull)]) {
       if (op->completed != 0 && op->completed < pull.invoked && op->mid > pull.newest_mid) {
         found.push_back({"receipt_is_readable", describe(*op) + " was acknowledged before " + pull.reader +
                                                     " pulled, whose newest was mid " +
@@ -289,6 +291,10 @@ std::vector<violation> check(const history& seen, const limits& allowed) {
   take(repeats_stay_in_the_window(seen, allowed));
   take(nobody_else_gets_it(seen));
   take(receipt_is_readable(seen));
+  take(recalled_stays_recalled(seen));
+  take(recall_is_the_authors(seen));
+  take(recall_is_told(seen));
+  take(receipt_on_every_terminal(seen, allowed));
   take(progress_is_made(seen));
   return all;
 }

@@ -19,8 +19,8 @@ enum class outcome : uint8_t {
 
 /// One sending of one text. Retries are further attempts of the same op.
 struct send_op {
-  std::string sender;  // account nodes
-  std::string recipient;
+  std::string sender;     // account nodes
+  std::string recipient;  // empty: to the room
   int64_t id = 0;         // the client's key, unique per sender
   std::string body;       // unique in the whole history
   std::string terminal;   // which of the sender's terminals
@@ -28,7 +28,8 @@ struct send_op {
   instant completed = 0;  // when the outcome was known; 0 = never
   int attempts = 1;
   outcome result = outcome::unknown;
-  int64_t mid = 0;  // of the receipt
+  int64_t mid = 0;   // of the receipt
+  std::string room;  // its node; empty: to a single recipient
 };
 
 enum class via : uint8_t { live, batch, receipt, pull };
@@ -48,13 +49,15 @@ struct receive_op {
   bool is_offline = false;
   bool acknowledged = false;  // the client sent its acknowledgement and the connection outlived it by the grace
   instant at = 0;
+  std::string room;
 };
 
-/// A complete history page of one conversation read after the run, by one of the pair.
+/// A complete history page of one conversation read after the run, by one of the pair or a member of the room.
 struct final_history {
   std::string reader;
   std::string other;
   std::vector<std::pair<int64_t, std::string>> messages;  // mid, body; oldest first
+  std::string room;
 };
 
 /// The newest page of a conversation, read while messages flow.
@@ -63,6 +66,52 @@ struct pull_op {
   std::string other;
   instant invoked = 0;
   int64_t newest_mid = 0;  // of the page; 0 = empty
+  std::string room;
+  std::vector<std::string> bodies;  // of the page
+};
+
+/// An account becomes a member of a room, or ceases to be one. `invoked`: first attempt.
+struct member_op {
+  std::string room;
+  std::string account;
+  bool joins = true;
+  instant invoked = 0;
+  instant completed = 0;
+  outcome result = outcome::unknown;
+};
+
+/// A message taken back: by its author, or burnt by its recipient.
+struct recall_op {
+  std::string actor;
+  std::string room;   // or
+  std::string other;  // of the pair
+  std::string body;   // of the message
+  int64_t mid = 0;
+  bool entitled = true;  // the actor may
+  instant invoked = 0;
+  instant completed = 0;
+  int attempts = 1;
+  outcome result = outcome::unknown;
+};
+
+/// A client was told that a message was taken back.
+struct recall_notice {
+  std::string account;
+  std::string terminal;
+  std::string connection;
+  std::string room;
+  std::string other;  // of the pair, seen from `account`
+  int64_t mid = 0;
+  instant at = 0;
+};
+
+/// One connection that was logged in. ended 0: it lasted to the end of the run.
+struct connection_op {
+  std::string account;
+  std::string terminal;
+  std::string connection;
+  instant began = 0;
+  instant ended = 0;
 };
 
 struct history {
@@ -70,6 +119,10 @@ struct history {
   std::vector<receive_op> receives;
   std::vector<final_history> finals;
   std::vector<pull_op> pulls;
+  std::vector<member_op> members;  // of one account and room: each after the answer to the one before
+  std::vector<recall_op> recalls;
+  std::vector<recall_notice> notices;
+  std::vector<connection_op> connections;
   std::vector<std::string> stalls;  // clients that made no progress within their target
 };
 
@@ -79,7 +132,8 @@ struct violation {
 };
 
 struct limits {
-  size_t window = 64;  // unacknowledged frames that may come again on the next connection
+  size_t window = 64;             // unacknowledged frames that may come again on the next connection
+  instant grace = 2'500'000'000;  // a connection that lives so much longer must have got what was due
 };
 
 /// All checks, in order; empty when the promise was kept.
@@ -98,6 +152,10 @@ std::vector<violation> no_duplicate_on_a_connection(const history& seen);  // P6
 std::vector<violation> repeats_stay_in_the_window(const history& seen, const limits& allowed);  // P6
 std::vector<violation> nobody_else_gets_it(const history& seen);                                // P12
 std::vector<violation> receipt_is_readable(const history& seen);                                // P8
+std::vector<violation> recalled_stays_recalled(const history& seen);                            // P13
+std::vector<violation> recall_is_the_authors(const history& seen);                              // P13
+std::vector<violation> recall_is_told(const history& seen);                                     // P13
+std::vector<violation> receipt_on_every_terminal(const history& seen, const limits& allowed);   // P14
 std::vector<violation> progress_is_made(const history& seen);
 
 }  // namespace tern::verify

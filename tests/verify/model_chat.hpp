@@ -28,10 +28,33 @@ enum class planted_bug : uint8_t {
   echo_as_delivery,
   stale_pull,
   stall,
+  room_lose_stored,
+  room_lose_delivery,          // to one member of many
+  room_lose_delivery_unknown,  // the same, and the sender got no answer
+  room_store_refused,
+  room_skip_mid,
+  room_readers_differ,
+  room_swap_order,  // one member sees two messages the other way round
+  room_deliver_twice,
+  room_repeat_acknowledged,
+  room_to_stranger,
+  room_after_removal,
+  room_before_joining,
+  room_in_another,
+  room_stale_pull,
+  recall_then_body,
+  recall_then_connect,
+  recall_in_history,
+  recall_then_pull,
+  recall_by_another,
+  recall_by_nobody,
+  recall_untold_author,
+  recall_untold_reader,
+  lose_echo,  // one of the sender's terminals never shows the message
 };
 
-/// A history of `messages` messages between a few accounts, with retries, unknown outcomes, refusals, reconnects and
-/// redeliveries, all legal; then the bug, if any.
+/// A history of `messages` messages between a few accounts and in rooms whose members come and go, with retries,
+/// unknown outcomes, refusals, reconnects, redeliveries and recalls, all legal; then the bug, if any.
 history make_history(uint64_t seed, int messages, planted_bug bug);
 
 /// The bug and the name of the check that must find it.
