@@ -50,7 +50,7 @@ class chat_run {
   }
   void stop_sending() { sending_ = false; }
   void reset_counts() {
-    receipts = deliveries = errors = 0;
+    receipts = deliveries = errors = shed = sent = 0;
     receipt_latency.clear();
     delivery_latency.clear();
   }
@@ -63,6 +63,7 @@ class chat_run {
   uint64_t receipts = 0;
   uint64_t deliveries = 0;
   uint64_t errors = 0;
+  uint64_t shed = 0;  // of the errors: 5104
   uint64_t sent = 0;
   uint64_t lost_connections = 0;
   std::string first_loss;
@@ -124,7 +125,9 @@ class chat_run {
   void answered(size_t i, const wire::tim_ack& ack) {
     if (ack.ok) return;
     ++errors;
-    if (first_error == 0) first_error = ack.error ? ack.error->code.value_or(0) : 0;
+    const int32_t code = ack.error ? ack.error->code.value_or(0) : 0;
+    if (code == static_cast<int32_t>(errc::overload)) ++shed;
+    if (first_error == 0) first_error = code;
     if (lanes_[i].unanswered > 0) --lanes_[i].unanswered;
     if (how_.rate > 0 || !sending_) return;
     loop_.after(10ms, [this, i] { fill(i); });  // refused for load: not at once again
@@ -161,6 +164,9 @@ void fill_report(report& made, chat_run& run, const chat_options& how) {
   made.values["receipts_per_second"] = static_cast<double>(run.receipts) / made.seconds;
   made.values["deliveries_per_second"] = static_cast<double>(run.deliveries) / made.seconds;
   made.values["errors"] = static_cast<double>(run.errors);
+  made.values["refused_5104"] = static_cast<double>(run.shed);
+  made.values["connections_lost"] = static_cast<double>(run.lost_connections);
+  if (how.rate > 0) made.values["sent_per_second"] = static_cast<double>(run.sent) / made.seconds;
   made.values["pairs"] = static_cast<double>(how.pairs);
   if (how.rate > 0) made.values["rate_asked"] = how.rate;
   made.latencies["receipt"] = run.receipt_latency;

@@ -22,6 +22,8 @@ constexpr const char* usage_text =
     "scenarios\n"
     "  idle     N logged-in connections: bytes per connection of the watched processes\n"
     "  chat     pairs of friends that write to each other: receipts/s, deliveries/s, latency\n"
+    "  ping     N logged-in connections that ping: CPU of the watched processes\n"
+    "  overload twice as many messages as at saturation: what is answered, refused and lost, memory\n"
     "  login    a storm of token logins on fresh connections\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
     "  suite    all of them on ternd and on a local cluster that it starts itself; writes docs/benchmarks.md\n"
@@ -29,7 +31,8 @@ constexpr const char* usage_text =
     "options\n"
     "  --target HOST:PORT[,...]   gateways (default 127.0.0.1:5080); numeric IPv4\n"
     "  --watch NAME=PID[,...]     processes whose CPU and memory are reported; NAME=PID+ counts its children too\n"
-    "  --connections N            idle: connections (default 1000); floor: sockets (100)\n"
+    "  --connections N            idle, ping: connections (default 1000, 8000); floor: sockets (100)\n"
+    "  --interval N               ping: seconds between two of a connection (default 30)\n"
     "  --pairs N                  chat: pairs of users (default 50)\n"
     "  --rate N                   chat: messages per second in all; 0 = saturation (default)\n"
     "  --window N                 chat at saturation: unanswered messages per sender (default 16)\n"
@@ -49,6 +52,8 @@ struct options {
   idle_options idle;
   chat_options chat;
   login_options login;
+  ping_options ping;
+  overload_options overload;
   floor_options floor;
   suite_options suite;
   bool json = false;
@@ -106,8 +111,14 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
       {"--watch",
        [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_watched(p, o.with); }); }},
       {"--connections",
-       [&o](const char* v) { return to_size(v, o.idle.connections) && to_size(v, o.floor.connections); }},
-      {"--pairs", [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0; }},
+       [&o](const char* v) {
+         return to_size(v, o.idle.connections) && to_size(v, o.floor.connections) && to_size(v, o.ping.connections) &&
+                o.ping.connections > 0;
+       }},
+      {"--interval",
+       [&o](const char* v) { return to_double(v, o.ping.interval_seconds) && o.ping.interval_seconds > 0; }},
+      {"--pairs",
+       [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0 && to_size(v, o.overload.pairs); }},
       {"--rate", [&o](const char* v) { return to_double(v, o.chat.rate); }},
       {"--window", [&o](const char* v) { return to_size(v, o.chat.window) && o.chat.window > 0; }},
       {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes); }},
@@ -116,7 +127,8 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
       {"--seconds",
        [&o](const char* v) {
          return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
-                to_double(v, o.suite.seconds) && o.chat.seconds > 0;
+                to_double(v, o.suite.seconds) && to_double(v, o.ping.seconds) && to_double(v, o.overload.seconds) &&
+                o.chat.seconds > 0;
        }},
       {"--prefix", [&o](const char* v) { return !(o.with.prefix = v).empty(); }},
       {"--bin", [&o](const char* v) { return !(o.suite.binaries = v).empty(); }},
@@ -161,6 +173,8 @@ result<report> run(const options& o) {
   if (o.scenario == "idle") return run_idle(o.with, o.idle);
   if (o.scenario == "chat") return run_chat(o.with, o.chat);
   if (o.scenario == "login") return run_login(o.with, o.login);
+  if (o.scenario == "ping") return run_ping(o.with, o.ping);
+  if (o.scenario == "overload") return run_overload(o.with, o.overload);
   if (o.scenario == "floor") return run_floor(o.floor);
   return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};
 }

@@ -46,11 +46,15 @@ class member : public client::terminal_observer {
   std::function<void(member&, const wire::tim_message&, bool batch)> on_text;
   std::function<void(member&, const wire::tim_ack&)> on_answer;
   std::function<void(member&, std::string_view)> on_lost;
+  std::function<void(member&)> on_echo;  // of a ping
 
  private:
   void on_open(client::terminal& self) override;
   void on_message(client::terminal& self, const wire::tim_message& message, bool batch) override;
   void on_ack(client::terminal& self, const wire::tim_ack& ack, bool logout) override;
+  void on_pong(client::terminal&) override {
+    if (on_echo) on_echo(*this);
+  }
   void on_closed(client::terminal& self, std::string_view why) override;
 
   state state_ = state::idle;

@@ -63,6 +63,23 @@ struct login_options {
 /// A storm of token logins on fresh connections.
 result<report> run_login(const setting& with, const login_options& how);
 
+struct ping_options {
+  size_t connections = 8000;
+  double interval_seconds = 30;  // between two pings of a connection
+  double seconds = 30;
+};
+/// N logged-in connections that ping: CPU of the watched processes, time to the echo.
+result<report> run_ping(const setting& with, const ping_options& how);
+
+struct overload_options {
+  size_t pairs = 300;
+  size_t window = 16;   // for the saturation measured first
+  double factor = 2;    // of saturation, offered whatever comes back
+  double seconds = 60;  // of overload; saturation is measured for a third of it
+};
+/// More messages than the servers can take: what is answered in spite of it, refusals, connections lost, memory.
+result<report> run_overload(const setting& with, const overload_options& how);
+
 struct floor_options {
   size_t connections = 100;
   size_t bytes = 64;

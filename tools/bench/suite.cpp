@@ -165,6 +165,34 @@ class suite {
     return {};
   }
 
+  result<void> pings(const std::string& where, setting with) {
+    with.prefix = "idle";
+    ping_options options{.connections = 2 * how_.idle_connections};
+    if (how_.quick) options.interval_seconds = options.seconds = 2;
+    auto made = run_ping(with, options);
+    if (!made) return made.error();
+    found_.reports.emplace_back(where, *made);
+    found_.goals.push_back({"G15", "connections with a ping each 30 s, " + where, value_of(*made, "cpu_percent"), 2,
+                            true, "% of a core"});
+    return {};
+  }
+
+  result<void> overload(const std::string& where, setting with) {
+    with.prefix = "load";
+    overload_options options{.seconds = how_.quick ? 2.0 : 60.0};
+    if (how_.quick) options.pairs = 20;
+    auto made = run_overload(with, options);
+    if (!made) return made.error();
+    found_.reports.emplace_back(where, *made);
+    auto& all = found_.goals;
+    all.push_back(
+        {"G14", "goodput at twice the saturation, " + where, 100 * value_of(*made, "goodput_share"), 90, false, "%"});
+    all.push_back(
+        {"G14", "memory then, of that at saturation, " + where, value_of(*made, "memory_share"), 1.2, true, ""});
+    all.push_back({"G14", "connections lost then, " + where, value_of(*made, "connections_lost"), 0, true, ""});
+    return {};
+  }
+
   result<void> on_ternd() {
     say("ternd");
     testing::ternd_options options;
@@ -185,6 +213,8 @@ class suite {
     // Idle first: memory that a storm has left behind would make connections look free.
     if (auto done = idle("ternd", setting_now()); !done) return done;
     if (auto done = common("ternd", setting_now(), counter, false); !done) return done;
+    if (auto done = pings("ternd", setting_now()); !done) return done;
+    if (auto done = overload("ternd", setting_now()); !done) return done;
     cold_start(ternd);
     return {};
   }

@@ -1,0 +1,75 @@
+#include <algorithm>
+
+#include "tools/bench/costs.hpp"
+
+namespace tern::bench {
+namespace {
+
+double value_of(const report& what, const std::string& name) {
+  const auto found = what.values.find(name);
+  return found == what.values.end() ? 0 : found->second;
+}
+
+/// The largest resident memory of the watched processes together, looked at once a second.
+class memory_peak {
+ public:
+  explicit memory_peak(const setting& with) : with_(with) {}
+  void look() {
+    uint64_t sum = 0;
+    for (const auto& [name, used] : usage_of_all(with_.processes, true)) {
+      const auto watched = std::find_if(with_.processes.begin(), with_.processes.end(),
+                                        [&, &of = name](const auto& one) { return one.name == of; });
+      // Databases take what memory they were given; what grows without bound would be ours.
+      if (!watched->with_children) sum += used.rss_bytes;
+    }
+    peak_ = std::max(peak_, sum);
+  }
+  double mib() const { return static_cast<double>(peak_) / (1024 * 1024); }
+
+ private:
+  const setting& with_;
+  uint64_t peak_ = 0;
+};
+
+result<report> measured(const setting& with, const chat_options& how, double& peak_mib) {
+  memory_peak peak(with);
+  setting watched = with;
+  watched.progress = [&](const std::string& line) {
+    peak.look();
+    if (with.progress) with.progress(line);
+  };
+  auto made = run_chat(watched, how);
+  peak.look();
+  peak_mib = peak.mib();
+  return made;
+}
+
+}  // namespace
+
+result<report> run_overload(const setting& with, const overload_options& how) {
+  chat_options chat;
+  chat.pairs = how.pairs;
+  chat.window = how.window;
+  chat.seconds = std::max(how.seconds / 3, 1.0);
+  chat.warmup_seconds = 2;
+  double calm_mib = 0, loaded_mib = 0;
+  auto saturation = measured(with, chat, calm_mib);
+  if (!saturation) return saturation.error();
+  const double most = value_of(*saturation, "receipts_per_second");
+  chat.rate = how.factor * most;
+  chat.seconds = how.seconds;
+  auto made = measured(with, chat, loaded_mib);
+  if (!made) return made.error();
+  made->scenario = "overload, " + std::to_string(static_cast<int64_t>(100 * how.factor)) + " % of saturation offered";
+  auto& values = made->values;
+  values["saturation_per_second"] = most;
+  values["goodput_share"] = most > 0 ? value_of(*made, "receipts_per_second") / most : 0;
+  made->units["goodput_share"] = "receipts/s of those at saturation";
+  values["memory_mib"] = loaded_mib;
+  values["saturation_memory_mib"] = calm_mib;
+  values["memory_share"] = calm_mib > 0 ? loaded_mib / calm_mib : 0;
+  made->units["memory_share"] = "peak of resident memory of our processes, of that at saturation";
+  return made;
+}
+
+}  // namespace tern::bench
