@@ -93,7 +93,7 @@ class session_end {
       const uint64_t call = new_call();
       if (send(request, call)) {
         std::unique_lock held(mutex_);
-        wake_.wait_for(held, 3s, [&] { return answers_.contains(call); });
+        wake_.wait_for(held, 500ms, [&] { return answers_.contains(call); });
         const auto at = answers_.find(call);
         const auto code = at == answers_.end() ? errc::deadline : static_cast<errc>(at->second.code());
         if (code != errc::wrong_owner && code != errc::deadline) return at->second;
