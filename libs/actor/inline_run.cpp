@@ -10,8 +10,8 @@ thread_local caf::execution_unit* current_unit = nullptr;
 
 caf::execution_unit* inline_scope::current() noexcept { return current_unit; }
 
-inline_scope::inline_scope(caf::actor_system& system, bool wanted) : unit_(&system) {
-  if (!wanted || current_unit != nullptr) return;
+inline_scope::inline_scope(caf::actor_system* system, bool wanted) : unit_(system) {
+  if (system == nullptr || !wanted || current_unit != nullptr) return;
   outermost_ = true;
   current_unit = &unit_;
 }

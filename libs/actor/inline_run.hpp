@@ -14,8 +14,8 @@ namespace tern::actor {
 /// got a few items; with many, the scheduler's threads share them better. Scopes inside a scope do nothing.
 class inline_scope {
  public:
-  /// `wanted` false: the scope does nothing.
-  explicit inline_scope(caf::actor_system& system, bool wanted = true);
+  /// No system, or `wanted` false: the scope does nothing.
+  explicit inline_scope(caf::actor_system* system, bool wanted = true);
   ~inline_scope();
   inline_scope(const inline_scope&) = delete;
   inline_scope& operator=(const inline_scope&) = delete;

@@ -45,7 +45,7 @@ class inline_run : public ::testing::Test {
       while (last != std::this_thread::get_id()) {
         last = std::thread::id{};
         {
-          const inline_scope scope(actors);
+          const inline_scope scope(&actors);
           post(one, -1);
         }
         while (last == std::thread::id{}) std::this_thread::yield();
@@ -66,7 +66,7 @@ class inline_run : public ::testing::Test {
 TEST_F(inline_run, actors_posted_to_in_a_scope_run_in_its_thread_when_it_ends) {
   spawn(2);
   {
-    const inline_scope scope(actors);
+    const inline_scope scope(&actors);
     post(all->front(), 3);
     EXPECT_TRUE(ran.empty());
   }
@@ -78,7 +78,7 @@ TEST_F(inline_run, actors_posted_to_in_a_scope_run_in_its_thread_when_it_ends) {
 TEST_F(inline_run, without_a_scope_or_in_one_that_is_not_wanted_the_scheduler_runs_them) {
   spawn(1);
   {
-    const inline_scope scope(actors, false);
+    const inline_scope scope(&actors, false);
     post(all->front(), 0);
   }
   wait();
@@ -88,9 +88,9 @@ TEST_F(inline_run, without_a_scope_or_in_one_that_is_not_wanted_the_scheduler_ru
 TEST_F(inline_run, a_scope_inside_a_scope_leaves_the_work_to_the_outer_one) {
   spawn(1);
   {
-    const inline_scope outer(actors);
+    const inline_scope outer(&actors);
     {
-      const inline_scope inner(actors);
+      const inline_scope inner(&actors);
       post(all->front(), 0);
     }
     EXPECT_TRUE(ran.empty());
@@ -102,7 +102,7 @@ TEST_F(inline_run, a_scope_inside_a_scope_leaves_the_work_to_the_outer_one) {
 TEST_F(inline_run, a_long_chain_goes_on_in_the_scheduler) {
   spawn(2);
   {
-    const inline_scope scope(actors);
+    const inline_scope scope(&actors);
     post(all->front(), 99);
   }
   wait();
@@ -120,7 +120,7 @@ TEST_F(inline_run, every_message_is_handled_once_whoever_runs_the_actor) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 2000; ++i) {
-        const inline_scope scope(actors, t % 2 == 0);
+        const inline_scope scope(&actors, t % 2 == 0);
         post(counter, 1);
       }
     });

@@ -121,6 +121,7 @@ result<std::unique_ptr<host>> host::make(host_options how) {
 
 result<void> host::start(const std::vector<service_entry>& entries) {
   for (const auto& entry : entries) {
+    if (entry.wanted && !entry.wanted()) continue;
     if (auto up = impl_->start(entry); !up) {
       stop();
       return up;

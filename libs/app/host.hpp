@@ -33,6 +33,7 @@ struct service_entry {
   std::function<void(config::schema&)> declare;     // its options; may be empty
   std::function<std::vector<std::string>()> check;  // errors of options taken together; may be empty
   std::function<std::unique_ptr<service>(context&)> make;
+  std::function<bool()> wanted = {};  // empty: always; false, when the options are known: it is not made
 };
 
 struct host_options {

@@ -132,6 +132,7 @@ class configuration {
     if (!errors.empty()) return errors;  // what is checked together is checked when each for itself is right
     append(errors, complaints(common_, what_.links));
     for (const auto& entry : what_.services) {
+      if (entry.wanted && !entry.wanted()) continue;
       if (entry.check) append(errors, entry.check());
     }
     return errors;

@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +11,14 @@
 #include <system_error>
 
 namespace tern::client {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A sleeping thread needs about so long to run again.
+constexpr std::chrono::nanoseconds waking_up = 150us;
+
+}  // namespace
 
 loop::loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (epoll_ < 0 || wake_ < 0) throw std::system_error(errno, std::generic_category(), "epoll");
@@ -54,6 +63,11 @@ void loop::stop() {
   post([this] { stopped_ = true; });
 }
 
+void loop::be_punctual() {
+  punctual_ = true;
+  prctl(PR_SET_TIMERSLACK, 1UL);
+}
+
 void loop::run() {
   stopped_ = false;
   while (!stopped_) round(std::chrono::milliseconds(1000));
@@ -69,16 +83,17 @@ bool loop::run_until(const std::function<bool()>& done, std::chrono::millisecond
 }
 
 void loop::round(std::chrono::milliseconds most) {
-  auto wait = most;
+  std::chrono::nanoseconds wait = most;
   now_ = std::chrono::steady_clock::now();
   if (!timers_.empty()) {
-    const auto due = std::chrono::ceil<std::chrono::milliseconds>(timers_.top().when - now_);
-    wait = std::clamp(due, std::chrono::milliseconds(0), most);
+    const std::chrono::nanoseconds due = timers_.top().when - now_ - (punctual_ ? waking_up : 0ns);
+    wait = std::clamp<std::chrono::nanoseconds>(due, 0ns, most);
   }
-  if (!round_end_.empty()) wait = std::chrono::milliseconds(0);
+  if (!round_end_.empty()) wait = 0ns;
   std::array<epoll_event, 512> events;
-  const int count =
-      epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), static_cast<int>(wait.count()));
+  const timespec timeout{static_cast<time_t>(wait.count() / 1'000'000'000),
+                         static_cast<long>(wait.count() % 1'000'000'000)};
+  const int count = epoll_pwait2(epoll_, events.data(), static_cast<int>(events.size()), &timeout, nullptr);
   now_ = std::chrono::steady_clock::now();
   for (int i = 0; i < count; ++i) {
     if (events[static_cast<size_t>(i)].data.ptr == nullptr) {

@@ -40,6 +40,10 @@ class loop {
   /// Runs `work` when the current round of events has been handled; for coalesced writes. Loop's thread only.
   void at_round_end(std::function<void()> work) { round_end_.push_back(std::move(work)); }
 
+  /// Timers are met within microseconds: the loop polls when one is about to be due. For generators, whose own lateness
+  /// would otherwise be measured with what they measure.
+  void be_punctual();
+
   /// Handles events until stop().
   void run();
   /// Handles events until `done` says so or `limit` has passed; true if done.
@@ -64,6 +68,7 @@ class loop {
   int epoll_ = -1;
   int wake_ = -1;
   bool stopped_ = false;
+  bool punctual_ = false;
   time_point now_ = std::chrono::steady_clock::now();
   uint64_t next_order_ = 0;
   std::priority_queue<timer, std::vector<timer>, std::greater<>> timers_;
