@@ -1,7 +1,9 @@
 // fake_storage: rooms, recalls, notices and profiles.
 #include <algorithm>
 
+#include "libs/base/ids.hpp"
 #include "libs/shards/testing/fake_storage.hpp"
+#include "libs/wire/codec.hpp"
 
 namespace tern::shards {
 
@@ -173,7 +175,8 @@ fake_storage::room_outcome fake_storage::outcome_of(const room_record& room, con
   const bool open = room.kind == storage::v1::ROOM_OPEN;
   const bool removes = manages && what.target() != room.founder && what.target() != what.actor() &&
                        (founded || !has(target, storage::v1::ROOM_MANAGER));
-  const bool quiet = what.change() == RoomChange::BLOCK || what.change() == RoomChange::LEAVE;
+  const bool quiet =
+      what.change() == RoomChange::BLOCK || what.change() == RoomChange::LEAVE || what.change() == RoomChange::CANCEL;
   if (room.cancelled && !quiet) return {.code = errc::cancelled_object};
   switch (what.change()) {
     case RoomChange::APPLY:
@@ -213,6 +216,7 @@ fake_storage::room_outcome fake_storage::outcome_of(const room_record& room, con
     case RoomChange::CANCEL: {
       const auto members = std::count_if(room.bits.begin(), room.bits.end(),
                                          [](const auto& one) { return has(one.second, storage::v1::ROOM_MEMBER); });
+      if (founded && room.cancelled) return {.code = errc::cancelled_object};
       if (!founded || members > 1) return {.code = errc::permission_denied};
       return {.who = what.actor()};
     }
@@ -228,11 +232,7 @@ errc fake_storage::room_change(const RoomChange& what, storage::v1::RoomChanged&
   const auto outcome = outcome_of(room, what);
   out.set_version(room.version);
   if (outcome.code != errc::ok) return outcome.code;
-  if (what.change() == RoomChange::PROFILE) {
-    room.bean = what.bean();
-    out.set_version(++room.version);
-    return errc::ok;
-  }
+  if (what.change() == RoomChange::PROFILE) return room_profile(what, out);
   const uint32_t before = bits_of(room.bits, outcome.who);
   if (before == outcome.bits) return errc::ok;
   out.set_version(++room.version);
@@ -246,6 +246,37 @@ errc fake_storage::room_change(const RoomChange& what, storage::v1::RoomChanged&
   if (!outcome.application) return errc::ok;
   for (const auto& [account, bits] : room.bits) {
     if (has(bits, storage::v1::ROOM_MANAGER)) tell_room(what.room(), account, false, 9, what.actor(), what.text());
+  }
+  return errc::ok;
+}
+
+errc fake_storage::room_profile(const RoomChange& what, storage::v1::RoomChanged& out) {
+  room_record& room = rooms_.at(what.room());
+  wire::arena memory;
+  const auto bean = wire::decode<wire::tim_room_bean>(wire::encoding::thrift, what.bean(), memory);
+  if (!bean) return errc::bad_parameter;
+  std::set<uint64_t> wanted;
+  if (bean->managers) {
+    if (what.actor() != room.founder) return errc::permission_denied;
+    for (const auto& node : *bean->managers) {
+      const auto account = account_from_node(node);
+      if (!account) return errc::bad_parameter;
+      if (account->value != room.founder) wanted.insert(account->value);
+    }
+    for (const uint64_t one : wanted) {
+      if (!has(bits_of(room.bits, one), storage::v1::ROOM_MEMBER)) return errc::bad_parameter;
+    }
+  }
+  room.bean = what.bean();
+  out.set_version(++room.version);
+  if (!bean->managers) return errc::ok;
+  for (auto& [account, bits] : room.bits) {
+    if (account == room.founder || !has(bits, storage::v1::ROOM_MEMBER)) continue;
+    const uint32_t now =
+        storage::v1::ROOM_MEMBER | (wanted.contains(account) ? uint32_t{storage::v1::ROOM_MANAGER} : 0U);
+    if (now == bits) continue;
+    bits = now;
+    tell_room(what.room(), account, true, 0, what.actor(), "");
   }
   return errc::ok;
 }

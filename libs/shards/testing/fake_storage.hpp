@@ -102,6 +102,7 @@ class fake_storage final : public storage_port {
   errc room_create(const storage::v1::RoomCreate& what, storage::v1::RoomChanged& out);
   errc room_append(const storage::v1::RoomAppend& what, storage::v1::Appended& out);
   errc room_change(const storage::v1::RoomChange& what, storage::v1::RoomChanged& out);
+  errc room_profile(const storage::v1::RoomChange& what, storage::v1::RoomChanged& out);
   static room_outcome outcome_of(const room_record& room, const storage::v1::RoomChange& what);
   void tell_room(uint64_t room, uint64_t account, bool changed, uint32_t notice, uint64_t actor,
                  const std::string& text);
