@@ -3,6 +3,7 @@
 
 namespace tern::testing {
 
-INSTANTIATE_TEST_SUITE_P(at, protocol, ::testing::ValuesIn(all_places()), place_name);
+INSTANTIATE_TEST_SUITE_P(ternd, protocol, ::testing::ValuesIn(encodings_at(server_kind::ternd)), place_name);
+INSTANTIATE_TEST_SUITE_P(cluster, protocol, ::testing::ValuesIn(encodings_at(server_kind::cluster)), place_name);
 
 }  // namespace tern::testing

@@ -10,14 +10,11 @@ namespace tern::testing {
 using wire::frame_type;
 
 std::string place_name(const ::testing::TestParamInfo<place>& info) {
-  return to_string(info.param.kind) + (info.param.enc == wire::encoding::json ? "_json" : "_thrift");
+  return info.param.enc == wire::encoding::json ? "json" : "thrift";
 }
 
-std::vector<place> all_places() {
-  return {{server_kind::ternd, wire::encoding::thrift},
-          {server_kind::ternd, wire::encoding::json},
-          {server_kind::cluster, wire::encoding::thrift},
-          {server_kind::cluster, wire::encoding::json}};
+std::vector<place> encodings_at(server_kind kind) {
+  return {{kind, wire::encoding::thrift}, {kind, wire::encoding::json}};
 }
 
 seen_message own(const wire::tim_message& message) {
@@ -258,7 +255,8 @@ std::vector<seen_message> protocol::drain(tim_client& who) {
 }
 
 void protocol::expect_text(tim_client& at, std::string_view from, std::string_view text, int64_t mid) {
-  const auto message = expect_message(at, [](const seen_message& m) { return m.od_type == 1; }, text);
+  const auto message = expect_message(
+      at, [](const seen_message& m) { return m.od_type == 1; }, text);
   EXPECT_EQ(message.text, text);
   EXPECT_EQ(message.mid, mid);
   EXPECT_EQ(message.from, from);

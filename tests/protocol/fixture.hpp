@@ -1,9 +1,10 @@
-// What most tests of a command begin with. Each test runs in both encodings against ternd and against a cluster, whose
-// gateways the clients use in turn. The names are those of the command table: NN_<command>_<case>.
+// What most tests of a command begin with. Each test runs in both encodings against ternd and against a cluster,
+// whose gateways the clients use in turn. The names are those of the command table: NN_<command>_<case>.
 #pragma once
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,8 +23,9 @@ struct place {
   wire::encoding enc = wire::encoding::thrift;
 };
 std::string place_name(const ::testing::TestParamInfo<place>& info);
-/// ternd in both encodings, then the cluster in both.
-std::vector<place> all_places();
+/// Both encodings. Instantiate a suite once per kind of server: GoogleTest then runs all cases of one before the
+/// other.
+std::vector<place> encodings_at(server_kind kind);
 
 /// A MESSAGE that owns its texts.
 struct seen_message {
@@ -122,7 +124,7 @@ class protocol : public ::testing::TestWithParam<place> {
  private:
   std::optional<server_frame> answer_or_fence(tim_client& who, wire::frame_type type);
 
-  size_t next_gateway_ = 0;
+  std::atomic<size_t> next_gateway_{0};
 };
 
 }  // namespace tern::testing

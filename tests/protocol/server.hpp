@@ -1,5 +1,5 @@
-// The server under test: one ternd with SQLite, or a cluster of separate processes over PostgreSQL and Redis. One runs
-// at a time, shared by all cases of a binary.
+// The server under test: one ternd with SQLite, or a cluster of separate processes over PostgreSQL and Redis. One
+// runs at a time, shared by all cases of a binary.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ std::string to_string(server_kind kind);
 /// What the tests of a binary want: "key" -> value, given to the services whose keys they are.
 using server_settings = std::map<std::string, std::string>;
 
-/// Cheap password hashes, no limit of frames per second, three terminals per account of which two of one type, no pause
-/// between logins.
+/// Cheap password hashes, no limit of frames per second, three terminals per account of which two of one type, no
+/// pause between logins.
 server_settings default_settings();
 
 /// A running server. Not thread-safe. Starts ready; stopped by the destructor or stop().
