@@ -1,0 +1,82 @@
+// What the server writes: coalescing, messages made beforehand, slow readers. Plain TCP.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "libs/websocket/server.hpp"
+#include "libs/websocket/testing/echo_server.hpp"
+#include "libs/websocket/testing/raw_client.hpp"
+
+namespace tern::websocket {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::echo_server;
+using testing::frame;
+using testing::raw_client;
+
+TEST(server_output, cuts_off_a_peer_that_does_not_read) {
+  server_options options;
+  options.write_stall_timeout = 300ms;
+  echo_server server(options);
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  client.send(frame(1, "flood 30000000"));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes > 0; }));
+  EXPECT_TRUE(server.events.wait_for("close:slow_consumer"));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.open == 0 && s.queued_bytes == 0; }));
+}
+
+TEST(server_output, keeps_a_slow_reader_that_makes_progress_and_loses_nothing) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  client.send(frame(1, "flood 20000000") + frame(2, "end"));
+  size_t bytes = 0;
+  for (auto got = client.read_frame(); got.ok && got.payload != "end"; got = client.read_frame()) {
+    bytes += got.payload.size();
+  }
+  EXPECT_EQ(bytes, (20'000'000U / 16384 + 1) * 16384);
+}
+
+TEST(server_output, writes_what_one_wakeup_queued_in_one_write) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const auto before = server.one->stats();
+  std::string burst;
+  for (int i = 0; i < 50; ++i) burst += frame(2, "message");
+  client.send(burst);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(client.read_frame().payload, "message");
+  const auto after = server.one->stats();
+  EXPECT_EQ(after.messages_in - before.messages_in, 50U);
+  EXPECT_EQ(after.messages_out - before.messages_out, 50U);
+  EXPECT_LE(after.writes - before.writes, after.reads - before.reads);
+}
+
+TEST(server_output, sends_messages_made_beforehand_in_order_with_the_others) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const auto before = server.one->stats();
+  client.send(frame(1, "made 1 text"));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.read_frame().payload, "made-text");
+  EXPECT_EQ(client.read_frame().payload, "end");
+  EXPECT_TRUE(server.wait_stats([&](const auto& s) { return s.writes - before.writes == 2 && s.queued_bytes == 0; }));
+  EXPECT_EQ(server.one->stats().messages_out - before.messages_out, 4U);
+}
+
+TEST(server_output, loses_nothing_of_messages_made_beforehand_when_the_peer_reads_slowly) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const std::string text(90'000, 'y');
+  client.send(frame(1, "limit 100000") + frame(1, "made 60 " + text));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes > 0; }));
+  for (int i = 0; i < 180; ++i) ASSERT_EQ(client.read_frame().payload, "made-" + text) << i;
+  EXPECT_EQ(client.read_frame().payload, "end");
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes == 0; }));
+}
+
+}  // namespace
+}  // namespace tern::websocket
