@@ -1,5 +1,6 @@
 #include "services/gateway/payload.hpp"
 
+#include "libs/wire/bounded.hpp"
 #include "libs/wire/message.hpp"
 
 namespace tern::gateway {
@@ -9,12 +10,13 @@ namespace {
 template <class T>
 errc convert(wire::encoding from, wire::encoding to, std::string_view bytes, wire::arena& memory, std::string& out) {
   memory.clear();
-  const auto value = wire::decode<T>(from, bytes, memory);
-  if (!value) return value.code();
+  T value;
+  const errc code = wire::decode_bounded(from, bytes, memory, value);
+  if (code != errc::ok) return code;
   if (from == to) {
     out.append(bytes);
   } else {
-    wire::encode(to, *value, out);
+    wire::encode(to, value, out);
   }
   return errc::ok;
 }

@@ -11,7 +11,8 @@
 namespace tern::gateway {
 
 /// A client's payload, checked, as Thrift compact appended to `out`. errc::bad_format when it is not the struct of
-/// that type (a payload where none belongs included); errc::bad_interface for types without a struct from clients.
+/// that type (a payload where none belongs included), errc::bad_parameter when only a list or text in it is too long,
+/// errc::bad_interface for types without a struct from clients.
 errc read_payload(wire::frame_type type, wire::encoding from, std::string_view bytes, wire::arena& memory,
                   std::string& out);
 
