@@ -1,6 +1,20 @@
 #include "tools/bench/costs.hpp"
 
+#include <cstdlib>
+#include <sstream>
+
 namespace tern::bench {
+
+double scrape(const client::endpoint& from, const std::string& name) {
+  const auto reply = client::http_get(from, "/metrics");
+  double sum = 0;
+  std::istringstream in(reply.body);
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with(name) || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
+    sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
+  }
+  return sum;
+}
 
 void cost_meter::restart() {
   before_ = usage_of_all(with_.processes, false);

@@ -5,6 +5,9 @@
 
 namespace tern::bench {
 
+/// Sum of all series of a name in a process's /metrics.
+double scrape(const client::endpoint& from, const std::string& name);
+
 /// Starts counting when made.
 class cost_meter {
  public:

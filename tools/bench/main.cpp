@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "tools/bench/costs.hpp"
 #include "tools/bench/scenarios.hpp"
 #include "tools/bench/suite.hpp"
 
@@ -24,8 +25,10 @@ constexpr const char* usage_text =
     "  chat     pairs of friends that write to each other: receipts/s, deliveries/s, latency\n"
     "  ping     N logged-in connections that ping: CPU of the watched processes\n"
     "  overload twice as many messages as at saturation: what is answered, refused and lost, memory\n"
+    "  room     one open room with everybody on line in it: CPU per recipient, last receiver, receipts\n"
     "  login    a storm of token logins on fresh connections\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
+    "  send-floor  the same for one message to N sockets\n"
     "  suite    all of them on ternd and on a local cluster that it starts itself; writes docs/benchmarks.md\n"
     "\n"
     "options\n"
@@ -37,6 +40,9 @@ constexpr const char* usage_text =
     "  --rate N                   chat: messages per second in all; 0 = saturation (default)\n"
     "  --window N                 chat at saturation: unanswered messages per sender (default 16)\n"
     "  --body N                   chat: bytes of text (default 64)\n"
+    "  --members N                room: members (default 1000), of whom\n"
+    "  --online N                 room: are on line (default 1000); rate 0: one message at a time (default 2/s)\n"
+    "  --metrics HOST:PORT[,...]  room: storage processes whose rows and statements are counted\n"
     "  --logins N                 login: how many (default 2000)\n"
     "  --concurrency N            login: at a time (default 200)\n"
     "  --seconds N                measured time (default 10)\n"
@@ -55,6 +61,9 @@ struct options {
   ping_options ping;
   overload_options overload;
   floor_options floor;
+  room_options room;
+  send_floor_options send_floor;
+  std::vector<client::endpoint> metrics;
   suite_options suite;
   bool json = false;
 };
@@ -104,6 +113,12 @@ bool add_gateway(const std::string& part, setting& with) {
   return to.has_value();
 }
 
+bool add_metrics(const std::string& part, options& o) {
+  const auto from = client::parse_endpoint(part);
+  if (from) o.metrics.push_back(*from);
+  return from.has_value();
+}
+
 std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
   return {
       {"--target",
@@ -112,23 +127,26 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
        [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_watched(p, o.with); }); }},
       {"--connections",
        [&o](const char* v) {
-         return to_size(v, o.idle.connections) && to_size(v, o.floor.connections) && to_size(v, o.ping.connections) &&
-                o.ping.connections > 0;
+         return to_size(v, o.idle.connections) && to_size(v, o.floor.connections) &&
+                to_size(v, o.send_floor.connections) && to_size(v, o.ping.connections) && o.ping.connections > 0;
        }},
       {"--interval",
        [&o](const char* v) { return to_double(v, o.ping.interval_seconds) && o.ping.interval_seconds > 0; }},
       {"--pairs",
        [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0 && to_size(v, o.overload.pairs); }},
-      {"--rate", [&o](const char* v) { return to_double(v, o.chat.rate); }},
+      {"--rate", [&o](const char* v) { return to_double(v, o.chat.rate) && to_double(v, o.room.rate); }},
+      {"--members", [&o](const char* v) { return to_size(v, o.room.members); }},
+      {"--online", [&o](const char* v) { return to_size(v, o.room.online); }},
+      {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
       {"--window", [&o](const char* v) { return to_size(v, o.chat.window) && o.chat.window > 0; }},
-      {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes); }},
+      {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes) && to_size(v, o.room.body_bytes); }},
       {"--logins", [&o](const char* v) { return to_size(v, o.login.logins) && o.login.logins > 0; }},
       {"--concurrency", [&o](const char* v) { return to_size(v, o.login.concurrency) && o.login.concurrency > 0; }},
       {"--seconds",
        [&o](const char* v) {
          return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
                 to_double(v, o.suite.seconds) && to_double(v, o.ping.seconds) && to_double(v, o.overload.seconds) &&
-                o.chat.seconds > 0;
+                to_double(v, o.room.seconds) && to_double(v, o.send_floor.seconds) && o.chat.seconds > 0;
        }},
       {"--prefix", [&o](const char* v) { return !(o.with.prefix = v).empty(); }},
       {"--bin", [&o](const char* v) { return !(o.suite.binaries = v).empty(); }},
@@ -175,6 +193,8 @@ result<report> run(const options& o) {
   if (o.scenario == "login") return run_login(o.with, o.login);
   if (o.scenario == "ping") return run_ping(o.with, o.ping);
   if (o.scenario == "overload") return run_overload(o.with, o.overload);
+  if (o.scenario == "room") return run_room(o.with, o.room);
+  if (o.scenario == "send-floor") return run_send_floor(o.send_floor);
   if (o.scenario == "floor") return run_floor(o.floor);
   return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};
 }
@@ -193,6 +213,13 @@ int main(int argc, char** argv) {
     const auto done = run_suite(o.suite);
     if (!done) std::fprintf(stderr, "tern-bench: %s\n", done.error().detail.c_str());
     return done ? 0 : 1;
+  }
+  if (!o.metrics.empty()) {
+    o.with.counter = [&o](const std::string& name) {
+      double sum = 0;
+      for (const auto& from : o.metrics) sum += scrape(from, name);
+      return sum;
+    };
   }
   const auto made = run(o);
   if (!made) {

@@ -1,6 +1,7 @@
 // The scenarios of tern-bench. Each speaks the real protocol from this process and returns what it measured.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct setting {
   std::string prefix = "bench";  // of account names
   wire::encoding encoding = wire::encoding::thrift;
   progress_function progress;
+  /// Sum of a series over all storage processes; may be empty.
+  std::function<double(const std::string&)> counter = {};
 };
 
 /// CPU of one process during the measured time.
@@ -79,6 +82,26 @@ struct overload_options {
 };
 /// More messages than the servers can take: what is answered in spite of it, refusals, connections lost, memory.
 result<report> run_overload(const setting& with, const overload_options& how);
+
+struct room_options {
+  size_t members = 1000;
+  size_t online = 1000;
+  double rate = 2;  // messages/s; 0: the next one when everybody has the last
+  double seconds = 20;
+  double warmup_seconds = 3;
+  size_t body_bytes = 64;
+};
+/// One open room, everybody on line in it: CPU per recipient, when the last one has a message, when the sender has
+/// its receipt, rows and statements per message. The send floor is measured before.
+result<report> run_room(const setting& with, const room_options& how);
+
+struct send_floor_options {
+  size_t connections = 1000;
+  size_t bytes = 124;
+  double seconds = 1.5;
+};
+/// The least a room can cost on this machine: a child process that writes the same bytes to N sockets.
+result<report> run_send_floor(const send_floor_options& how);
 
 struct floor_options {
   size_t connections = 100;

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "libs/cluster/cluster.hpp"
+#include "tools/bench/costs.hpp"
 #include "tools/bench/scenarios.hpp"
 
 namespace tern::bench {
@@ -33,18 +34,6 @@ struct findings {
   std::vector<std::pair<std::string, report>> reports;  // where, what
   std::vector<std::string> tables;
 };
-
-/// Sum of all series of a name in a process's /metrics.
-double scrape(uint16_t port, const std::string& name) {
-  const auto reply = client::http_get({"127.0.0.1", port}, "/metrics");
-  double sum = 0;
-  std::istringstream in(reply.body);
-  for (std::string line; std::getline(in, line);) {
-    if (!line.starts_with(name) || (line[name.size()] != ' ' && line[name.size()] != '{')) continue;
-    sum += std::strtod(line.c_str() + line.rfind(' '), nullptr);
-  }
-  return sum;
-}
 
 // Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost
 // of a password login is one argon2id, by design, and is not what these scenarios measure.
@@ -112,6 +101,7 @@ class suite {
     idle_pair->units["commit_ms_mean"] = "of the latency below: reading, planning, writing and fsync of one commit";
     idle_pair->scenario = "one idle pair, 100 messages/s";
     found_.reports.emplace_back(where, *idle_pair);
+    lone_receipt_ms_ = milliseconds(*idle_pair, "receipt", 0.99);
     with.prefix = "chat";
     const auto before = statements();
     chat_options full{.pairs = 100, .rate = 0, .window = 32, .seconds = how_.seconds, .warmup_seconds = 2};
@@ -177,6 +167,29 @@ class suite {
     return {};
   }
 
+  /// After common(): receipts are compared with those of its idle pair.
+  result<void> room(const std::string& where, setting with,
+                    const std::function<double(const std::string&)>& counter) {
+    with.prefix = "room";
+    with.counter = counter;
+    room_options options{.members = 10'000, .online = 10'000, .rate = 2, .seconds = 50};
+    if (how_.quick) options = {.members = 200, .online = 150, .rate = 20, .seconds = 2, .warmup_seconds = 0.5};
+    auto made = run_room(with, options);
+    if (!made) return made.error();
+    made->values["receipt_p99_of_1_to_1"] =
+        lone_receipt_ms_ > 0 ? milliseconds(*made, "receipt", 0.99) / lone_receipt_ms_ : 0;
+    made->units["receipt_p99_of_1_to_1"] = "receipt p99 divided by that of the idle pair";
+    found_.reports.emplace_back(where, *made);
+    auto& all = found_.goals;
+    const std::string who = " in a room of " + std::to_string(options.online) + " on line, " + where;
+    all.push_back({"G6", "CPU per recipient" + who, value_of(*made, "cpu_us_per_recipient"), 16, true, "µs"});
+    all.push_back({"G6", "last receiver p99" + who, milliseconds(*made, "last_receiver", 0.99), 250, true, "ms"});
+    all.push_back({"G7", "history rows per message" + who, value_of(*made, "history_rows_per_message"), 1, true, ""});
+    all.push_back(
+        {"G7", "receipt p99, of that of 1:1," + who, value_of(*made, "receipt_p99_of_1_to_1"), 1.2, true, "times"});
+    return {};
+  }
+
   result<void> overload(const std::string& where, setting with) {
     with.prefix = "load";
     overload_options options{.seconds = how_.quick ? 2.0 : 60.0};
@@ -209,10 +222,11 @@ class suite {
       with.progress = say;
       return with;
     };
-    const auto counter = [&](const std::string& name) { return scrape(ternd.metrics_port(), name); };
+    const auto counter = [&](const std::string& name) { return scrape({"127.0.0.1", ternd.metrics_port()}, name); };
     // Idle first: memory that a storm has left behind would make connections look free.
     if (auto done = idle("ternd", setting_now()); !done) return done;
     if (auto done = common("ternd", setting_now(), counter, false); !done) return done;
+    if (auto done = room("ternd", setting_now(), counter); !done) return done;
     if (auto done = pings("ternd", setting_now()); !done) return done;
     if (auto done = overload("ternd", setting_now()); !done) return done;
     cold_start(ternd);
@@ -261,12 +275,13 @@ class suite {
     const auto counter = [&](const std::string& name) {
       double sum = 0;
       for (const auto& node : running.nodes()) {
-        if (node.service == "storage") sum += scrape(node.metrics_port, name);
+        if (node.service == "storage") sum += scrape({"127.0.0.1", node.metrics_port}, name);
       }
       return sum;
     };
     if (auto done = idle("cluster", setting_of(running)); !done) return done;
     if (auto done = common("cluster", setting_of(running), counter, true); !done) return done;
+    if (auto done = room("cluster", setting_of(running), counter); !done) return done;
     for (const auto& name : running.stop()) say(name + " did not stop cleanly");
     return {};
   }
@@ -314,6 +329,7 @@ class suite {
 
   suite_options how_;
   findings found_;
+  double lone_receipt_ms_ = 0;  // p99, of the deployment measured last
 };
 
 }  // namespace
