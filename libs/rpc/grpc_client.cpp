@@ -21,6 +21,7 @@ using bidi_reactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>
 struct client_core {
   grpc_options how;
   std::shared_ptr<timer> later;
+  std::shared_ptr<pacer> pace;
 };
 
 /// Null when the TLS files cannot be read: nothing goes out in plaintext then. Files are read for each attempt, so
@@ -191,7 +192,7 @@ void client_link::begin_attempt() {
 }
 
 std::shared_ptr<grpc_stream> client_link::make_stream() {
-  auto stream = std::make_shared<grpc_stream>(limits_of(core_.how));
+  auto stream = std::make_shared<grpc_stream>(limits_of(core_.how), core_.pace);
   stream->on_lingering([later = core_.later, after = core_.how.close_timeout, weak = stream->weak_from_this()] {
     later->after(after, [weak] {
       if (const auto still = weak.lock()) still->cut();
@@ -299,8 +300,9 @@ class client_half final : public grpc_client {
 
 }  // namespace
 
-std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later) {
-  return std::make_unique<client_half>(client_core{how, std::move(later)});
+std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later,
+                                              std::shared_ptr<pacer> pace) {
+  return std::make_unique<client_half>(client_core{how, std::move(later), std::move(pace)});
 }
 
 }  // namespace tern::rpc::detail

@@ -70,8 +70,9 @@ class grpc_network final : public network {
   explicit grpc_network(grpc_options how)
       : how_(std::move(how)),
         later_(std::make_shared<timer>()),
-        server_(detail::make_grpc_server(how_, later_)),
-        client_(detail::make_grpc_client(how_, later_)) {}
+        pace_(how_.pace.count() > 0 ? std::make_shared<detail::interval_pacer>(how_.pace) : nullptr),
+        server_(detail::make_grpc_server(how_, later_, pace_)),
+        client_(detail::make_grpc_client(how_, later_, pace_)) {}
   ~grpc_network() override { stop(); }
 
   result<void> start() override { return how_.listen_address.empty() ? result<void>{} : server_->start(); }
@@ -79,6 +80,7 @@ class grpc_network final : public network {
     client_->stop();
     server_->stop();
     later_->stop();
+    if (pace_) pace_->stop();
   }
   int port() const { return server_->port(); }
 
@@ -95,6 +97,7 @@ class grpc_network final : public network {
  private:
   const grpc_options how_;
   std::shared_ptr<timer> later_;
+  std::shared_ptr<detail::interval_pacer> pace_;
   std::unique_ptr<detail::grpc_server> server_;
   std::unique_ptr<detail::grpc_client> client_;
 };

@@ -25,7 +25,8 @@ struct grpc_options {
   tls_files tls;
   size_t queue_items = 65536;  // a sink's queue; send() is false beyond
   size_t queue_bytes = 64U << 20U;
-  uint32_t window_items = 8192;  // items a peer may have under way to us
+  uint32_t window_items = 8192;         // items a peer may have under way to us
+  std::chrono::microseconds pace{400};  // writes of a busy stream are so far apart; 0: each item as soon as it can
   std::chrono::milliseconds connect_timeout{2000};
   std::chrono::milliseconds close_timeout{2000};
   std::chrono::milliseconds first_retry{50};

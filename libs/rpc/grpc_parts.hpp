@@ -6,6 +6,7 @@
 
 #include "libs/rpc/grpc_network.hpp"
 #include "libs/rpc/outbox.hpp"
+#include "libs/rpc/pacer.hpp"
 #include "libs/rpc/timer.hpp"
 
 namespace tern::rpc::detail {
@@ -20,7 +21,8 @@ class grpc_server {
   virtual void stop() = 0;
   virtual int port() const = 0;
 };
-std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later);
+std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later,
+                                              std::shared_ptr<pacer> pace);
 
 /// Makes client links. Thread-safe; links may outlive it.
 class grpc_client {
@@ -31,7 +33,8 @@ class grpc_client {
   /// Ends all links for good.
   virtual void stop() = 0;
 };
-std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later);
+std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later,
+                                              std::shared_ptr<pacer> pace);
 
 /// Metadata: who calls, and how many items the sender of the metadata takes at first. A server's answer without a
 /// window is no acceptance.

@@ -112,8 +112,9 @@ class server_reactor final : public grpc::ServerGenericBidiReactor, private wire
 
 class generic_service final : public grpc::CallbackGenericService {
  public:
-  generic_service(const grpc_options& how, std::shared_ptr<offers> all, std::shared_ptr<timer> later)
-      : how_(how), all_(std::move(all)), later_(std::move(later)) {}
+  generic_service(const grpc_options& how, std::shared_ptr<offers> all, std::shared_ptr<timer> later,
+                  std::shared_ptr<pacer> pace)
+      : how_(how), all_(std::move(all)), later_(std::move(later)), pace_(std::move(pace)) {}
 
   grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
 
@@ -125,6 +126,7 @@ class generic_service final : public grpc::CallbackGenericService {
   const grpc_options& how_;
   std::shared_ptr<offers> all_;
   std::shared_ptr<timer> later_;
+  std::shared_ptr<pacer> pace_;
 };
 
 std::shared_ptr<offer> generic_service::enter(const std::string& method) {
@@ -142,7 +144,7 @@ void generic_service::leave(offer& of) {
 }
 
 std::shared_ptr<grpc_stream> generic_service::make_stream() {
-  auto stream = std::make_shared<grpc_stream>(limits_of(how_));
+  auto stream = std::make_shared<grpc_stream>(limits_of(how_), pace_);
   stream->on_lingering([later = later_, after = how_.close_timeout, weak = stream->weak_from_this()] {
     later->after(after, [weak] {
       if (const auto still = weak.lock()) still->cut();
@@ -205,8 +207,8 @@ result<void> free_unix_path(const std::string& address) {
 
 class server_half final : public grpc_server {
  public:
-  server_half(const grpc_options& how, std::shared_ptr<timer> later)
-      : how_(how), all_(std::make_shared<offers>()), service_(how, all_, std::move(later)) {}
+  server_half(const grpc_options& how, std::shared_ptr<timer> later, std::shared_ptr<pacer> pace)
+      : how_(how), all_(std::make_shared<offers>()), service_(how, all_, std::move(later), std::move(pace)) {}
   ~server_half() override { stop(); }
 
   void serve(const std::string& method, raw_accept accept) override {
@@ -302,8 +304,9 @@ void server_half::stop() {
 
 }  // namespace
 
-std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later) {
-  return std::make_unique<server_half>(how, std::move(later));
+std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later,
+                                              std::shared_ptr<pacer> pace) {
+  return std::make_unique<server_half>(how, std::move(later), std::move(pace));
 }
 
 }  // namespace tern::rpc::detail

@@ -3,6 +3,13 @@
 #include <utility>
 
 namespace tern::rpc::detail {
+namespace {
+
+/// So much is worth a write of its own.
+constexpr size_t enough_items = 64;
+constexpr size_t enough_bytes = 32U << 10U;
+
+}  // namespace
 
 /// Marks the thread that runs a handler, so that a link destroyed inside it does not wait for itself.
 class grpc_stream::calling {
@@ -100,8 +107,31 @@ void grpc_stream::on_written(bool ok) {
   kick();
 }
 
+void grpc_stream::go() {
+  const std::lock_guard lock(mutex_);
+  waits_ = false;
+  last_write_ = {};
+  kick();
+}
+
+bool grpc_stream::waits_for_more() {
+  if (!pace_ || closing_ || out_.items() == 0 || out_.items() >= enough_items || out_.bytes() >= enough_bytes) {
+    return false;
+  }
+  if (waits_) return true;
+  const auto now = pace_->now();
+  if (now - last_write_ < pace_->interval()) {
+    waits_ = true;
+    pace_->later(weak_from_this());
+    return true;
+  }
+  last_write_ = now;
+  return false;
+}
+
 void grpc_stream::kick() {
   if (wire_ == nullptr || writing_ || finished_) return;
+  if (!finishing_ && waits_for_more()) return;
   if (!finishing_) {
     if (auto batch = out_.next()) {
       writing_ = true;

@@ -11,6 +11,7 @@
 
 #include "libs/rpc/erased.hpp"
 #include "libs/rpc/outbox.hpp"
+#include "libs/rpc/pacer.hpp"
 
 namespace tern::rpc::detail {
 
@@ -28,9 +29,14 @@ class wire {
 
 /// Shared by the reactor, which feeds it, and the sinks. Reactions (on_…) come one after the other except on_written,
 /// which may run beside on_message.
-class grpc_stream final : public raw_sink, public std::enable_shared_from_this<grpc_stream> {
+///
+/// Writes: at once when the last one is an interval of the pacer ago, or when much waits; else with what else comes
+/// until the end of the interval.
+class grpc_stream final : public raw_sink, public paced, public std::enable_shared_from_this<grpc_stream> {
  public:
-  explicit grpc_stream(const outbox_limits& limits) : out_(limits) {}
+  /// `pace` outlives the stream; null: nothing waits.
+  explicit grpc_stream(const outbox_limits& limits, std::shared_ptr<pacer> pace = nullptr)
+      : out_(limits), pace_(std::move(pace)) {}
 
   bool send(google::protobuf::MessageLite& item) override;
   bool send_all(item_list& items) override;
@@ -47,6 +53,8 @@ class grpc_stream final : public raw_sink, public std::enable_shared_from_this<g
   void on_written(bool ok);
   /// The call is over; nothing of it runs. Calls down() if open() came before.
   void on_done();
+  /// The pacer's: what has gathered is written.
+  void go() override;
 
   /// Cuts the stream. With `mute` a call of the handler that runs in this thread is the last one.
   void cut();
@@ -59,10 +67,15 @@ class grpc_stream final : public raw_sink, public std::enable_shared_from_this<g
  private:
   class calling;
   void kick();
+  /// True: what there is goes with the end of the interval.
+  bool waits_for_more();
   void finish_once();
 
   std::mutex mutex_;
   outbox out_;
+  const std::shared_ptr<pacer> pace_;
+  pacer::time_point last_write_{};
+  bool waits_ = false;    // the pacer will call
   wire* wire_ = nullptr;  // from open() to on_done()
   std::shared_ptr<receiver> handler_;
   std::function<void()> lingering_;
