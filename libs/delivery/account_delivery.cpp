@@ -38,6 +38,7 @@ void account_delivery::trim_dialogs() {
 void account_delivery::attach(terminal_slot slot) {
   terminals_ |= only(slot);
   for (flight& one : flights_) {
+    if (one.recalled) continue;
     one.holders |= only(slot);
     out_.deliver(only(slot), *one.what);
   }
@@ -47,7 +48,7 @@ void account_delivery::detach(terminal_slot slot) {
   const terminal_set bit = only(slot);
   terminals_ &= ~bit;
   asked_ &= ~bit;
-  std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
+  give_up_claims(slot);
   for (notice& one : notices_) {
     one.holders &= ~bit;
     one.sent &= ~bit;
@@ -68,6 +69,10 @@ void account_delivery::detach(terminal_slot slot) {
 }
 
 void account_delivery::orphan(flight lost) {
+  if (terminals_ != 0 && lost.recalled) {
+    out_.done(lost.entry);
+    return;
+  }
   if (terminals_ != 0) {
     // Everybody there now has been sent it before or is sent it now: see attach().
     send_live(std::move(lost.entry), std::move(lost.what), terminals_, terminals_);
@@ -96,7 +101,7 @@ void account_delivery::come_by(dialog& c, uint64_t mid) {
   constexpr size_t most = 8;
   if (mid > c.last) {
     if (mid > c.last + 1) {
-      if (c.gaps.size() == most) c.gaps.erase(c.gaps.begin());
+      if (c.gaps.size() >= most) c.gaps.erase(c.gaps.begin());
       c.gaps.emplace_back(c.last + 1, mid - 1);
     }
     c.last = mid;
@@ -112,15 +117,40 @@ void account_delivery::come_by(dialog& c, uint64_t mid) {
   std::erase_if(c.gaps, [](const auto& gap) { return gap.first > gap.second; });
 }
 
+bool account_delivery::withdrawn(const dialog& c, const message& what) {
+  return std::find(c.recalled.begin(), c.recalled.end(), what.mid) != c.recalled.end();
+}
+
+/// What has not been written to a terminal by now is not written any more.
+void account_delivery::recall(dialog& c, const message& what) {
+  constexpr size_t most = 8;
+  for (flight& one : flights_) {
+    if (one.what->conversation == c.id && one.what->mid == what.target) one.recalled = true;
+  }
+  if (what.target > c.last || passed_over(c, what.target)) {
+    if (c.recalled.size() == most) c.recalled.erase(c.recalled.begin());
+    c.recalled.push_back(what.target);
+  }
+}
+
 void account_delivery::on_message(entry_ref entry, message_ptr what) {
   dialog* known = find(what->conversation);
-  if (known != nullptr && what->mid <= known->last && !passed_over(*known, what->mid)) {
+  if (known != nullptr && what->mid <= known->last &&
+      (!passed_over(*known, what->mid) || claimed({what->conversation, what->mid}))) {
     known->used = ++uses_;
     repeat(*known, std::move(entry), what);
     return;
   }
+  if (what->body.empty() && what->target == 0) return out_.done(entry);  // recalled before it was brought here
   // Once something is held back, what follows is held back too, whoever is there: order within a conversation.
   if (!held_.empty() || (terminals_ != 0 && !known_)) {
+    if (what->target != 0) {
+      std::erase_if(held_, [&](const auto& one) {
+        const bool recalled = one.second->conversation == what->conversation && one.second->mid == what->target;
+        if (recalled) out_.done(one.first);
+        return recalled;
+      });
+    }
     held_.emplace_back(std::move(entry), std::move(what));
     if (!loading_) request_backlog();
     return;
@@ -132,10 +162,12 @@ void account_delivery::on_message(entry_ref entry, message_ptr what) {
 void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const uint64_t mid = what->mid;
   const bool late = mid < c.last;
+  if (what->target != 0) recall(c, *what);
+  const bool dropped = withdrawn(c, *what);
   come_by(c, mid);
-  if (covered(c, mid)) {
+  if (dropped || covered(c, mid)) {
     out_.suppressed();
-    out_.done(entry);  // the log was quicker than the dispatcher
+    out_.done(entry);  // the log was quicker than the dispatcher, or its recall was
     return;
   }
   const bool clean = c.now == state::clean;
@@ -162,6 +194,8 @@ void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& wha
   const size_t at = find_flight(what->conversation, what->mid);
   if (at < flights_.size()) {
     flights_[at].entry = std::move(entry);
+  } else if (what->body.empty() && what->target == 0) {
+    out_.done(entry);
   } else if (adopt_claims(c, entry, what)) {
     return;
   } else if (c.now == state::marking) {

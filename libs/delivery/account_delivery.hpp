@@ -36,6 +36,7 @@ struct message {
   std::string body;  // TimMessage, Thrift compact, without mid and timestamp
   uint64_t trace = 0;
   int64_t accepted_ns = 0;
+  uint64_t target = 0;  // not 0: a recall of this mid, which clients see as the message's
 };
 using message_ptr = std::shared_ptr<const message>;
 
@@ -97,6 +98,8 @@ class port {
   virtual void load_backlog() = 0;
   /// Answered by on_page or on_page_failed with the same token.
   virtual void read(const conversation_id& conversation, uint64_t after, uint64_t token) = 0;
+  /// A drain of a room has come to `reached`. 0: from here on its messages come without us; else the mid to go on to.
+  virtual uint64_t make_live(const conversation_id& room, uint64_t reached) = 0;
   /// Answered by on_notices_dropped.
   virtual void drop_notices(const std::vector<uint64_t>& ids) = 0;
   /// An entry came again, or after its message: nothing is sent. done() follows unless it still has to wait.
@@ -146,6 +149,17 @@ class account_delivery {
   /// OFFLINEMSG.
   void on_drain_request(terminal_slot slot);
 
+  // ---- rooms: live messages do not pass here; what waits in the log does, as for any conversation ----
+
+  /// Something waits in the room's log behind `delivered`: delivered by a drain, asked for or (`automatic`) not.
+  void on_room_behind(const conversation_id& room, uint64_t delivered, bool automatic);
+  /// A new message has come for a room that is behind: it is drained without being asked.
+  void on_room_wake(const conversation_id& room);
+  /// The account is no member any more, or has no terminal: the room is forgotten. Returns the position, 0: unknown.
+  uint64_t on_room_gone(const conversation_id& room);
+  /// Rooms of which it is not known yet whether anything waits: a drain does not end before.
+  void on_rooms_open(size_t count);
+
   // ---- answers ----
 
   void on_cursor(const conversation_id& conversation, cursor_change kind, bool stored);
@@ -182,6 +196,8 @@ class account_delivery {
     uint64_t batch = 0;     // mid of the last message sent; 0: none on its way
     uint64_t reached = 0;
     uint64_t head = 0;
+    uint64_t began = 0;       // position at the beginning
+    uint64_t first_head = 0;  // head of the first page
   };
   /// A conversation there is something to know of.
   struct dialog {
@@ -195,19 +211,22 @@ class account_delivery {
     uint32_t marks = 0;  // MARK writes without an answer
     uint32_t clears = 0;
     state now = state::clean;
+    bool room = false;               // only while it is dirty
     bool known = false;              // we know the stored state: read in a backlog, or not in one that was complete
     bool automatic = false;          // to be drained without being asked
     bool retry = false;              // a write failed
     std::vector<entry_ref> waiting;  // to be done when the MARK is stored
     std::vector<std::pair<uint64_t, uint64_t>>
-        gaps;  // mids passed over: one's own messages, or entries that are late
+        gaps;                        // mids passed over: one's own messages, or entries that are late
+    std::vector<uint64_t> recalled;  // of those in gaps
     std::unique_ptr<drain> work;
   };
   struct flight {
     message_ptr what;
     entry_ref entry;
     terminal_set holders = 0;
-    bool late = false;  // sent after newer ones: that those are written says nothing of it
+    bool late = false;      // sent after newer ones: that those are written says nothing of it
+    bool recalled = false;  // not to be written any more
   };
   struct notice {
     uint64_t id = 0;
@@ -250,13 +269,18 @@ class account_delivery {
   void leave_drain(dialog& c, terminal_slot slot);
   void check_end();
   void set_dirty(dialog& c, uint64_t floor);
+  void forget(dialog& c);
+  void recall(dialog& c, const message& what);
+  static bool withdrawn(const dialog& c, const message& what);
   void send_waiting_notices(std::vector<waiting_notice>& found);
 
   void restore_flights(terminal_slot slot, restored& what);
   void restore_notices(terminal_slot slot, const std::vector<uint64_t>& ids);
   void restore_batches(terminal_slot slot, restored& what);
+  void give_up_claims(terminal_slot slot);
   seed* seed_of(terminal_slot slot);
   bool claimed(const conversation_id& id) const;
+  bool claimed(const position& where) const;
   uint64_t written_before(const conversation_id& id) const;
 
   port& out_;
@@ -272,6 +296,7 @@ class account_delivery {
   size_t dirty_ = 0;  // conversations that are not clean
   size_t draining_ = 0;
   size_t flight_bytes_ = 0;
+  size_t rooms_open_ = 0;
   uint64_t tokens_ = 0;
   uint64_t uses_ = 0;
   std::unordered_map<conversation_id, dialog> dialogs_;

@@ -31,6 +31,10 @@ class recorder final : public port {
     say("read " + std::to_string(after));
     last_token = token;
   }
+  uint64_t make_live(const conversation_id&, uint64_t reached) override {
+    say("live " + std::to_string(reached));
+    return std::exchange(newer, 0);
+  }
   void drop_notices(const std::vector<uint64_t>& ids) override { say("drop " + std::to_string(ids.front())); }
   void later() override { say("later"); }
 
@@ -38,6 +42,7 @@ class recorder final : public port {
 
   std::vector<std::string> said;
   uint64_t last_token = 0;
+  uint64_t newer = 0;  // the next answer of make_live
 
  private:
   void say(std::string what) { said.push_back(std::move(what)); }
@@ -48,6 +53,9 @@ using effects = std::vector<std::string>;
 class account_delivery_test : public ::testing::Test {
  protected:
   message_ptr text(uint64_t mid) { return std::make_shared<message>(message{talk, friend_id, mid, 1, "body", 0, 0}); }
+  message_ptr recall(uint64_t mid, uint64_t target) {
+    return std::make_shared<message>(message{talk, friend_id, mid, 1, "recall", 0, 0, target});
+  }
   void arrive(uint64_t mid) { box.on_message({nullptr, mid}, text(mid)); }
   page rows(std::vector<uint64_t> mids, uint64_t head, uint64_t reached) {
     page found{{}, head, reached};
@@ -319,6 +327,153 @@ TEST_F(account_delivery_test, notices_reach_terminals_once_and_are_dropped_when_
   box.on_notice(5, "x");
   EXPECT_EQ(out.take(), effects{});
   box.on_notices_dropped({5}, true);
+}
+
+// ---- recalls ----
+
+TEST_F(account_delivery_test, a_recalled_message_is_not_written_to_terminals_that_have_not_got_it) {
+  on_line(0);
+  arrive(1);
+  box.on_message({nullptr, 2}, recall(2, 1));
+  EXPECT_EQ(out.take(), (effects{"deliver 1 1", "deliver 1 2"}));
+  box.attach(1);
+  EXPECT_EQ(out.take(), effects{"deliver 2 2"});
+  box.detach(0);  // it had the message; the other one never will
+  EXPECT_EQ(out.take(), effects{"done 1"});
+  box.on_message_ack(1, {talk, 2});
+  EXPECT_EQ(out.take(), effects{"done 2"});
+}
+
+TEST_F(account_delivery_test, a_recall_takes_its_target_out_of_what_is_held_back) {
+  box.attach(0);
+  arrive(5);
+  arrive(6);
+  box.on_message({nullptr, 7}, recall(7, 5));
+  EXPECT_EQ(out.take(), (effects{"load", "done 5"}));
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"deliver 1 6", "deliver 1 7"}));
+}
+
+TEST_F(account_delivery_test, a_late_entry_is_not_written_after_its_recall) {
+  on_line(0);
+  arrive(1);
+  box.on_message({nullptr, 3}, recall(3, 2));
+  out.take();
+  arrive(2);
+  EXPECT_EQ(out.take(), effects{"done 2"});
+}
+
+TEST_F(account_delivery_test, a_tombstone_is_done_and_not_sent) {
+  on_line(0);
+  auto gone = std::make_shared<message>(message{talk, friend_id, 1, 1, "", 0, 0});
+  box.on_message({nullptr, 1}, gone);
+  EXPECT_EQ(out.take(), effects{"done 1"});
+}
+
+TEST_F(account_delivery_test, a_drain_leaves_out_recalls_of_what_nobody_saw) {
+  box.attach(0);
+  box.on_drain_request(0);
+  box.on_backlog({{{talk, friend_id, 4}}, {}, false});
+  out.take();
+  page found{{}, 8, 8};  // 5 is a tombstone already, 3 was delivered before
+  found.rows = {*text(6), *recall(7, 5), *recall(8, 3)};
+  box.on_page(talk, out.last_token, std::move(found));
+  EXPECT_EQ(out.take(), effects{"batch 1 8 of 2"});
+  box.on_batch_ack(0, {talk, 8});
+  box.on_cursor(talk, cursor_change::clear, true);
+  EXPECT_EQ(out.take(), (effects{"clear 8", "end 1"}));
+}
+
+TEST_F(account_delivery_test, a_recall_that_came_while_its_target_was_being_drained_is_sent) {
+  box.attach(0);
+  box.on_drain_request(0);
+  box.on_backlog({{{talk, friend_id, 4}}, {}, false});
+  box.on_page(talk, out.last_token, rows({5, 6}, 6, 6));
+  arrive(7);  // keeps the drain going
+  out.take();
+  box.on_batch_ack(0, {talk, 6});
+  page found{{}, 8, 8};
+  found.rows = {*text(7), *recall(8, 5)};
+  box.on_page(talk, out.last_token, std::move(found));
+  EXPECT_EQ(out.take(), (effects{"advance 6", "read 6", "batch 1 8 of 2"}));
+}
+
+// ---- rooms ----
+
+constexpr conversation_id room{42, 0};
+
+TEST_F(account_delivery_test, a_room_that_is_behind_waits_for_a_request_and_ends_live) {
+  box.attach(0);
+  box.on_room_behind(room, 3, false);
+  EXPECT_EQ(out.take(), effects{});
+  box.on_drain_request(0);
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"load", "read 3"}));
+  box.on_page(room, out.last_token, rows({4, 5}, 5, 5));
+  EXPECT_EQ(out.take(), effects{"batch 1 5 of 2"});
+  box.on_batch_ack(0, {room, 5});
+  EXPECT_EQ(out.take(), (effects{"advance 5", "live 5", "end 1"}));
+  EXPECT_EQ(box.dirty(), 0U);
+}
+
+TEST_F(account_delivery_test, a_drain_of_a_room_goes_on_to_what_came_meanwhile) {
+  box.attach(0);
+  box.on_room_behind(room, 3, false);
+  box.on_drain_request(0);
+  box.on_backlog({});
+  box.on_page(room, out.last_token, rows({4}, 4, 4));
+  out.take();
+  out.newer = 900;
+  box.on_batch_ack(0, {room, 4});
+  EXPECT_EQ(out.take(), (effects{"advance 4", "live 4", "read 4"}));
+  box.on_page(room, out.last_token, rows({900}, 900, 900));
+  box.on_batch_ack(0, {room, 900});
+  EXPECT_EQ(out.take(), (effects{"batch 1 900 of 1", "advance 900", "live 900", "end 1"}));
+}
+
+TEST_F(account_delivery_test, a_new_message_wakes_a_room_that_is_behind) {
+  box.attach(0);
+  box.on_room_behind(room, 3, false);
+  box.on_room_wake(room);
+  EXPECT_EQ(out.take(), effects{"load"});
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), effects{"read 3"});
+}
+
+TEST_F(account_delivery_test, a_drain_does_not_end_before_all_rooms_have_answered) {
+  box.attach(0);
+  box.on_rooms_open(1);
+  box.on_drain_request(0);
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), effects{"load"});
+  box.on_room_behind(room, 0, false);
+  box.on_rooms_open(0);
+  EXPECT_EQ(out.take(), effects{"read 0"});
+  box.on_page(room, out.last_token, rows({}, 2, 2));
+  EXPECT_EQ(out.take(), (effects{"advance 2", "live 2", "end 1"}));
+}
+
+TEST_F(account_delivery_test, a_room_left_in_the_middle_of_its_drain_is_forgotten) {
+  box.attach(0);
+  box.on_room_behind(room, 3, true);
+  box.on_backlog({});
+  box.on_page(room, out.last_token, rows({4, 5}, 9, 5));
+  EXPECT_EQ(box.on_room_gone(room), 3U);
+  out.take();
+  box.on_batch_ack(0, {room, 5});
+  EXPECT_EQ(out.take(), effects{});
+  EXPECT_EQ(box.dirty(), 0U);
+  box.detach(0);
+  EXPECT_TRUE(box.idle());
+}
+
+TEST_F(account_delivery_test, a_list_of_a_room_under_way_from_a_former_owner_is_awaited) {
+  box.reattach(0, {{}, {{room, 7}}, {}, {}});
+  box.on_room_behind(room, 3, true);
+  box.on_backlog({});
+  EXPECT_EQ(out.take(), (effects{"later", "load"}));
+  box.on_batch_ack(0, {room, 7});
+  EXPECT_EQ(out.take(), (effects{"advance 7", "read 7"}));
 }
 
 }  // namespace

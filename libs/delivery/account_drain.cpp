@@ -101,7 +101,7 @@ void account_delivery::start_drain(dialog& c) {
   c.now = state::draining;
   c.work = std::make_unique<drain>();
   c.work->audience = terminals_;
-  c.work->position = c.floor;
+  c.work->position = c.work->began = c.floor;
   c.base = c.drained == 0 ? c.floor : std::min(c.base, c.floor);
   c.drained = std::max(c.drained, c.floor);
   ++draining_;
@@ -145,6 +145,12 @@ void account_delivery::on_page(const conversation_id& conversation, uint64_t tok
   if (c == nullptr || c->now != state::draining || c->work->token != token) return;
   drain& work = *c->work;
   work.head = found.head;
+  if (work.first_head == 0) work.first_head = found.head;
+  // A recall that was there before the drain began: the log had the target no more. One of what came after the last
+  // page read likewise. Its target was never seen, if it is none of those from before.
+  std::erase_if(found.rows, [&work](const message& row) {
+    return row.target > work.began && (row.mid <= work.first_head || row.target > work.position);
+  });
   work.reached = std::max(found.reached, work.position);
   if (!found.rows.empty()) {
     work.batch = found.rows.back().mid;
@@ -170,10 +176,9 @@ void account_delivery::on_page_failed(const conversation_id& conversation, uint6
 
 void account_delivery::on_batch_ack(terminal_slot slot, const position& what) {
   dialog* c = find(what.conversation);
-  if (c != nullptr && c->now == state::draining && c->work->batch == what.mid) {
-    if ((c->work->audience & only(slot)) != 0) advance(*c);
-    return;
-  }
+  if (c != nullptr && c->now == state::draining && c->work->batch == what.mid &&
+      (c->work->audience & only(slot)) != 0)
+    return advance(*c);
   seed* mine = seed_of(slot);
   if (mine == nullptr) return;
   const auto same = [&](const position& one) { return one.conversation == what.conversation && one.mid == what.mid; };
@@ -194,6 +199,19 @@ void account_delivery::advance(dialog& c) {
 }
 
 void account_delivery::finish(dialog& c, uint64_t reached) {
+  if (c.room) {
+    c.floor = std::max(c.floor, reached);
+    out_.put_cursor(c.id, c.other, cursor_change::advance, c.floor);
+    if (const uint64_t newer = out_.make_live(c.id, c.floor); newer != 0) {
+      c.last = std::max(c.last, newer);
+      c.work->position = c.floor;
+      c.work->head = 0;
+      return go_on(c);
+    }
+    forget(c);
+    drain_some();
+    return;
+  }
   c.work.reset();
   --draining_;
   --dirty_;
@@ -204,6 +222,42 @@ void account_delivery::finish(dialog& c, uint64_t reached) {
   ++c.clears;
   out_.put_cursor(c.id, c.other, cursor_change::clear, reached);
   drain_some();
+}
+
+/// A room that is not dirty is not remembered.
+void account_delivery::forget(dialog& c) {
+  if (c.now == state::draining) --draining_;
+  if (c.now != state::clean) --dirty_;
+  const conversation_id id = c.id;
+  dialogs_.erase(id);
+}
+
+void account_delivery::on_room_behind(const conversation_id& room, uint64_t delivered, bool automatic) {
+  dialog& c = get(room, account_id{});
+  c.room = c.known = true;
+  c.automatic = c.automatic || automatic;
+  if (c.now == state::clean) set_dirty(c, delivered);
+  if (automatic && !known_ && !loading_) request_backlog();
+  drain_some();
+}
+
+void account_delivery::on_room_wake(const conversation_id& room) {
+  dialog* c = find(room);
+  if (c != nullptr && c->room) on_room_behind(room, c->floor, true);
+}
+
+uint64_t account_delivery::on_room_gone(const conversation_id& room) {
+  dialog* c = find(room);
+  if (c == nullptr || !c->room) return 0;
+  const uint64_t position = c->floor;
+  forget(*c);
+  drain_some();
+  return position;
+}
+
+void account_delivery::on_rooms_open(size_t count) {
+  rooms_open_ = count;
+  if (count == 0) drain_some();
 }
 
 void account_delivery::stop_drain(dialog& c) {
@@ -232,7 +286,7 @@ void account_delivery::check_end() {
     if (exhausted()) request_backlog();
     return;
   }
-  if (dirty_ != 0 || !notices_.empty()) return;
+  if (dirty_ != 0 || rooms_open_ != 0 || !notices_.empty()) return;
   drain_all_ = false;
   if (asked_ != 0) out_.drained(std::exchange(asked_, 0));
 }

@@ -28,10 +28,41 @@ account_delivery::seed* account_delivery::seed_of(terminal_slot slot) {
   return nullptr;
 }
 
+/// The terminal is gone. What it alone had unacknowledged is to be taken when its entry comes, not for a repeat.
+void account_delivery::give_up_claims(terminal_slot slot) {
+  constexpr size_t most = 64;
+  std::vector<position> claims;
+  for (seed& one : seeds_) {
+    if (one.slot == slot) claims = std::move(one.what.messages);
+  }
+  std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
+  for (const position& claim : claims) {
+    dialog* c = find(claim.conversation);
+    const bool others = std::any_of(seeds_.begin(), seeds_.end(), [&](const seed& one) {
+      return newest(one.what.written, claim.conversation) >= claim.mid;
+    });
+    if (c == nullptr || others || find_flight(claim.conversation, claim.mid) < flights_.size()) continue;
+    if (claim.mid > c->last || passed_over(*c, claim.mid)) continue;
+    if (!c->gaps.empty() && c->gaps.back().second + 1 == claim.mid) {
+      c->gaps.back().second = claim.mid;
+    } else if (c->gaps.size() < most) {
+      c->gaps.emplace_back(claim.mid, claim.mid);
+    }
+  }
+}
+
 bool account_delivery::claimed(const conversation_id& id) const {
   return std::any_of(seeds_.begin(), seeds_.end(), [&](const seed& one) {
     return std::any_of(one.what.messages.begin(), one.what.messages.end(),
                        [&](const position& at) { return at.conversation == id; });
+  });
+}
+
+bool account_delivery::claimed(const position& where) const {
+  return std::any_of(seeds_.begin(), seeds_.end(), [&](const seed& one) {
+    return std::any_of(one.what.messages.begin(), one.what.messages.end(), [&](const position& at) {
+      return at.conversation == where.conversation && at.mid == where.mid;
+    });
   });
 }
 
@@ -69,12 +100,20 @@ void account_delivery::restore_flights(terminal_slot slot, restored& what) {
       one.holders |= bit;
     } else if (!one.late && one.what->mid <= newest(what.written, one.what->conversation)) {
       acknowledged.emplace_back(one.what->conversation, one.what->mid);
+    } else if (one.recalled) {
+      one.holders &= ~bit;
     } else {
       one.holders |= bit;
       out_.deliver(bit, *one.what);
     }
   }
   for (const auto& [id, mid] : acknowledged) land(find_flight(id, mid));
+  // Recalled, and the one that was to have it never got it.
+  for (flight& one : flights_) {
+    if (one.holders == 0) out_.done(one.entry);
+    if (one.holders == 0) flight_bytes_ -= one.what->body.size();
+  }
+  std::erase_if(flights_, [](const flight& one) { return one.holders == 0; });
 }
 
 void account_delivery::restore_notices(terminal_slot slot, const std::vector<uint64_t>& ids) {

@@ -1,6 +1,8 @@
 // Random histories of one account against a model of everything around it: log, outbox, cursors, gateways, clients.
-// Checked: no message twice on a connection, mids of a conversation in order on a connection, and at the end every
-// message acknowledged by some client.
+// Checked: no message twice on a connection, mids of a conversation in order on a connection, none after its recall,
+// and at the end every message that was not recalled acknowledged by some client. One of the conversations is a room:
+// its log alone passes here, what is live comes from a simple hub of the model. A recall of what a member's stored
+// position had passed is acknowledged, too.
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -16,6 +18,7 @@ namespace {
 
 using conversation_number = uint64_t;
 conversation_id id_of(conversation_number number) { return {number + 1, 0}; }
+constexpr conversation_number room_number = 5;
 conversation_number number_of(const conversation_id& id) { return id.hi - 1; }
 
 struct entry_key {
@@ -30,6 +33,7 @@ struct frame {
   uint64_t ref = 0;  // mid, or the batch's last one
   bool batch = false;
   std::vector<uint64_t> mids;
+  bool room() const { return conversation == room_number; }
 };
 
 /// A client connection and the gateway's side of it.
@@ -40,8 +44,10 @@ struct connection {
   std::deque<frame> link;     // on the way from the owner
   std::vector<frame> window;  // written, unacknowledged
   std::map<conversation_number, uint64_t> written;
+  uint64_t room_at = 0;                                     // what the hub brings comes after this
   std::map<conversation_number, uint64_t> newest;           // mid shown
   std::map<conversation_number, std::set<uint64_t>> shown;  // that the owner has a way to know of
+  std::set<entry_key> recalled;                             // targets of recalls shown
 };
 
 class world final : public port {
@@ -101,16 +107,17 @@ class world final : public port {
     if (!live()) log_on();
     with_bound([this](connection& c) { owner_->on_drain_request(c.slot); });
     redispatch();
-    for (int round = 0; round < 3000; ++round) {
+    for (int round = 0; round < 4000; ++round) {
       dispatch();
       while (answer_one(false)) {
       }
       transport_all();
       acknowledge_all();
       timer();
-      if (acknowledged_.size() == written_ && outbox_.empty() && cursors_.empty() && answers_.empty()) break;
+      if (missing().empty() && outbox_.empty() && cursors_.empty() && answers_.empty() && room_live_) break;
     }
-    ASSERT_EQ(acknowledged_.size(), written_);
+    ASSERT_EQ(missing(), std::set<entry_key>{});
+    EXPECT_TRUE(room_live_);
     EXPECT_TRUE(outbox_.empty());
     EXPECT_TRUE(cursors_.empty());
     EXPECT_TRUE(ended_drains_ > 0);
@@ -136,6 +143,11 @@ class world final : public port {
     if (entry.source) outbox_.erase(*std::static_pointer_cast<entry_key>(entry.source));
   }
   void put_cursor(const conversation_id& conversation, account_id, cursor_change kind, uint64_t delivered) override {
+    if (number_of(conversation) == room_number) {
+      EXPECT_EQ(kind, cursor_change::advance);
+      room_cursor_ = std::max(room_cursor_, delivered);
+      return;
+    }
     answers_.push_back([this, conversation, kind, delivered](bool fail) {
       if (!fail) store_cursor(number_of(conversation), kind, delivered);
       owner_->on_cursor(conversation, kind, !fail);
@@ -161,29 +173,109 @@ class world final : public port {
       const conversation_number number = number_of(conversation);
       page found{{}, heads_[number], heads_[number]};
       for (uint64_t mid = after + 1; mid <= heads_[number]; ++mid) {
-        if (own_.contains({number, mid})) continue;
+        if (own_.contains({number, mid}) || tombstones_.contains({number, mid})) continue;
         if (found.rows.size() == 3) {
           found.reached = mid - 1;
           break;
         }
-        found.rows.push_back({conversation, account_id{number + 100}, mid, 0, "b", 0, 0});
+        found.rows.push_back({conversation, account_id{number + 100}, mid, 0, "b", 0, 0, target_of(number, mid)});
       }
       owner_->on_page(conversation, token, std::move(found));
     });
+  }
+  uint64_t make_live(const conversation_id& room, uint64_t reached) override {
+    EXPECT_EQ(number_of(room), room_number);
+    const uint64_t head = heads_[room_number];
+    if (reached < head && random_() % 2 == 0) return head;
+    room_live_ = true;
+    for (connection& c : connections_) {
+      if (!c.bound) continue;
+      c.room_at = std::max(c.room_at, reached);
+      catch_up(c);
+    }
+    return 0;
   }
   void drop_notices(const std::vector<uint64_t>&) override {}
   void later() override { timer_ = true; }
 
  private:
   void write() {
-    const conversation_number number = random_() % 5;
+    const conversation_number number = random_() % 6;
     const uint64_t mid = ++heads_[number];
-    if (random_() % 4 == 0) {
+    if (mid > 1 && random_() % 6 == 0) {
+      const uint64_t target = 1 + random_() % (mid - 1);
+      if (!own_.contains({number, target}) && target_of(number, target) == 0 &&
+          tombstones_.insert({number, target}).second) {
+        recalls_[{number, mid}] = target;
+        if (number == room_number && target <= room_cursor_) known_.insert({number, target});
+      }
+    }
+    if (number == room_number) return write_to_room(mid);
+    if (target_of(number, mid) == 0 && random_() % 4 == 0) {
       own_.insert({number, mid});
       return;
     }
     outbox_[{number, mid}] = false;
-    ++written_;
+    written_.insert({number, mid});
+  }
+  uint64_t target_of(conversation_number number, uint64_t mid) const {
+    const auto at = recalls_.find({number, mid});
+    return at == recalls_.end() ? 0 : at->second;
+  }
+  /// What must have been acknowledged and was not.
+  std::set<entry_key> missing() const {
+    std::set<entry_key> found;
+    for (const entry_key& one : written_) {
+      const uint64_t target = target_of(one.conversation, one.mid);
+      const bool wanted =
+          target == 0 ? !tombstones_.contains(one) : !crashes_ && known_.contains({one.conversation, target});
+      if (wanted && !acknowledged_.contains(one)) found.insert(one);
+    }
+    return found;
+  }
+
+  // ---- the room ----
+
+  void write_to_room(uint64_t mid) {
+    written_.insert({room_number, mid});
+    if (!room_live_) return owner_->on_room_wake(id_of(room_number));
+    for (connection& c : connections_) {
+      if (c.bound) put_room(c, mid);
+    }
+  }
+  void put_room(connection& c, uint64_t mid) {
+    if (!tombstones_.contains({room_number, mid})) c.link.push_back({room_number, mid, false, {mid}});
+  }
+  /// Lost or not yet there: read from the log by the hub.
+  void catch_up(connection& c) {
+    for (uint64_t mid = c.room_at + 1; mid <= heads_[room_number]; ++mid) put_room(c, mid);
+  }
+  void enter_room(connection& c, bool fresh, bool again) {
+    const uint64_t head = heads_[room_number];
+    const uint64_t written = c.written.contains(room_number) ? c.written[room_number] : 0;
+    if (again) {
+      c.room_at = std::max(c.room_at, written);
+      if (room_live_) catch_up(c);
+      return;
+    }
+    const bool first =
+        std::count_if(connections_.begin(), connections_.end(), [](const connection& one) { return one.bound; }) == 1;
+    if (first) {
+      const bool listed =
+          std::any_of(c.window.begin(), c.window.end(), [](const frame& one) { return one.room() && one.batch; });
+      room_live_ = !listed && (room_cursor_ == head || written != 0);
+      if (!room_live_) return owner_->on_room_behind(id_of(room_number), room_cursor_, !fresh);
+    }
+    if (!room_live_) return;
+    c.room_at = std::max({c.room_at, written, room_cursor_});
+    catch_up(c);
+  }
+  void room_acknowledged(connection& c) {
+    uint64_t mid = c.written[room_number];
+    for (const frame& one : c.window) {
+      if (one.room() && !one.batch) mid = std::min(mid, one.ref - 1);
+    }
+    room_cursor_ = std::max(room_cursor_, mid);
   }
 
   void dispatch() {
@@ -195,8 +287,9 @@ class world final : public port {
       const entry_key key = pending_.front();
       pending_.pop_front();
       if (!outbox_.contains(key)) continue;
-      auto what = std::make_shared<message>(
-          message{id_of(key.conversation), account_id{key.conversation + 100}, key.mid, 0, "b", 0, 0});
+      const std::string body = tombstones_.contains(key) ? "" : "b";
+      auto what = std::make_shared<message>(message{id_of(key.conversation), account_id{key.conversation + 100},
+                                                    key.mid, 0, body, 0, 0, target_of(key.conversation, key.mid)});
       owner_->on_message({std::make_shared<entry_key>(key), key.mid}, std::move(what));
     }
   }
@@ -239,10 +332,15 @@ class world final : public port {
     fresh.slot = slot;
     fresh.bound = true;
     owner_->attach(slot);
+    enter_room(fresh, true, false);
   }
   void end(connection& c) {
     c.ended = true;
+    if (c.bound && room_live_) room_acknowledged(c);  // as gateways do before they say that a terminal is gone
     if (std::exchange(c.bound, false)) owner_->detach(c.slot);
+    if (live()) return;
+    room_live_ = false;
+    owner_->on_room_gone(id_of(room_number));
   }
   /// The link breaks: what was on it is lost, the gateway binds again.
   void relink(connection& c) {
@@ -254,8 +352,11 @@ class world final : public port {
     for (const frame& one : c.window) {
       (one.batch ? what.batches : what.messages).push_back({id_of(one.conversation), one.ref});
     }
-    for (const auto& [number, mid] : c.written) what.written.push_back({id_of(number), mid});
-    c.bound = true;
+    for (const auto& [number, mid] : c.written) {
+      if (number != room_number) what.written.push_back({id_of(number), mid});
+    }
+    std::erase_if(what.messages, [](const position& one) { return number_of(one.conversation) == room_number; });
+    const bool again = std::exchange(c.bound, true);
     // The acknowledgement of a batch may have been lost: what nobody knows of any more may come again.
     for (auto& [number, mids] : c.shown) {
       const uint64_t live = c.written[number];
@@ -267,8 +368,10 @@ class world final : public port {
       c.newest[one.conversation] = std::max(c.newest[one.conversation], one.ref);
     }
     owner_->reattach(c.slot, std::move(what));
+    enter_room(c, false, again);
   }
   void crash() {
+    room_live_ = false;
     owner_ = std::make_unique<account_delivery>(*this, limits_);
     answers_.clear();
     timer_ = false;
@@ -337,14 +440,20 @@ class world final : public port {
     c.link.pop_front();
     if (!one.batch) {
       uint64_t& newest = c.written[one.conversation];
+      if (one.room() && one.ref <= newest) return;  // dropped by the gateway
       newest = std::max(newest, one.ref);
     }
     for (const uint64_t mid : one.mids) {
       const bool first = c.shown[one.conversation].insert(mid).second;
-      EXPECT_TRUE(first) << "conversation " << one.conversation << " mid " << mid << (one.batch ? " batch" : " live");
+      const uint64_t target = target_of(one.conversation, mid);
+      if (target != 0) c.recalled.insert({one.conversation, target});
+      EXPECT_FALSE(c.recalled.contains({one.conversation, mid})) << "shown after its recall";
+      // Positions of a room are stored late: what a former owner's terminals had may come again as a list.
+      EXPECT_TRUE(first || (crashes_ && one.room()))
+          << "conversation " << one.conversation << " mid " << mid << (one.batch ? " batch" : " live");
       uint64_t& newest = c.newest[one.conversation];
       // What an owner that died had not brought may come after what waited in the log (never the reverse).
-      if (!crashes_ || one.batch) {
+      if (!crashes_ || (one.batch && !one.room())) {
         EXPECT_GT(mid, newest) << "conversation " << one.conversation << (one.batch ? " batch" : " live");
       }
       newest = std::max(newest, mid);
@@ -367,6 +476,7 @@ class world final : public port {
     for (const uint64_t mid : one.mids) acknowledged_.insert({one.conversation, mid});
     const position where{id_of(one.conversation), one.ref};
     if (random_() % 10 == 0 && !settling()) return relink(c);  // the acknowledgement is lost with the link
+    if (one.room() && !one.batch) return room_acknowledged(c);
     if (one.batch) {
       owner_->on_batch_ack(c.slot, where);
     } else {
@@ -391,7 +501,12 @@ class world final : public port {
   std::deque<std::function<void(bool)>> answers_;
   std::deque<connection> connections_;
   std::set<entry_key> acknowledged_;
-  size_t written_ = 0;
+  std::set<entry_key> written_;
+  std::set<entry_key> known_;  // recalled when the stored position had passed them
+  std::set<entry_key> tombstones_;
+  std::map<entry_key, uint64_t> recalls_;  // with their targets
+  uint64_t room_cursor_ = 0;
+  bool room_live_ = false;
   size_t ended_drains_ = 0;
   bool timer_ = false;
   bool settling_ = false;
