@@ -11,6 +11,12 @@
 #include "services/session/directory.hpp"
 #include "services/session/links/attach_server.hpp"
 #include "services/session/links/deliver_server.hpp"
+#include "services/session/links/peer_client.hpp"
+#include "services/session/links/peer_server.hpp"
+#include "services/session/presence/presence_outbox.hpp"
+#include "services/session/relay/no_storage.hpp"
+#include "services/session/relay/relay_accounts.hpp"
+#include "services/session/rooms/hub.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -40,16 +46,28 @@ class session_service final : public app::service {
         self_{"session", with.node, with.incarnation},
         storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}),
         groups_(with.network, self_, with.time, options.group_deadline),
+        peers_(with.network, self_, with.time, metrics_.presence, options.peer_queue_items),
+        presence_(
+            metrics_.presence, options.presence_recipients,
+            [this] { caf::delayed_anon_send(supervisor_, config_.presence_window, presence_atom::value); },
+            [this](const std::string& node, std::vector<v1::PeerItem>& items) { send_to(node, items); }),
+        relay_(with.time, options.relay_token_life),
         wheel_(with.time),
         directory_([this](account_id account) { return context_.actors.spawn(session_behavior, &env_, account); }),
         membership_(with.network, with.time, options_of(with, self_)),
         env_{config_, with.time, metrics_, with.node} {
     env_.cluster = &membership_.cluster();
     env_.lease_valid = [this] { return membership_.lease_valid(); };
-    env_.storage = &storage_;
+    env_.storage = config_.stores() ? static_cast<storage_port*>(&storage_) : &no_storage_;
+    env_.actors = &with.actors;
+    env_.peers = &peers_;
+    env_.presence = &presence_;
+    env_.relay = config_.stores() ? nullptr : &relay_;
     env_.groups = &groups_;
     env_.directory = &directory_;
     env_.wheel = &wheel_;
+    env_.hub = &hub_;
+    groups_.listen(hub_);
     env_.delivery.in_flight = config_.window_messages;
     env_.delivery.in_flight_bytes = config_.window_bytes;
   }
@@ -70,13 +88,19 @@ class session_service final : public app::service {
     supervised what;
     what.env = &env_;
     what.apply = [this](const placement::snapshot_ptr& current) {
+      peers_.apply(current);
+      if (!config_.stores()) return;
       storage_.apply(current);
       groups_.apply(current);
+      hub_.apply(*current);
     };
+    what.presence = [this](const placement::snapshot& current) { presence_.flush(current); };
     what.sweep = [this] {
+      peers_.sweep();
       beat_->store(context_.time.now().time_since_epoch().count(), std::memory_order_relaxed);
       storage_.sweep();
       groups_.sweep();
+      hub_.sweep();
     };
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
     beat_->store(context_.time.now().time_since_epoch().count());
@@ -106,10 +130,12 @@ class session_service final : public app::service {
     membership_.stop();
     context_.network.withdraw<rpc::attach_stream>(context_.address);
     context_.network.withdraw<rpc::deliver_stream>(context_.address);
+    context_.network.withdraw<rpc::peer_stream>(context_.address);
     caf::anon_send(supervisor_, stop_atom::value);
     wait_for(supervisor_);
     storage_.stop();
     groups_.stop();
+    peers_.stop();
     directory_.end_if([](account_id) { return true; });
     // Their states refer to env_; they end with the mail they were just sent.
     while (metrics_.online + metrics_.lingering > 0) std::this_thread::sleep_for(poll);
@@ -124,12 +150,21 @@ class session_service final : public app::service {
     who = nullptr;
   }
 
+  void send_to(const std::string& node, std::vector<v1::PeerItem>& items) {
+    if (node == context_.node) {
+      deliver_here(env_, items);
+    } else {
+      peers_.send(node, items);
+    }
+  }
+
   void serve() {
     auto watch = [supervisor = supervisor_](const gateway_ptr& stream, bool up) {
       caf::anon_send(supervisor, gateway_atom::value, stream, up);
     };
     context_.network.serve<rpc::attach_stream>(context_.address, attach_acceptor(env_, std::move(watch)));
     context_.network.serve<rpc::deliver_stream>(context_.address, deliver_acceptor(env_));
+    context_.network.serve<rpc::peer_stream>(context_.address, peer_acceptor(env_));
   }
 
   void join() {
@@ -151,6 +186,7 @@ class session_service final : public app::service {
     for (const placement::node& one : map->nodes) {
       others = others || (one.service == "session" && one.alive && one.name != context_.node);
     }
+    hub_.store_all();
     const bool quiet = metrics_.unacked == 0 && storage_.waiting() == 0;
     // Nobody is on line here: there is nothing to hand over, whoever gets the slots (all nodes may be stopping).
     if (quiet && metrics_.terminals == 0) return true;
@@ -163,10 +199,15 @@ class session_service final : public app::service {
   const rpc::peer self_;
   shards::storage_client storage_;
   group_client groups_;
+  no_storage no_storage_;
+  peer_client peers_;
+  presence_outbox presence_;
+  relay_accounts relay_;
   session::wheel wheel_;
   session::directory directory_;
   placement::membership membership_;
   environment env_;
+  session::hub hub_{env_};
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
   caf::actor supervisor_;

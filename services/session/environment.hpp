@@ -13,13 +13,23 @@
 #include "services/session/links/storage.hpp"
 #include "services/session/metrics.hpp"
 
+namespace caf {
+class actor_system;
+}
 namespace tern::actor {
 class wheel;
 }
 
 namespace tern::session {
 
+/// A batch of so few items is worked on in the thread that brought it; more are shared by the scheduler's threads.
+inline constexpr size_t few_items = 8;
+
 class directory;
+class peer_port;
+class presence_outbox;
+class relay_accounts;
+class hub;
 using actor::wheel;
 
 struct environment {
@@ -33,6 +43,11 @@ struct environment {
   group_port* groups = nullptr;
   session::directory* directory = nullptr;
   session::wheel* wheel = nullptr;
+  session::hub* hub = nullptr;  // rooms with members on line here
+  caf::actor_system* actors = nullptr;  // null: all actors run on its threads (tests)
+  peer_port* peers = nullptr;
+  presence_outbox* presence = nullptr;
+  relay_accounts* relay = nullptr;  // no-data mode; else null
   delivery::delivery_limits delivery = {};
   log::logger log{"session"};
 };

@@ -3,9 +3,11 @@
 
 #include <caf/all.hpp>
 #include <functional>
+#include <memory>
 #include <variant>
 #include <vector>
 
+#include "libs/base/ids.hpp"
 #include "services/session/links/streams.hpp"
 
 namespace tern::session {
@@ -32,6 +34,16 @@ struct delivery_event {
   source_ptr source;
   v1::Delivery delivery;
 };
+/// Something unstored of another account for the terminals there are.
+struct peer_event {
+  std::shared_ptr<const v1::PeerItem> item;
+};
+/// Look at the hub: where the account stands in a room has changed, or (`wake`) a message has come for a room that is
+/// behind.
+struct room_event {
+  room_id room;
+  bool wake = false;
+};
 /// A gateway's stream ended and its time of grace is over: terminals still bound over it are gone.
 struct gateway_gone_event {
   gateway_ptr gone;
@@ -40,7 +52,7 @@ struct gateway_gone_event {
 struct range_lost_event {};
 
 using event = std::variant<bind_event, frame_event, acked_event, closed_event, delivery_event, gateway_gone_event,
-                           range_lost_event>;
+                           range_lost_event, peer_event, room_event>;
 
 struct mail {
   std::vector<event> events;

@@ -4,7 +4,7 @@
 
 namespace tern::session {
 
-session_metrics::session_metrics(metrics::registry& where) {
+session_metrics::session_metrics(metrics::registry& where) : presence(where) {
   const std::array<std::string, 4> results{"ok", "duplicate", "rejected", "throttled"};
   const std::array<std::string, 4> outcomes{"online", "offline", "suppressed", "failed"};
   const std::array<std::string, 3> kinds{"message", "notice", "batch"};
@@ -12,6 +12,11 @@ session_metrics::session_metrics(metrics::registry& where) {
     accepted_total[i] =
         where.counter("tern_session_accepted_total", "Messages of clients by how their acceptance ended.",
                       {{"kind", "message"}, {"result", results[i]}});
+  }
+  const std::array<std::string, 3> reasons{"rate", "size", "overload"};
+  for (size_t i = 0; i < reasons.size(); ++i) {
+    refused_total[i] = where.counter("tern_session_refused_total", "Commands refused by a limit, by which one.",
+                                     {{"reason", reasons[i]}});
   }
   for (size_t k = 0; k < kinds.size(); ++k) {
     for (size_t i = 0; i < outcomes.size(); ++i) {
@@ -21,6 +26,10 @@ session_metrics::session_metrics(metrics::registry& where) {
                                              {{"kind", kinds[k]}, {"outcome", outcomes[i]}});
     }
   }
+  room_deliveries_total =
+      where.counter("tern_session_room_deliveries_total", "Messages of rooms handed over, one per terminal.");
+  room_fills_total =
+      where.counter("tern_session_room_fills_total", "Pages of rooms' logs read because something was missed.");
   redeliveries_total = where.counter("tern_session_redeliveries_total", "Messages sent again to a further terminal.");
   wrong_owner_total =
       where.counter("tern_session_wrong_owner_total", "Items refused because another node owns the slot.");

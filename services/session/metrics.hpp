@@ -5,7 +5,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "libs/base/errc.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "services/session/presence/metrics.hpp"
 
 namespace tern::session {
 
@@ -14,6 +16,8 @@ enum class accepted : uint8_t { ok, duplicate, rejected, throttled };
 /// What became of something for an account.
 enum class outcome : uint8_t { online, offline, suppressed, failed };
 enum class kind : uint8_t { message, notice, batch };
+/// Which limit refused a command: the account's rate, the size of a list or text, a full queue.
+enum class refusal : uint8_t { rate, size, overload };
 
 /// Handles are made once. Gauges are read from the atomics at each scrape; all of it is thread-safe.
 struct session_metrics {
@@ -24,8 +28,18 @@ struct session_metrics {
     deliveries_total[static_cast<size_t>(what)][static_cast<size_t>(result)].add();
   }
 
+  void count(refusal reason) const { refused_total[static_cast<size_t>(reason)].add(); }
+  /// Counts the codes that are refusals of a limit.
+  void count_refused(errc code) const {
+    if (code == errc::rate_limited) count(refusal::rate);
+    if (code == errc::overload) count(refusal::overload);
+  }
+
   std::array<metrics::counter, 4> accepted_total;
+  std::array<metrics::counter, 3> refused_total;
   std::array<std::array<metrics::counter, 4>, 3> deliveries_total;
+  metrics::counter room_deliveries_total;
+  metrics::counter room_fills_total;
   metrics::counter redeliveries_total;
   metrics::counter wrong_owner_total;
   metrics::counter replaced_total;
@@ -39,6 +53,8 @@ struct session_metrics {
   metrics::gauge terminals_gauge;
   metrics::gauge unacked_gauge;
   metrics::gauge storage_waiting;
+
+  presence_metrics presence;
 
   std::atomic<int64_t> online{0};     // accounts with terminals
   std::atomic<int64_t> lingering{0};  // actors without

@@ -19,9 +19,17 @@ void set(common::v1::Conversation& out, const conversation_id& id) {
 conversation_id from(const common::v1::Conversation& id) { return {id.hi(), id.lo()}; }
 
 delivery::message row_of(const conversation_id& conversation, storage::v1::HistoryRow& row) {
-  return {
-      conversation, account_id{row.sender()}, row.mid(), row.timestamp_ns(), std::move(*row.mutable_body()), 0, 0};
+  return {conversation, account_id{row.sender()}, row.mid(), row.timestamp_ns(), std::move(*row.mutable_body()), 0, 0,
+          row.target()};
 }
+
+/// Clients see a recall under the number of what it recalls.
+int64_t shown_mid(const delivery::message& what) {
+  return static_cast<int64_t>(what.target != 0 ? what.target : what.mid);
+}
+
+/// Rooms' logs have no other zero there; pairs never have it.
+bool is_room(const conversation_id& id) { return id.lo == 0; }
 
 /// Calls `each` with every slot of the set.
 template <class Function>
@@ -36,6 +44,10 @@ void session_state::on(delivery_event& what) {
     stored_message(what);
   } else if (what.delivery.has_relation()) {
     relation_change(what);
+  } else if (what.delivery.has_room()) {
+    membership_change(what);
+  } else if (what.delivery.has_notice()) {
+    stored_notice(what);
   } else {
     done({what.source, what.delivery.entry()});
   }
@@ -51,6 +63,7 @@ void session_state::stored_message(delivery_event& what) {
   message->body = std::move(*stored.mutable_body());
   message->trace = what.delivery.trace();
   message->accepted_ns = what.delivery.accepted_ns();
+  message->target = stored.target();
   log::trace(message->trace, "session", "deliver", {{"terminals", std::popcount(delivery_.terminals())}});
   delivery_.on_message({std::move(what.source), what.delivery.entry()}, std::move(message));
 }
@@ -74,8 +87,7 @@ bool session_state::deliver_as(delivery::terminal_set to, const delivery::messag
   if (to == 0) return true;
   std::string payload;
   const auto flag = offline ? std::optional<bool>{true} : std::nullopt;
-  if (!wire::compose_message(what.body, static_cast<int64_t>(what.mid), what.timestamp_ns, flag, payload))
-    return false;
+  if (!wire::compose_message(what.body, shown_mid(what), what.timestamp_ns, flag, payload)) return false;
   for_each(to, [&](size_t slot) {
     if (!terminals_[slot]) return;
     v1::Out& frame = out_frame(*terminals_[slot], wire::frame_type::message);
@@ -108,7 +120,7 @@ void session_state::deliver_batch(delivery::terminal_set to, const conversation_
                                   const std::vector<delivery::message>& rows) {
   std::vector<wire::tim_message> list;
   for (const delivery::message& one : rows) {
-    auto view = wire::compose_view(one.body, static_cast<int64_t>(one.mid), one.timestamp_ns, true);
+    auto view = wire::compose_view(one.body, shown_mid(one), one.timestamp_ns, true);
     if (view) list.push_back(std::move(*view));
   }
   wire::tim_message_list found;
@@ -214,9 +226,13 @@ void session_state::read(const conversation_id& conversation, uint64_t after, ui
   read.set_from_mid(after);
   read.set_limit(static_cast<uint32_t>(env_->config.drain_messages));
   read.set_max_bytes(static_cast<uint32_t>(env_->config.drain_bytes));
-  read.set_others_only(true);
+  read.set_others_only(!is_room(conversation));  // nobody else brings a member's own ones to its other terminals
   ask(slot_of(conversation), std::move(request), patience::until_answered,
       [conversation, token](session_state& state, storage_answer& got) {
+        if (is_room(conversation) && (got.code == errc::permission_denied || got.code == errc::no_such_object)) {
+          state.delivery_.on_room_gone(conversation);  // no member any more
+          return;
+        }
         if (got.code != errc::ok) return state.delivery_.on_page_failed(conversation, token);
         storage::v1::Page& page = *got.reply.mutable_page();
         delivery::page out{{}, page.head(), page.reached()};
@@ -243,6 +259,7 @@ void session_state::later() {
 
 void session_state::relation_change(delivery_event& what) {
   const v1::RelationChange& change = what.delivery.relation();
+  note_relation({account_id{change.other()}, change.version(), change.mine(), change.theirs()});
   storage::v1::StorageRequest request;
   storage::v1::RosterPut& put = *request.mutable_roster_put();
   put.set_account(account_.value);
@@ -262,13 +279,7 @@ void session_state::relation_change(delivery_event& what) {
   const delivery::entry_ref entry{what.source, what.delivery.entry()};
   ask(slot_of(account_), std::move(request), patience::until_answered,
       [entry, notice_id, notice](session_state& state, storage_answer& got) {
-        if (got.code != errc::ok) {
-          // Not done: the dispatcher sends it again with its next stream; say so by ending this one.
-          state.env_->log.error("roster row not stored", {{"code", to_string(got.code)}});
-          state.env_->metrics.count(kind::notice, outcome::failed);
-          if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
-          return;
-        }
+        if (got.code != errc::ok) return state.tell_again(entry, got.code, "roster row not stored");
         state.done(entry);
         if (notice_id == 0) return;
         if (state.delivery_.terminals() == 0) state.env_->metrics.count(kind::notice, outcome::offline);

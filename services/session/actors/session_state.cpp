@@ -1,6 +1,7 @@
 // Mails in, output out, and the end of an idle actor.
 #include "services/session/actors/session_state.hpp"
 
+#include "libs/actor/inline_run.hpp"
 #include "libs/crypto/identity.hpp"
 #include "libs/wire/codec.hpp"
 #include "services/session/directory.hpp"
@@ -11,6 +12,7 @@ namespace tern::session {
 session_state::~session_state() {
   if (env_ == nullptr) return;
   if (!leaving_) died();
+  leave_hub();
   for (const auto& one : terminals_) {
     if (one) --env_->metrics.terminals;
   }
@@ -59,6 +61,7 @@ void session_state::on_poke() {
     forget_at_ = {};
     delivery_.forget_restored();
   }
+  run_timers(now);
   after_work();
   if (!idle_ || leaving_ || now - idle_since_ < env_->config.linger) return;
   if (env_->directory->retire(account_, self_->id(), mails_)) {
@@ -70,11 +73,25 @@ void session_state::on_poke() {
   after_work();
 }
 
+void session_state::call_later(std::chrono::milliseconds delay, std::function<void(session_state&)> then) {
+  timers_.push_back({env_->time.now() + delay, std::move(then)});
+  env_->wheel->after(delay, caf::actor{self_});
+}
+
+void session_state::run_timers(clock::time_point now) {
+  std::vector<state_timer> due;
+  for (state_timer& one : timers_) {
+    if (one.at <= now) due.push_back(std::move(one));
+  }
+  std::erase_if(timers_, [](const state_timer& one) { return one.run == nullptr; });
+  for (const state_timer& one : due) one.run(*this);
+}
+
 void session_state::after_work() {
   flush();
   if (leaving_) return;
   count_state();
-  const bool idle_now = delivery_.terminals() == 0 && asked_ == 0 && delivery_.idle();
+  const bool idle_now = delivery_.terminals() == 0 && asked_ == 0 && timers_.empty() && delivery_.idle();
   if (idle_now && !idle_) {
     idle_since_ = env_->time.now();
     env_->wheel->after(env_->config.linger, caf::actor{self_});
@@ -111,7 +128,7 @@ void session_state::ask(slot_type slot, storage::v1::StorageRequest request, pat
                        env->metrics.storage_seconds.observe(
                            static_cast<double>(env->time.now().time_since_epoch().count() - asked_ns) / 1e9);
                        auto kept = std::make_shared<storage_answer>(std::move(got));
-                       caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
+                       actor::post(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
                      });
 }
 
@@ -120,7 +137,7 @@ void session_state::ask_group(group::v1::GroupRequest request,
   ++asked_;
   env_->groups->ask(std::move(request), [to = caf::actor{self_}, then = std::move(then)](group_answer& got) {
     auto kept = std::make_shared<group_answer>(std::move(got));
-    caf::anon_send(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
+    actor::post(to, answer{[kept, then](session_state& state) { then(state, *kept); }});
   });
 }
 
@@ -202,6 +219,7 @@ void session_state::flush() {
     if (!source->out->send(std::move(reply))) source->out->close();  // all unconfirmed entries come again
   }
   replies_.clear();
+  if (!peer_out_.empty()) flush_peers();
 }
 
 std::string session_state::frame_key(const origin& from) {
@@ -222,6 +240,11 @@ conversation_id session_state::conversation_with(account_id other) {
     last_conversation_ = {other, crypto::pair_conversation(env_->config.identity_key, account_, other)};
   }
   return last_conversation_.second;
+}
+
+const std::string& session_state::own_node() {
+  if (own_node_.empty()) own_node_ = to_node(account_);
+  return own_node_;
 }
 
 uint64_t session_state::epoch() const {

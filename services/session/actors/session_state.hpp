@@ -18,6 +18,8 @@
 #include "libs/wire/frame.hpp"
 #include "services/session/environment.hpp"
 #include "services/session/events.hpp"
+#include "services/session/presence/session_presence.hpp"
+#include "services/session/rooms/live_room.hpp"
 
 namespace tern::session {
 
@@ -62,8 +64,43 @@ struct pair_turn {
   std::deque<std::function<void(session_state&)>> waiting;
 };
 
+/// A room as the account's own row has it.
+struct own_room {
+  room_id room;
+  uint64_t version = 0;   // of the row
+  uint64_t position = 0;  // when the last terminal went
+  uint32_t bits = 0;      // storage::v1::RoomBits
+  bool open = false;      // the hub does not know yet whether anything waits
+  bool fresh = false;     // came while the list was read
+};
+
+/// What waits for an account's own row of a room to have a version.
+struct room_wait {
+  room_id room;
+  uint64_t version = 0;
+  uint64_t number = 0;
+  std::function<void(session_state&)> then;
+};
+
+struct state_timer {
+  clock::time_point at;
+  std::function<void(session_state&)> run;
+};
+
+/// What gateways told of rooms when they bound terminals here, until the list of rooms is there.
+struct bound_rooms {
+  struct one {
+    delivery::terminal_slot slot = 0;
+    uint32_t generation = 0;
+    room_id room;
+    uint64_t mid = 0;  // newest written
+  };
+  std::vector<one> written;
+  std::vector<room_id> listed;  // lists of a former owner are under way
+};
+
 /// Files: session_state.cpp (mails, output), session_terminals.cpp (binds, limits, frames), session_delivery.cpp (the
-/// port of account_delivery, relation changes).
+/// port of account_delivery, relation changes), session_rooms.cpp (its places in rooms).
 class session_state : private delivery::port {
  public:
   static inline const char* name = "session";
@@ -110,10 +147,6 @@ class session_state : private delivery::port {
   /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called off:
   /// `then` looks whether it is still wanted.
   void call_later(std::chrono::milliseconds delay, std::function<void(session_state&)> then);
-  /// Number of terminals logged on now, those whose gateway is away a moment included.
-  size_t terminal_count() const noexcept { return static_cast<size_t>(std::popcount(delivery_.terminals())); }
-  /// Sends `payload` to all terminals but `except`, without acknowledgement (presence).
-  void send_online(wire::frame_type type, const std::string& payload, const origin* except = nullptr);
   /// OFFLINEMSG of a terminal.
   void start_drain(const origin& from);
   /// De-duplication key of a message without a client id.
@@ -123,6 +156,20 @@ class session_state : private delivery::port {
   std::vector<contact_check>& contact_checks() noexcept { return contact_checks_; }
   std::vector<pair_turn>& pair_turns() noexcept { return pair_turns_; }
   const delivery::account_delivery& deliveries() const noexcept { return delivery_; }
+  /// The account's printable node, made once.
+  const std::string& own_node();
+
+  // ---- presence (presence/session_presence.cpp) ----
+  /// Calls `then` when the account's roster is known: at once, or after a look at storage, whose error it gets.
+  void with_roster(std::function<void(session_state&, errc)> then);
+  /// What with_roster has found.
+  const roster_book& roster();
+  /// A relation of the account has changed.
+  void note_relation(const roster_book::row& change);
+  /// PRESENCE for all terminals but the one of this connection.
+  void tell_own_terminals(const std::string& payload, uint64_t but_not);
+  /// Sends something unstored to the owner of `to` when the actor has done what it had.
+  void relay(account_id to, v1::PeerItem item);
 
  private:
   // ---- delivery::port ----
@@ -137,6 +184,7 @@ class session_state : private delivery::port {
                   uint64_t delivered) override;
   void load_backlog() override;
   void read(const conversation_id& conversation, uint64_t after, uint64_t token) override;
+  uint64_t make_live(const conversation_id& room, uint64_t reached) override;
   void drop_notices(const std::vector<uint64_t>& ids) override;
   void suppressed() override { env_->metrics.count(kind::message, outcome::suppressed); }
   void later() override;
@@ -149,12 +197,14 @@ class session_state : private delivery::port {
   void on(delivery_event& what);
   void on(gateway_gone_event& what);
   void on(range_lost_event& what);
+  void on(room_event& what);
+  void on(peer_event& what);
 
   void bind_fresh(bind_event& what);
   void rebind(bind_event& what);
   std::optional<delivery::terminal_slot> place(const bind_event& what);
   bool make_room(int32_t termtyp);
-  void log_out(delivery::terminal_slot slot);
+  void log_out(delivery::terminal_slot slot, errc reason);
   void remove(delivery::terminal_slot slot);
   std::optional<delivery::terminal_slot> slot_of_conn(const gateway_stream& from, uint64_t conn) const;
   void pump(delivery::terminal_slot slot);
@@ -165,6 +215,27 @@ class session_state : private delivery::port {
   void stored_message(delivery_event& what);
   void relation_change(delivery_event& what);
   uint64_t epoch() const;
+  presence_state& presence();
+  /// After a terminal was taken out for good.
+  void terminal_gone(const terminal& gone);
+  void presence_timer();
+  void flush_peers();
+
+  // ---- rooms: session_rooms.cpp ----
+  /// `old`: the stream the terminal was bound over until now, if it was bound here.
+  void enter_rooms(delivery::terminal_slot slot, const v1::Bind& bind, const gateway_ptr& old);
+  void leave_rooms(const terminal& gone);
+  void leave_hub();
+  void load_rooms();
+  void rooms_loaded(storage_answer& got);
+  void join_room(own_room& room, bool fresh);
+  void standing(own_room& room);
+  void count_open_rooms();
+  own_room* find_room(room_id room);
+  void note_room(const v1::RoomMembership& change);
+  void membership_change(delivery_event& what);
+  void stored_notice(delivery_event& what);
+  void tell_again(const delivery::entry_ref& entry, errc code, const char* what);
 
   // ---- output, handed over when the actor has done what it had ----
   v1::SessionItem& out(const terminal& to);
@@ -172,6 +243,7 @@ class session_state : private delivery::port {
   void send_confirm(terminal& to);
   void flush();
   void after_work();
+  void run_timers(clock::time_point now);
   void count_state();
   void died();
 
@@ -182,6 +254,10 @@ class session_state : private delivery::port {
   std::vector<std::unique_ptr<terminal>> terminals_;  // by slot; null: free
   delivery::account_delivery delivery_{*this};
   std::vector<contact_check> contact_checks_;
+  std::vector<own_room> rooms_;  // by id; positions are kept while the actor lingers
+  std::vector<room_wait> room_waits_;
+  std::vector<state_timer> timers_;
+  std::unique_ptr<bound_rooms> bound_rooms_;  // null: nothing
   std::vector<pair_turn> pair_turns_;
   std::pair<account_id, conversation_id> last_conversation_;
   uint32_t generations_ = 0;
@@ -192,12 +268,18 @@ class session_state : private delivery::port {
   clock::time_point idle_since_{};
   clock::time_point later_at_{};   // of delivery_.on_timer(); epoch: none
   clock::time_point forget_at_{};  // of delivery_.forget_restored()
+  enum class rooms_state : uint8_t { none, loading, loaded } rooms_now_ = rooms_state::none;
+  uint32_t rooms_round_ = 0;  // of the last list asked for
+  bool rooms_by_themselves_ = false;  // terminals came from elsewhere: what waits is brought without being asked
   bool was_online_ = false;
   bool idle_ = false;
   bool pumping_ = false;
   bool leaving_ = false;
   std::vector<std::pair<gateway_ptr, std::vector<v1::SessionItem>>> out_;
   std::vector<std::pair<source_ptr, v1::DeliveryReply>> replies_;
+  std::vector<std::pair<std::string, std::vector<v1::PeerItem>>> peer_out_;  // by node
+  std::unique_ptr<presence_state> presence_;
+  std::string own_node_;
 };
 
 }  // namespace tern::session

@@ -2,6 +2,7 @@
 #include "libs/delivery/device_limit.hpp"
 #include "services/session/actors/session_state.hpp"
 #include "services/session/commands/commands.hpp"
+#include "services/session/relay/relay_message.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -22,7 +23,9 @@ delivery::restored restored_of(const v1::Bind& bind) {
   }
   for (const v1::DeliveryRef& ref : bind.written()) {
     // A receipt may overtake older messages of the other side, so it says nothing about them.
-    if (ref.kind() == v1::DeliveryRef::RECEIPT || ref.kind() == v1::DeliveryRef::NOTICE) continue;
+    if (ref.kind() == v1::DeliveryRef::RECEIPT || ref.kind() == v1::DeliveryRef::NOTICE ||
+        ref.kind() == v1::DeliveryRef::ROOM)
+      continue;
     out.written.push_back({conversation_of(ref), ref.mid()});
   }
   return out;
@@ -56,7 +59,9 @@ void session_state::bind_fresh(bind_event& what) {
   result.set_domain(bind.domain());
   result.set_login_ns(bind.login_ns());
   result.set_epoch(epoch());
-  const bool again = slot_of_conn(*what.from, bind.conn()).has_value();
+  const auto before = slot_of_conn(*what.from, bind.conn());
+  const bool again = before.has_value();
+  const gateway_ptr old = again ? terminals_[*before]->gateway : nullptr;
   if (!again && !make_room(bind.termtyp())) {
     result.set_code(static_cast<int32_t>(errc::over_entry));
     what.from->out->send([&] {
@@ -71,11 +76,14 @@ void session_state::bind_fresh(bind_event& what) {
   if (!slot) return;
   *out(*terminals_[*slot]).mutable_login_result() = std::move(result);
   if (!again) delivery_.attach(*slot);
+  if (old != what.from) enter_rooms(*slot, bind, old);
 }
 
 void session_state::rebind(bind_event& what) {
   const v1::Bind& bind = what.bind;
-  if (!slot_of_conn(*what.from, bind.conn())) {
+  const auto before = slot_of_conn(*what.from, bind.conn());
+  const gateway_ptr old = before ? terminals_[*before]->gateway : nullptr;
+  if (!before) {
     // It was let in by a former owner; here it counts again, without the age rule.
     while (delivery_.terminals() != 0 &&
            static_cast<uint64_t>(std::popcount(delivery_.terminals())) >= env_->config.device_limit) {
@@ -84,7 +92,7 @@ void session_state::rebind(bind_event& what) {
         if (!terminals_[i]) continue;
         if (oldest == terminals_.size() || terminals_[i]->login_ns < terminals_[oldest]->login_ns) oldest = i;
       }
-      log_out(static_cast<delivery::terminal_slot>(oldest));
+      log_out(static_cast<delivery::terminal_slot>(oldest), errc::over_entry);
     }
   }
   domain_ = bind.domain();
@@ -94,6 +102,7 @@ void session_state::rebind(bind_event& what) {
   result.set_conn(bind.conn());
   result.set_epoch(epoch());
   delivery_.reattach(*slot, restored_of(bind));
+  enter_rooms(*slot, bind, old);
   forget_at_ = env_->time.now() + restored_for;
   env_->wheel->after(restored_for, caf::actor{self_});
 }
@@ -110,7 +119,7 @@ bool session_state::make_room(int32_t termtyp) {
   const auto verdict = delivery::admit(present, termtyp, env_->time.wall_ns(),
                                        {env_->config.device_limit, env_->config.devicetype_limit, min_interval});
   if (!verdict.admitted) return false;
-  if (verdict.replaced) log_out(slots[*verdict.replaced]);
+  if (verdict.replaced) log_out(slots[*verdict.replaced], errc::over_entry);
   return true;
 }
 
@@ -138,19 +147,31 @@ std::optional<delivery::terminal_slot> session_state::place(const bind_event& wh
   return slot;
 }
 
-void session_state::log_out(delivery::terminal_slot slot) {
+size_t session_state::log_out_others(const origin& from, errc reason) {
+  size_t ended = 0;
+  for (size_t i = 0; i < terminals_.size(); ++i) {
+    if (!terminals_[i] || (i == from.slot && terminals_[i]->conn == from.conn)) continue;
+    log_out(static_cast<delivery::terminal_slot>(i), reason);
+    ++ended;
+  }
+  return ended;
+}
+
+void session_state::log_out(delivery::terminal_slot slot, errc reason) {
   v1::CloseTerminal& order = *out(*terminals_[slot]).mutable_close();
   order.set_conn(terminals_[slot]->conn);
-  order.set_code(static_cast<int32_t>(errc::over_entry));
+  order.set_code(static_cast<int32_t>(reason));
   order.set_logout(true);
-  env_->metrics.replaced_total.add();
+  if (reason == errc::over_entry) env_->metrics.replaced_total.add();
   remove(slot);
 }
 
 void session_state::remove(delivery::terminal_slot slot) {
-  terminals_[slot].reset();
+  const std::unique_ptr<terminal> gone = std::move(terminals_[slot]);
   --env_->metrics.terminals;
   delivery_.detach(slot);
+  leave_rooms(*gone);
+  terminal_gone(*gone);
 }
 
 void session_state::on(frame_event& what) {
@@ -198,7 +219,7 @@ void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::co
               what.received_ns,
               terminals_[slot]->conn};
   const command_row* row = find_command(what.type);
-  if (row == nullptr) return refuse(from, errc::bad_interface);
+  if (row == nullptr || (env_->relay != nullptr && !relayed(row->type))) return refuse(from, errc::bad_interface);
   log::trace(what.trace, "session", "accept",
              {{"command", wire::find_command(static_cast<uint8_t>(what.type))->name}});
   row->run(*this, from, std::move(what.payload));
@@ -229,6 +250,7 @@ void session_state::on(gateway_gone_event& what) {
 }
 
 void session_state::on(range_lost_event&) {
+  leave_hub();
   for (const auto& one : terminals_) {
     if (!one) continue;
     v1::BindResult& result = *out(*one).mutable_bind_result();

@@ -64,6 +64,7 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, super
       [self](map_atom, const placement::snapshot_ptr& current) { self->state.on_map(current); },
       [self](gateway_atom, const gateway_ptr& stream, bool up) { self->state.on_gateway(stream, up); },
       [self](tick_atom) { self->state.on_tick(); },
+      [self](presence_atom) { self->state.on_presence(); },
       [self](stop_atom) { self->quit(); },
   };
 }

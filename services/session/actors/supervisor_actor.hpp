@@ -16,6 +16,7 @@ namespace tern::session {
 
 using map_atom = caf::atom_constant<caf::atom("map")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
+using presence_atom = caf::atom_constant<caf::atom("presence")>;
 using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using gateway_atom = caf::atom_constant<caf::atom("gateway")>;
 
@@ -24,6 +25,7 @@ struct supervised {
   const environment* env = nullptr;
   std::function<void(const placement::snapshot_ptr&)> apply;  // the links of storage and group
   std::function<void()> sweep;                                // their deadlines
+  std::function<void(const placement::snapshot&)> presence = [](const auto&) {};  // its window is over
   std::chrono::milliseconds tick{25};
 };
 
@@ -36,6 +38,7 @@ class supervisor_state {
   void on_map(const placement::snapshot_ptr& current);
   void on_gateway(const gateway_ptr& stream, bool up);
   void on_tick();
+  void on_presence() { what_.presence(*map_); }
 
  private:
   struct lost_gateway {
@@ -50,7 +53,7 @@ class supervisor_state {
   std::vector<lost_gateway> lost_;
 };
 
-/// Handlers: map (snapshot), gateway (stream, up), tick (to itself), stop.
+/// Handlers: map (snapshot), gateway (stream, up), presence, tick (to itself), stop.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised what);
 
 }  // namespace tern::session

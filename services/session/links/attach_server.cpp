@@ -3,8 +3,10 @@
 #include <utility>
 #include <vector>
 
+#include "libs/actor/inline_run.hpp"
 #include "services/session/directory.hpp"
 #include "services/session/login.hpp"
+#include "services/session/rooms/hub.hpp"
 
 namespace tern::session {
 namespace {
@@ -19,7 +21,11 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
     std::vector<directory::addressed> mails;
     mails.reserve(items.size());
     for (v1::GatewayItem& item : items) take(*map, item, mails);
-    if (!mails.empty()) env_.directory->post(mails);
+    {
+      // A few frames: their actors run here, which saves waking a thread. Many: the scheduler's threads share them.
+      const actor::inline_scope here(env_.actors, items.size() <= few_items);
+      if (!mails.empty()) env_.directory->post(mails);
+    }
     if (!refused_.empty()) {
       env_.metrics.wrong_owner_total.add(static_cast<double>(refused_.size()));
       if (!stream_->out->send_all(refused_)) stream_->out->close();
@@ -64,7 +70,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
         mails.emplace_back(account, frame_event{stream_, std::move(frame)});
         return;
       }
-      case v1::GatewayItem::kRoomAcked: return;
+      case v1::GatewayItem::kRoomAcked: return env_.hub->on_acked(*stream_, item.room_acked());
       case v1::GatewayItem::kAcked: {
         // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();

@@ -19,6 +19,10 @@
 #include "services/session/directory.hpp"
 #include "services/session/links/attach_server.hpp"
 #include "services/session/links/deliver_server.hpp"
+#include "services/session/links/peer_client.hpp"
+#include "services/session/links/peer_server.hpp"
+#include "services/session/presence/presence_outbox.hpp"
+#include "services/session/rooms/hub.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -55,6 +59,16 @@ class fake_groups final : public group_port {
   std::vector<group::v1::GroupRequest> asked;
 };
 
+/// What goes to other session nodes.
+class recording_peers final : public peer_port {
+ public:
+  void send(const std::string& node, std::vector<v1::PeerItem>& items) override {
+    for (auto& one : items) sent.emplace_back(node, std::move(one));
+    items.clear();
+  }
+  std::vector<std::pair<std::string, v1::PeerItem>> sent;
+};
+
 class session_fixture : public testing::actor_fixture {
  public:
   static constexpr const char* identity_key = "key";
@@ -73,6 +87,9 @@ class session_fixture : public testing::actor_fixture {
     env.groups = &groups;
     env.directory = &dir;
     env.wheel = &timers;
+    env.peers = &peers;
+    env.presence = &presence;
+    env.hub = &rooms;
     attach = connect_gateway(1);
     dispatcher = deliver_acceptor(env)({"storage", "storage-0", 1}, replies);
     for (const account_id id : {alice, bob}) storage.add_account(id);
@@ -94,6 +111,7 @@ class session_fixture : public testing::actor_fixture {
     auto map = std::make_shared<placement::snapshot>();
     map->version = ++map_version;
     map->sessions = placement::range_map{{{0, slot_count - 1, owner, epoch}}};
+    map->groups = placement::range_map{{{0, slot_count - 1, "group-0", 1}}};
     cluster.publish(map);
   }
 
@@ -193,6 +211,12 @@ class session_fixture : public testing::actor_fixture {
     time.advance(by);
     timers.turn();
     settle();
+    end_window();
+  }
+  /// Presences gathered so far go out.
+  void end_window() {
+    presence.flush(*cluster.get());
+    settle();
   }
 
   // ---- what a client sees ----
@@ -248,9 +272,16 @@ class session_fixture : public testing::actor_fixture {
   bool lease = true;
   shards::fake_storage storage;
   fake_groups groups;
+  recording_peers peers;
+  presence_outbox presence{metrics.presence, 100'000, [] {},
+                           [this](const std::string& node, std::vector<v1::PeerItem>& items) {
+                             if (node == env.node) return deliver_here(env, items);
+                             peers.send(node, items);
+                           }};
   wheel timers;
   directory dir;
   environment env;
+  hub rooms{env};
   std::shared_ptr<collecting_sink<v1::SessionItem>> gateway;
   std::shared_ptr<collecting_sink<v1::DeliveryReply>> replies =
       std::make_shared<collecting_sink<v1::DeliveryReply>>();

@@ -1,0 +1,312 @@
+// The account's places in rooms: read when its first terminal is there, told to the hub, changed by entries of the
+// rooms' shards. Messages of rooms do not pass here but for what waits in the log.
+#include <algorithm>
+
+#include "services/session/actors/session_state.hpp"
+#include "services/session/notice.hpp"
+#include "services/session/rooms/hub.hpp"
+#include "services/session/wheel.hpp"
+
+namespace tern::session {
+namespace {
+
+constexpr std::chrono::seconds load_again{1};
+constexpr std::chrono::seconds wait_at_most{2};
+
+conversation_id log_of(room_id room) { return {room.value, 0}; }
+
+/// Conversations of pairs never have 0 there.
+bool is_room(const common::v1::Conversation& id) { return id.lo() == 0; }
+
+bool is_member(const own_room& one) { return (one.bits & storage::v1::ROOM_MEMBER) != 0; }
+
+/// What a Bind says of rooms.
+void note_bind(delivery::terminal_slot slot, uint32_t generation, const v1::Bind& bind, bound_rooms& into) {
+  for (const v1::DeliveryRef& ref : bind.written()) {
+    if (ref.kind() == v1::DeliveryRef::ROOM)
+      into.written.push_back({slot, generation, room_id{ref.conversation().hi()}, ref.mid()});
+  }
+  for (const v1::DeliveryRef& ref : bind.unacked()) {
+    if (ref.kind() == v1::DeliveryRef::BATCH && is_room(ref.conversation()))
+      into.listed.push_back(room_id{ref.conversation().hi()});
+  }
+}
+
+std::optional<uint64_t> written_in(const v1::Bind& bind, room_id room) {
+  std::optional<uint64_t> mid;
+  for (const v1::DeliveryRef& ref : bind.written()) {
+    if (ref.kind() == v1::DeliveryRef::ROOM && ref.conversation().hi() == room.value)
+      mid = std::max(mid.value_or(0), ref.mid());
+  }
+  return mid;
+}
+
+}  // namespace
+
+own_room* session_state::find_room(room_id room) {
+  const auto at = std::lower_bound(rooms_.begin(), rooms_.end(), room,
+                                   [](const own_room& one, room_id id) { return one.room < id; });
+  return at != rooms_.end() && at->room == room ? &*at : nullptr;
+}
+
+void session_state::enter_rooms(delivery::terminal_slot slot, const v1::Bind& bind, const gateway_ptr& old) {
+  flush();  // the gateway hears that the terminal is bound before messages for it come from the hub
+  const terminal& mine = *terminals_[slot];
+  if (rooms_now_ == rooms_state::loaded) {
+    for (const own_room& one : rooms_) {
+      if (!is_member(one)) continue;
+      const room_terminal now{mine.gateway, mine.conn, written_in(bind, one.room)};
+      if (old != nullptr) {
+        env_->hub->rebind(one.room, account_, *old, now);
+      } else {
+        env_->hub->attach(one.room, account_, now);
+      }
+    }
+    return;
+  }
+  if (!bind.fresh()) {
+    if (!bound_rooms_) bound_rooms_ = std::make_unique<bound_rooms>();
+    note_bind(slot, mine.generation, bind, *bound_rooms_);
+    rooms_by_themselves_ = true;
+  }
+  if (rooms_now_ == rooms_state::none) load_rooms();
+}
+
+void session_state::load_rooms() {
+  rooms_now_ = rooms_state::loading;
+  count_open_rooms();
+  storage::v1::StorageRequest request;
+  request.mutable_account_rooms()->set_account(account_.value);
+  ask(slot_of(account_), std::move(request), patience::until_answered,
+      [round = ++rooms_round_](session_state& state, storage_answer& got) {
+        if (round == state.rooms_round_ && state.rooms_now_ == rooms_state::loading) state.rooms_loaded(got);
+      });
+}
+
+void session_state::rooms_loaded(storage_answer& got) {
+  if (got.code != errc::ok) {
+    env_->log.error("rooms of an account not read", {{"code", to_string(got.code)}});
+    return call_later(load_again, [round = rooms_round_](session_state& state) {
+      if (round == state.rooms_round_ && state.rooms_now_ == rooms_state::loading) state.load_rooms();
+    });
+  }
+  std::vector<own_room> known = std::exchange(rooms_, {});
+  rooms_.reserve(static_cast<size_t>(got.reply.account_rooms().rows_size()));
+  for (const auto& row : got.reply.account_rooms().rows()) {
+    rooms_.push_back({room_id{row.room()}, row.version(), row.delivered(), row.bits(), false, false});
+  }
+  const auto by_id = [](const own_room& one, const own_room& other) { return one.room < other.room; };
+  std::sort(rooms_.begin(), rooms_.end(), by_id);
+  for (const own_room& one : known) {
+    own_room* row = find_room(one.room);
+    if (row != nullptr) {
+      // Positions written a moment ago need not have been read, nor changes stored while the list was.
+      row->position = std::max(row->position, one.position);
+      if (one.version > row->version) *row = one;
+    } else if (one.fresh) {
+      rooms_.insert(std::upper_bound(rooms_.begin(), rooms_.end(), one, by_id), one);
+    }
+  }
+  rooms_now_ = rooms_state::loaded;
+  for (own_room& one : rooms_) {
+    one.fresh = false;
+    if (is_member(one)) join_room(one, false);
+  }
+  bound_rooms_.reset();
+  count_open_rooms();
+}
+
+void session_state::join_room(own_room& room, bool fresh) {
+  hub::membership who{room.room, account_, room.version, room.position};
+  const bound_rooms* told = bound_rooms_.get();
+  for (size_t i = 0; i < terminals_.size(); ++i) {
+    if (!terminals_[i]) continue;
+    room_terminal one{terminals_[i]->gateway, terminals_[i]->conn};
+    // Who becomes a member while on line gets what comes from then on by itself.
+    if (fresh) one.written = room.position;
+    if (told != nullptr) {
+      for (const auto& mid : told->written) {
+        if (mid.slot == i && mid.generation == terminals_[i]->generation && mid.room == room.room)
+          one.written = mid.mid;
+      }
+    }
+    who.terminals.push_back(std::move(one));
+  }
+  who.listed =
+      told != nullptr && std::find(told->listed.begin(), told->listed.end(), room.room) != told->listed.end();
+  flush();
+  room.open = true;
+  env_->hub->join(who);
+  standing(room);
+}
+
+/// Does what the hub's answer asks for.
+void session_state::standing(own_room& room) {
+  const hub::standing now = env_->hub->standing_of(room.room, account_);
+  room.open = now.place == room_place::waiting;
+  if (now.place == room_place::behind)
+    delivery_.on_room_behind(log_of(room.room), now.position, rooms_by_themselves_);
+}
+
+void session_state::count_open_rooms() {
+  const auto open =
+      static_cast<size_t>(std::count_if(rooms_.begin(), rooms_.end(), [](const own_room& one) { return one.open; }));
+  delivery_.on_rooms_open(open + (rooms_now_ == rooms_state::loading ? 1 : 0));
+}
+
+void session_state::on(room_event& what) {
+  own_room* one = find_room(what.room);
+  if (one == nullptr || rooms_now_ != rooms_state::loaded) return;
+  if (what.wake) return delivery_.on_room_wake(log_of(what.room));
+  standing(*one);
+  count_open_rooms();
+}
+
+uint64_t session_state::make_live(const conversation_id& room, uint64_t reached) {
+  flush();
+  return env_->hub->make_live(room_id{room.hi}, account_, reached);
+}
+
+void session_state::leave_rooms(const terminal& gone) {
+  if (rooms_now_ == rooms_state::loaded) {
+    for (own_room& one : rooms_) {
+      if (!is_member(one)) continue;
+      one.position = std::max(one.position, env_->hub->detach(one.room, account_, *gone.gateway, gone.conn));
+    }
+  }
+  if (delivery_.terminals() != 0) return;
+  leave_hub();
+  for (own_room& one : rooms_) {
+    one.position = std::max(one.position, delivery_.on_room_gone(log_of(one.room)));
+  }
+  delivery_.on_rooms_open(0);
+}
+
+void session_state::leave_hub() {
+  if (rooms_now_ == rooms_state::none) return;
+  rooms_now_ = rooms_state::none;
+  rooms_by_themselves_ = false;
+  bound_rooms_.reset();
+  for (own_room& one : rooms_) {
+    one.position = std::max(one.position, env_->hub->leave(one.room, account_));
+    one.open = one.fresh = false;
+  }
+}
+
+void session_state::note_room(const v1::RoomMembership& change) {
+  const room_id id{change.room()};
+  const auto waits = std::partition(room_waits_.begin(), room_waits_.end(), [&](const room_wait& one) {
+    return one.room != id || one.version > change.version();
+  });
+  std::vector<room_wait> ready(std::make_move_iterator(waits), std::make_move_iterator(room_waits_.end()));
+  room_waits_.erase(waits, room_waits_.end());
+  if (rooms_now_ != rooms_state::none) {
+    own_room* one = find_room(id);
+    if (one == nullptr) {
+      const auto at = std::lower_bound(rooms_.begin(), rooms_.end(), id,
+                                       [](const own_room& that, room_id wanted) { return that.room < wanted; });
+      one = &*rooms_.insert(at, own_room{id});
+    }
+    if (change.version() > one->version) {
+      const bool was = is_member(*one);
+      one->version = change.version();
+      one->bits = change.bits();
+      one->fresh = true;
+      if (!was && is_member(*one)) one->position = change.since();
+      if (rooms_now_ == rooms_state::loaded && was != is_member(*one)) {
+        if (!was) {
+          join_room(*one, true);
+        } else {
+          env_->hub->leave(id, account_);
+          delivery_.on_room_gone(log_of(id));
+          one->open = false;
+        }
+        count_open_rooms();
+      }
+    }
+  }
+  for (const room_wait& one : ready) one.then(*this);
+}
+
+void session_state::await_room(room_id room, uint64_t version, std::function<void(session_state&)> then) {
+  const own_room* known = find_room(room);
+  if (known != nullptr && known->version >= version) return then(*this);
+  room_waits_.push_back({room, version, ++generations_, std::move(then)});
+  call_later(wait_at_most, [number = room_waits_.back().number](session_state& state) {
+    const auto at = std::find_if(state.room_waits_.begin(), state.room_waits_.end(),
+                                 [number](const room_wait& one) { return one.number == number; });
+    if (at == state.room_waits_.end()) return;
+    const auto late = std::move(at->then);
+    state.room_waits_.erase(at);
+    late(state);
+  });
+}
+
+void session_state::membership_change(delivery_event& what) {
+  const v1::RoomMembership& change = what.delivery.room();
+  const delivery::entry_ref entry{what.source, what.delivery.entry()};
+  uint64_t notice_id = 0;
+  std::string notice;
+  if (change.notice_bn_type() != 0) {
+    notice_id = notice_id_of({change.room(), change.notice_bn_type()}, change.version());
+    notice = make_notice(account_, notice_id, change);
+  }
+  if (!change.changed() && notice_id == 0) return done(entry);
+  storage::v1::StorageRequest request;
+  if (change.changed()) {
+    storage::v1::AccountRoomPut& put = *request.mutable_account_room_put();
+    put.set_account(account_.value);
+    put.set_room(change.room());
+    put.set_version(change.version());
+    put.set_bits(change.bits());
+    put.set_since(change.since());
+    put.set_notice_id(notice_id);
+    put.set_notice(notice);
+  } else {
+    storage::v1::NoticePut& put = *request.mutable_notice_put();
+    put.set_account(account_.value);
+    put.set_id(notice_id);
+    put.set_body(notice);
+  }
+  ask(slot_of(account_), std::move(request), patience::until_answered,
+      [entry, notice_id, notice, change](session_state& state, storage_answer& got) {
+        if (got.code != errc::ok) return state.tell_again(entry, got.code, "place in a room not stored");
+        state.done(entry);
+        if (change.changed()) state.note_room(change);
+        if (notice_id == 0) return;
+        if (state.delivery_.terminals() == 0) state.env_->metrics.count(kind::notice, outcome::offline);
+        state.delivery_.on_notice(notice_id, notice);
+      });
+}
+
+void session_state::stored_notice(delivery_event& what) {
+  const v1::StoredNotice& notice = what.delivery.notice();
+  if (delivery_.terminals() == 0) env_->metrics.count(kind::notice, outcome::offline);
+  delivery_.on_notice(notice.id(), notice.body());
+  done({what.source, what.delivery.entry()});
+}
+
+void session_state::tell_again(const delivery::entry_ref& entry, errc code, const char* what) {
+  // Not done: the dispatcher sends it again with its next stream; say so by ending this one.
+  env_->log.error(what, {{"code", to_string(code)}});
+  env_->metrics.count(kind::notice, outcome::failed);
+  if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
+}
+
+void session_state::send_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored,
+                                      std::string payload) {
+  terminal* sender = find(from);
+  if (sender == nullptr) return;
+  if (!stored.duplicate() && env_->hub->reaches(room, account_, *sender->gateway, sender->conn)) return finish(from);
+  v1::Out& frame = out_frame(*sender, wire::frame_type::message);
+  frame.set_payload(std::move(payload));
+  frame.set_trace(from.trace);
+  v1::DeliveryRef& ref = *frame.mutable_ref();
+  ref.set_kind(v1::DeliveryRef::RECEIPT);
+  ref.mutable_conversation()->set_hi(room.value);
+  ref.set_mid(stored.mid());
+  if (sender->inbound.finish(from.seq)) frame.set_confirm(sender->inbound.confirmed());
+  pump(from.slot);
+}
+
+}  // namespace tern::session

@@ -1,0 +1,237 @@
+#include "services/session/rooms/hub.hpp"
+
+#include <chrono>
+#include <functional>
+
+#include "libs/wire/message.hpp"
+#include "services/session/testing/room_fixture.hpp"
+
+namespace tern::session {
+namespace {
+
+/// Questions to the owner, answered when the test says so.
+class silent_groups final : public group_port {
+ public:
+  void ask(group::v1::GroupRequest request, group_callback then) override {
+    asked.emplace_back(std::move(request), std::move(then));
+  }
+  void answer(errc code, uint64_t head, uint64_t source = 1, uint64_t epoch = 1) {
+    group_answer got;
+    got.code = code;
+    got.source = source;
+    got.epoch = epoch;
+    got.answer.set_head(head);
+    const auto then = std::move(asked.front().second);
+    asked.erase(asked.begin());
+    then(got);
+  }
+  std::vector<std::pair<group::v1::GroupRequest, group_callback>> asked;
+};
+
+class hub_test : public room_fixture {
+ protected:
+  hub_test() {
+    env.groups = &owner;
+    wire::tim_message text;
+    text.ms_type = 3;
+    text.od_type = 1;
+    text.data_string = "hello";
+    wire::encode_stored(text, body);
+  }
+  void frame_of(uint64_t mid, uint64_t source = 1) {
+    group::v1::RoomFrame frame;
+    frame.set_room(open.value);
+    frame.set_mid(mid);
+    frame.set_sender(manager.value);
+    frame.set_body(body);
+    rooms.on_frame(source, frame);
+  }
+  void store() {
+    storage::v1::StorageRequest request;
+    request.mutable_room_append()->set_room(open.value);
+    request.mutable_room_append()->set_sender(manager.value);
+    request.mutable_room_append()->set_key(std::to_string(++keys));
+    request.mutable_room_append()->set_body(body);
+    storage::v1::StorageReply reply;
+    EXPECT_EQ(storage.execute(request, reply), errc::ok);
+  }
+  room_place join(account_id who, uint64_t conn, uint64_t delivered, uint64_t version = 1) {
+    return rooms.join({open, who, version, delivered, false, {{stream, conn, {}}}});
+  }
+  std::vector<uint64_t> live(uint64_t conn) {
+    std::vector<uint64_t> found;
+    for (const auto& item : sink->items) {
+      for (const uint64_t one : item.room_out().conns()) {
+        if (one == conn) found.push_back(item.room_out().mid());
+      }
+    }
+    return found;
+  }
+  void sweep_all() {
+    for (int i = 0; i < 8; ++i) rooms.sweep();
+  }
+  using mids = std::vector<uint64_t>;
+
+  silent_groups owner;
+  std::string body;
+  std::shared_ptr<collecting_sink<v1::SessionItem>> sink = std::make_shared<collecting_sink<v1::SessionItem>>();
+  gateway_ptr stream = [this] {
+    auto made = std::make_shared<gateway_stream>();
+    made->out = sink;
+    return made;
+  }();
+  int keys = 0;
+};
+
+TEST_F(hub_test, a_room_is_subscribed_once_and_given_up_when_nobody_was_in_it_for_a_while) {
+  EXPECT_EQ(join(member, 1, 0), room_place::waiting);
+  EXPECT_EQ(join(manager, 2, 0), room_place::waiting);
+  ASSERT_EQ(owner.asked.size(), 1U);
+  EXPECT_TRUE(owner.asked[0].first.interest().on());
+  owner.answer(errc::ok, 0);
+  EXPECT_EQ(rooms.standing_of(open, member).place, room_place::live);
+  rooms.leave(open, member);
+  rooms.leave(open, manager);
+  sweep_all();
+  EXPECT_TRUE(owner.asked.empty());
+  time.advance(std::chrono::seconds(6));
+  sweep_all();
+  ASSERT_EQ(owner.asked.size(), 1U);
+  EXPECT_FALSE(owner.asked[0].first.interest().on());
+  EXPECT_EQ(rooms.rooms(), 0U);
+}
+
+TEST_F(hub_test, frames_of_others_than_the_subscribed_owner_are_ignored) {
+  join(member, 1, 0);
+  frame_of(1);
+  owner.answer(errc::ok, 0, 7);
+  frame_of(1, 6);
+  EXPECT_TRUE(live(1).empty());
+  frame_of(1, 7);
+  EXPECT_EQ(live(1), mids{1});
+}
+
+TEST_F(hub_test, a_gap_is_read_once_for_the_node) {
+  join(member, 1, 0);
+  join(manager, 2, 0);
+  owner.answer(errc::ok, 0);
+  for (int i = 0; i < 5; ++i) store();
+  frame_of(3);
+  frame_of(4);
+  frame_of(5);
+  EXPECT_EQ(storage.waiting(), 1U);
+  storage.answer();
+  EXPECT_EQ(live(1), (mids{1, 2, 3, 4, 5}));
+  EXPECT_EQ(live(2), (mids{1, 2, 3, 4, 5}));
+  EXPECT_EQ(storage.waiting(), 0U);
+}
+
+TEST_F(hub_test, a_new_stream_or_epoch_is_a_new_subscription_and_its_head_tells_what_was_missed) {
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0);
+  store();
+  store();
+  rooms.on_source_down(1);
+  ASSERT_EQ(owner.asked.size(), 1U);
+  frame_of(1);
+  EXPECT_TRUE(live(1).empty()) << "not subscribed";
+  owner.answer(errc::ok, 2, 2);
+  storage.answer();
+  EXPECT_EQ(live(1), (mids{1, 2}));
+  placement::snapshot newer;
+  newer.groups = placement::range_map{{{0, slot_count - 1, "group-1", 2}}};
+  rooms.apply(newer);
+  EXPECT_EQ(owner.asked.size(), 1U);
+}
+
+TEST_F(hub_test, an_answer_for_a_former_epoch_is_asked_again) {
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0, 1, 99);
+  EXPECT_EQ(rooms.standing_of(open, member).place, room_place::behind);
+  time.advance(std::chrono::seconds(1));
+  sweep_all();
+  EXPECT_EQ(owner.asked.size(), 1U);
+}
+
+TEST_F(hub_test, who_was_put_out_comes_back_only_with_a_newer_place) {
+  join(member, 1, 0, 3);
+  owner.answer(errc::ok, 0);
+  group::v1::RoomGone gone;
+  gone.set_room(open.value);
+  gone.add_accounts(member.value);
+  gone.set_version(4);
+  rooms.on_gone(1, gone);
+  frame_of(1);
+  join(member, 1, 1, 3);  // its actor has not heard yet
+  frame_of(2);
+  EXPECT_TRUE(live(1).empty());
+  join(member, 1, 2, 5);
+  frame_of(3);
+  EXPECT_EQ(live(1), mids{3});
+}
+
+TEST_F(hub_test, positions_are_stored_every_two_seconds_once_per_account) {
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0);
+  v1::RoomAcked acked;
+  acked.set_room(open.value);
+  acked.add_accounts(member.value);
+  acked.add_mids(1);
+  time.advance(std::chrono::seconds(10));
+  for (uint64_t mid = 1; mid <= 50; ++mid) {
+    frame_of(mid);
+    acked.set_mids(0, mid);
+    rooms.on_acked(*stream, acked);
+  }
+  EXPECT_EQ(rooms.unstored(), 1U);
+  sweep_all();
+  storage.answer();
+  EXPECT_EQ(storage.cursor_writes, 1U);
+  EXPECT_EQ((storage.room_positions[{member.value, open.value}]), 50U);
+  acked.set_mids(0, 51);
+  gateway_stream elsewhere;
+  rooms.on_acked(elsewhere, acked);
+  EXPECT_EQ(rooms.unstored(), 0U);
+}
+
+TEST_F(hub_test, a_position_that_was_not_stored_is_tried_again) {
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0);
+  v1::RoomAcked acked;
+  acked.set_room(open.value);
+  acked.add_accounts(member.value);
+  acked.add_mids(1);
+  frame_of(1);
+  rooms.on_acked(*stream, acked);
+  storage.fail_next(storage::v1::StorageRequest::kCursorPut, errc::database);
+  time.advance(std::chrono::seconds(3));
+  sweep_all();
+  storage.answer();
+  EXPECT_EQ(rooms.unstored(), 1U);
+  rooms.store_all();
+  storage.answer();
+  EXPECT_EQ((storage.room_positions[{member.value, open.value}]), 1U);
+}
+
+TEST_F(hub_test, a_gateway_that_takes_nothing_has_its_stream_ended) {
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0);
+  sink->closed = true;
+  frame_of(1);
+  EXPECT_TRUE(sink->items.empty());
+}
+
+TEST_F(hub_test, a_frame_costs_little_per_terminal) {
+  constexpr uint64_t terminals = 5000;
+  for (uint64_t i = 1; i <= terminals; ++i) join(account_id{i}, i, 0);
+  owner.answer(errc::ok, 0);
+  const auto begin = std::chrono::steady_clock::now();
+  constexpr uint64_t frames = 100;
+  for (uint64_t mid = 1; mid <= frames; ++mid) frame_of(mid);
+  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
+  RecordProperty("ns_per_recipient", std::to_string(took.count() / (frames * terminals)));
+  EXPECT_EQ(live(17).size(), frames);
+}
+
+}  // namespace
+}  // namespace tern::session
