@@ -110,7 +110,7 @@ result<std::unique_ptr<cluster>> cluster::start(cluster_options how) {
   if (auto done = made->make_secrets(); !done) return done.error();
   if (auto done = made->start_databases(); !done) return done.error();
   made->plan("routing", made->how_.routings);
-  made->plan("storage", made->how_.storages);
+  made->plan("storage", made->databases_.empty() ? 0 : made->how_.storages);
   made->plan("group", made->how_.groups);
   made->plan("session", made->how_.sessions);
   made->plan("gateway", made->how_.gateways);
@@ -151,6 +151,7 @@ result<void> cluster::start_databases() {
     say("postgres-" + std::to_string(i) + " runs: " + (*server)->tcp_dsn());
     databases_.push_back(std::move(*server));
   }
+  if (databases_.empty()) return {};
   const auto meta = databases_.front()->query("select 1 from pg_database where datname = 'tern_meta'");
   if (meta && meta->find('1') == std::string::npos) {
     if (auto made = databases_.front()->create_database("tern_meta"); !made) return made.error();
@@ -192,9 +193,11 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
     shards.push_back(names.back() + "=" + databases_[i]->dsn());
   }
   if (node.service == "routing") {
-    options["routing.meta.dsn"] = "\"" + databases_.front()->dsn("tern_meta") + "\"";
-    options["routing.shards"] = list_of(names);
+    const bool forgets = databases_.empty();
+    options["routing.meta.dsn"] = forgets ? "\"memory:\"" : "\"" + databases_.front()->dsn("tern_meta") + "\"";
+    options["routing.shards"] = forgets ? "[none]" : list_of(names);
   }
+  if (node.service == "session" && databases_.empty()) options["session.storage"] = "none";
   if (node.service == "storage") {
     options["storage.shards"] = list_of(shards);
     if (redis_) options["storage.redis.url"] = "\"" + redis_->url() + "\"";

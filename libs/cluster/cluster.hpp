@@ -26,7 +26,9 @@ struct cluster_options {
   size_t routings = 1;
   size_t groups = 1;
   size_t storages = 2;
-  size_t databases = 2;  // PostgreSQL servers; database 0 also holds routing's tables
+  // PostgreSQL servers; database 0 also holds routing's tables. None: no storage nodes either, no Redis, and
+  // session.storage = none.
+  size_t databases = 2;
   bool redis = true;
   uint16_t first_port = 0;  // gateways listen on first_port, first_port + 1, …; 0: any free ones
   /// Further configuration of the nodes of one service, or of all (key "").

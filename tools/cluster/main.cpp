@@ -24,6 +24,7 @@ constexpr const char* usage =
     "  --storages N       storage processes (default 2)\n"
     "  --databases N      PostgreSQL servers, one shard each (default 2)\n"
     "  --no-redis         without Redis\n"
+    "  --no-storage       nothing is stored: no databases, no storage processes (session.storage=none)\n"
     "  --set KEY=VALUE    a configuration key for the services that know it; \"session:KEY=VALUE\" for one of them\n"
     "  --help\n";
 
@@ -60,6 +61,10 @@ int parse(int argc, char** argv, tern::testing::cluster_options& how, size_t& po
     }
     if (flag == "--no-redis") {
       how.redis = false;
+      continue;
+    }
+    if (flag == "--no-storage") {
+      how.databases = 0;
       continue;
     }
     if (flag == "--dir") {
