@@ -10,6 +10,22 @@
 
 namespace tern::verify {
 
+/// One room of the workload. People by index.
+struct workload_room {
+  struct churner {
+    size_t person = 0;
+    bool inside = false;
+    bool moving = false;
+    client::loop::time_point next;
+  };
+  std::string name;
+  std::string node;  // empty: not created yet
+  bool closed = false;
+  size_t founder = 0;
+  std::vector<size_t> members;  // who stay, the founder first
+  std::vector<churner> churners;
+};
+
 /// What all people of a workload share.
 struct workload::shared {
   client::loop loop;
@@ -17,7 +33,8 @@ struct workload::shared {
   bool writing = false;
   bool ending = false;
   std::mt19937_64 random;
-  std::map<std::string, std::string> names;  // node -> name, for readable reports
+  std::vector<workload_room> rooms;
+  bool rooms_ready = false;
 };
 
 class workload::person {
@@ -40,7 +57,15 @@ class workload::person {
   void pull();
   /// Retries what is overdue, reports stalls. Called often.
   void tick();
-  size_t open_ops() const { return open_.size(); }
+  size_t open_ops() const { return open_.size() + tasks_.size() + recalls_.size(); }
+  /// One of its terminals goes off line for some seconds.
+  void nap();
+
+  // person_rooms.cpp
+  enum class move : uint8_t { create = 8, apply = 9, pull_in = 12, kick = 13, leave = 16 };  // BUSINESS rtypes
+  /// Queues a change of a room: `whom` is the account that comes or goes.
+  void ask_room(move what, size_t room, size_t whom);
+  void stay_in(size_t room) { rooms_.push_back(room); }
 
   void request_offline();
   bool drained() const;
@@ -52,11 +77,43 @@ class workload::person {
   class seat;
   struct open_op {
     size_t index = 0;  // into history.sends
-    std::string to_node;
+    bool to_refuse = false;
     client::loop::time_point first, last;
   };
+  struct room_task {
+    move what = move::create;
+    size_t room = 0, whom = 0;
+    int attempts = 0;
+    size_t index = 0;  // into history.members, once begun
+    client::loop::time_point first, last;
+  };
+  struct recall_task {
+    recall_op op;
+    bool burn = false;
+    client::loop::time_point due, last;
+    size_t index = 0;  // into history.recalls, once begun
+    bool begun = false;
+  };
 
+  static instant now() { return client::loop::time_point::clock::now().time_since_epoch().count(); }
+  bool chance(int percent);
   void attempt(int64_t id, open_op& op);
+  void refused(open_op& op);
+  void write_to_room(seat& at, bool as_stranger);
+  void send_op_now(seat& at, send_op op, bool to_refuse);
+  void tick_rooms();
+  void begin(room_task& task);
+  void settle(bool done, const std::string& complaint);
+  bool answered_room(const wire::tim_ack& ack);
+  void admitted(std::string_view room_node);
+  void may_recall(const send_op& sent, int percent);
+  void may_burn(const receive_op& got);
+  void may_try_to_recall(const receive_op& got);
+  void tick_recalls();
+  void send_recall(seat& at, const recall_task& task);
+  void recall_seen(seat& at, const wire::tim_message& message);
+  void recall_refused(int32_t code);
+  void ask_page(bool room, const std::string& node, int64_t from, int64_t limit);
   seat* any_seat();
   void received(seat& at, const wire::tim_message& message, bool batch);
   void receipt(seat& at, const wire::tim_message& message, bool batch);
@@ -76,12 +133,17 @@ class workload::person {
   std::map<int64_t, open_op> open_;
   int64_t next_id_;
   int64_t connections_ = 0;
-  std::map<std::string, bool> has_history_;  // by friend node: something is stored, so a pull answers
+  std::map<std::string, int> has_history_;  // by node of a friend or room: messages known, so a pull answers
+  std::vector<size_t> rooms_;               // where it stays
+  std::deque<room_task> tasks_;             // the first one is under way
+  client::loop::time_point next_task_;
+  std::deque<recall_task> recalls_;  // the first one may be
   bool pulling_ = false;
   pull_op pull_;
-  std::vector<person*> histories_wanted_;
+  std::vector<std::pair<bool, std::string>> histories_wanted_;  // of a room?, node
   bool reading_ = false;
   final_history page_;
+  std::map<int64_t, std::string> page_rows_;
   client::loop::time_point page_asked_;
 };
 

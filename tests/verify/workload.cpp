@@ -14,6 +14,7 @@ namespace {
 constexpr auto tick_every = 20ms;
 constexpr size_t registering_threads = 4;
 constexpr int register_attempts = 50;
+constexpr size_t guests = 2;  // of each room: they come and go
 
 bool poll_until(const std::function<bool()>& done, std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -49,7 +50,14 @@ void workload::run_on_loop(std::function<void()> work) {
   done.get_future().wait();
 }
 
-result<void> workload::start() {
+bool workload::all(const std::function<bool(person&)>& holds) {
+  bool result = true;
+  run_on_loop(
+      [&] { result = std::all_of(people_.begin(), people_.end(), [&](const auto& each) { return holds(*each); }); });
+  return result;
+}
+
+result<void> workload::register_all() {
   for (size_t i = 0; i < how_.accounts; ++i) people_.push_back(std::make_unique<person>(*this, i));
   std::atomic<size_t> next{0};
   std::atomic<int32_t> failure{0};
@@ -72,7 +80,97 @@ result<void> workload::start() {
   for (size_t i = 0; i < registering_threads; ++i) threads.emplace_back(register_some);
   for (auto& each : threads) each.join();
   if (failure != 0) return error{errc::unavailable, "REGISTER failed: " + std::to_string(failure)};
+  return {};
+}
 
+result<void> workload::make_friends() {
+  const auto count = people_.size();
+  const auto end = std::chrono::steady_clock::now() + 60s;
+  while (std::chrono::steady_clock::now() < end) {
+    run_on_loop([this, count] {
+      for (size_t i = 0; i < count; ++i) {
+        people_[i]->ask_friend(*people_[(i + 1) % count]);
+        people_[i]->ask_friend(*people_[(i + 2) % count]);
+      }
+    });
+    if (poll_until([this] { return all([](person& p) { return p.is_friend_of_all(); }); }, 5s)) return {};
+  }
+  return error{errc::deadline, "not all became friends"};
+}
+
+result<void> workload::make_rooms() {
+  if (how_.rooms == 0) return {};
+  std::vector<size_t> order(people_.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  run_on_loop([&] {
+    for (size_t i = 0; i < how_.rooms; ++i) {
+      auto& room = shared_->rooms.emplace_back();
+      room.name = how_.prefix + "-room-" + std::to_string(i);
+      room.closed = i % 3 == 2;
+      std::shuffle(order.begin(), order.end(), shared_->random);
+      const auto members = std::min(how_.room_members, order.size() - std::min(order.size(), guests));
+      room.members.assign(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(members));
+      room.founder = room.members.front();
+      for (size_t guest = members; guest < std::min(order.size(), members + guests); ++guest) {
+        room.churners.push_back({order[guest], false, false, {}});
+      }
+    }
+    for (size_t i = 0; i < how_.rooms; ++i) {
+      auto& room = shared_->rooms[i];
+      people_[room.founder]->ask_room(person::move::create, i, room.founder);
+      for (size_t m = 1; m < room.members.size(); ++m) {
+        people_[room.founder]->ask_room(person::move::pull_in, i, room.members[m]);
+      }
+    }
+  });
+  if (!poll_until([this] { return all([](person& p) { return p.open_ops() == 0; }); }, 60s)) {
+    return error{errc::deadline, "not all rooms have their members"};
+  }
+  run_on_loop([this] {
+    for (size_t i = 0; i < shared_->rooms.size(); ++i) {
+      for (const auto member : shared_->rooms[i].members) people_[member]->stay_in(i);
+    }
+    shared_->rooms_ready = true;
+  });
+  return {};
+}
+
+void workload::move_members() {
+  auto& random = shared_->random;
+  for (size_t i = 0; i < shared_->rooms.size(); ++i) {
+    auto& room = shared_->rooms[i];
+    for (auto& each : room.churners) {
+      if (each.moving || shared_->loop.now() < each.next) continue;
+      each.moving = true;
+      const bool by_founder = room.closed || std::uniform_int_distribution<int>(0, 1)(random) == 0;
+      const auto what = each.inside ? (by_founder ? person::move::kick : person::move::leave)
+                                    : (by_founder ? person::move::pull_in : person::move::apply);
+      people_[by_founder ? room.founder : each.person]->ask_room(what, i, each.person);
+    }
+  }
+}
+
+double workload::tick(double carried) {
+  auto& random = shared_->random;
+  const double seconds = std::chrono::duration<double>(tick_every).count();
+  std::uniform_int_distribution<size_t> pick(0, people_.size() - 1);
+  double due = carried;
+  if (shared_->writing) {
+    due += how_.messages_per_second * seconds;
+    move_members();
+    if (std::uniform_real_distribution<>(0, 1)(random) < how_.naps_per_second * seconds) people_[pick(random)]->nap();
+  }
+  for (; due >= 1; due -= 1) {
+    auto& who = *people_[pick(random)];
+    if (std::uniform_int_distribution<int>(0, 19)(random) == 0) who.pull();
+    who.write();
+  }
+  for (auto& each : people_) each->tick();
+  return due;
+}
+
+result<void> workload::start() {
+  if (auto done = register_all(); !done) return done;
   const auto count = people_.size();
   for (size_t i = 0; i < count; ++i) {
     people_[i]->set_friends({people_[(i + 1) % count].get(), people_[(i + 2) % count].get(),
@@ -82,50 +180,19 @@ result<void> workload::start() {
   thread_ = std::thread([this] { shared_->loop.run(); });
   run_on_loop([this] {
     for (size_t i = 0; i < people_.size(); ++i) people_[i]->connect(i % 5 == 0 ? 2 : 1);
+    // One ticking chain writes, pulls and retries for everybody.
+    const auto next = std::make_shared<std::function<void(double)>>();
+    *next = [this, next](double carried) {
+      if (shared_->ending) return;
+      const double due = tick(carried);
+      shared_->loop.after(tick_every, [next, due] { (*next)(due); });
+    };
+    (*next)(0);
   });
   if (!wait_all_online(60s)) return error{errc::deadline, "not all terminals logged in: " + std::to_string(online_)};
-  bool friends = false;
-  const auto end = std::chrono::steady_clock::now() + 60s;
-  while (!friends && std::chrono::steady_clock::now() < end) {
-    run_on_loop([this, count] {
-      for (size_t i = 0; i < count; ++i) {
-        people_[i]->ask_friend(*people_[(i + 1) % count]);
-        people_[i]->ask_friend(*people_[(i + 2) % count]);
-      }
-    });
-    friends = poll_until(
-        [this] {
-          bool all = true;
-          run_on_loop([&] {
-            all = std::all_of(people_.begin(), people_.end(),
-                              [](const auto& each) { return each->is_friend_of_all(); });
-          });
-          return all;
-        },
-        5s);
-  }
-  if (!friends) return error{errc::deadline, "not all became friends"};
-  run_on_loop([this] {
-    shared_->writing = true;
-    auto* self = this;
-    // One ticking chain writes, pulls and retries for everybody.
-    const auto tick = std::make_shared<std::function<void(double)>>();
-    *tick = [self, tick](double carried) {
-      if (self->shared_->ending) return;
-      auto& random = self->shared_->random;
-      const double per_tick = self->how_.messages_per_second * std::chrono::duration<double>(tick_every).count();
-      double due = carried + (self->shared_->writing ? per_tick : 0);
-      std::uniform_int_distribution<size_t> pick(0, self->people_.size() - 1);
-      for (; due >= 1; due -= 1) {
-        auto& who = *self->people_[pick(random)];
-        if (std::uniform_int_distribution<int>(0, 19)(random) == 0) who.pull();
-        who.write();
-      }
-      for (auto& each : self->people_) each->tick();
-      self->shared_->loop.after(tick_every, [tick, due] { (*tick)(due); });
-    };
-    (*tick)(0);
-  });
+  if (auto done = make_friends(); !done) return done;
+  if (auto done = make_rooms(); !done) return done;
+  run_on_loop([this] { shared_->writing = true; });
   return {};
 }
 
@@ -139,13 +206,6 @@ bool workload::wait_all_online(std::chrono::milliseconds limit) const {
 }
 
 history workload::finish(std::chrono::milliseconds limit) {
-  const auto all = [this](const std::function<bool(person&)>& holds) {
-    bool result = true;
-    run_on_loop([&] {
-      result = std::all_of(people_.begin(), people_.end(), [&](const auto& each) { return holds(*each); });
-    });
-    return result;
-  };
   run_on_loop([this] { shared_->writing = false; });
   std::vector<std::string> late;
   if (!poll_until([&] { return all([](person& p) { return p.open_ops() == 0; }); }, limit)) {

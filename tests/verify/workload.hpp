@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,6 +20,11 @@ struct workload_options {
   std::chrono::milliseconds retry_after{2500};    // no answer: the same id again
   std::chrono::milliseconds stall_after{30'000};  // an op open for so long is a violation
   std::chrono::milliseconds grace{2500};  // an acknowledgement counts when its connection lived on for so long
+  size_t rooms = 8;                       // every third admits by a manager only; 0: none
+  size_t room_members = 16;               // who stay; two more come and go
+  int room_percent = 15;                  // of the messages go to a room
+  int recall_percent = 5;                 // of the messages are taken back; some are burnt by their recipients
+  double naps_per_second = 0.5;           // a terminal goes off line for some seconds
   std::string prefix = "w";
   uint64_t seed = 1;
 };
@@ -39,13 +45,21 @@ class workload {
   /// Waits until `more` further receipts have come; false after `limit`.
   bool wait_receipts(uint64_t more, std::chrono::milliseconds limit) const;
   bool wait_all_online(std::chrono::milliseconds limit) const;
-  /// Stops writing, waits for open ops, drains all terminals, reads all histories; ends the clients.
+  /// Stops writing, waits for open ops and until all members have come or gone, drains all terminals, reads all
+  /// histories; ends the clients.
   history finish(std::chrono::milliseconds limit);
 
  private:
   class person;
   struct shared;
 
+  result<void> register_all();
+  result<void> make_friends();
+  result<void> make_rooms();
+  bool all(const std::function<bool(person&)>& holds);
+  /// One round of everybody; `carried` is the fraction of a message left over from the round before. The new one.
+  double tick(double carried);
+  void move_members();
   void run_on_loop(std::function<void()> work);
 
   workload_options how_;
