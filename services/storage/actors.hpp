@@ -25,9 +25,19 @@ struct storage_metrics;
 
 // ---- to the writer -----------------------------------------------------------------------------------------------
 
+/// Writes under way to a writer. Should they never be taken, because the writer has died, the supervisor hears of it.
+struct write_parcel {
+  write_parcel(std::vector<write_request>&& what, caf::actor whom)
+      : items(std::move(what)), supervisor(std::move(whom)) {}
+  ~write_parcel();
+  write_parcel(const write_parcel&) = delete;
+  write_parcel& operator=(const write_parcel&) = delete;
+  std::vector<write_request> items;
+  caf::actor supervisor;
+};
 /// Writes in order; answered after their commit.
 struct write_message {
-  std::shared_ptr<std::vector<write_request>> items;
+  std::shared_ptr<write_parcel> parcel;
 };
 /// Outbox entries to delete with the next commit.
 struct done_message {
@@ -83,6 +93,10 @@ struct shard_state_message {
   bool open = false;
   bool stale = false;
 };
+/// Streams with requests that nobody will answer: to be ended, so that their owners ask again, in order.
+struct abandoned_message {
+  std::vector<std::shared_ptr<reply_sink>> streams;
+};
 /// To itself, every 200 ms.
 struct tick_message {};
 
@@ -96,9 +110,11 @@ struct writer_setup {
   std::shared_ptr<storage_metrics> service_metrics;
   caf::actor dispatcher;
   caf::actor supervisor;  // may be empty
+  std::shared_ptr<shard_counters> counters;
 };
 struct writer_state {
   static inline const char* name = "shard_writer";
+  ~writer_state();
   writer_setup setup;
   std::unique_ptr<writer_engine> engine;
   backoff pause{std::chrono::milliseconds{10},
@@ -148,4 +164,5 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::stream_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::replies_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::pump_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::shard_state_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::abandoned_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::tick_message)

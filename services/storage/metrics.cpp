@@ -71,6 +71,7 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   };
   up = registry.gauge("tern_storage_shard_up", "1 while this node serves the shard and its database answers", of);
   epoch = registry.gauge("tern_storage_shard_epoch", "Epoch in which this node serves the shard", of);
+  restarts = registry.counter("tern_storage_shard_restarts_total", "Shards started again after an actor died", of);
   commits = registry.counter("tern_storage_commits_total", "Group commits", of);
   commit_seconds = registry.histogram("tern_storage_commit_seconds", "Reading, planning and committing one batch",
                                       metrics::latency_buckets(), of);

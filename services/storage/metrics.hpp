@@ -34,6 +34,7 @@ struct shard_metrics {
   shard_metrics(metrics::registry& registry, const std::string& shard);
   metrics::gauge up;  // 1 while this node serves the shard
   metrics::gauge epoch;
+  metrics::counter restarts;  // of its actors, after one died
   metrics::counter commits;
   metrics::histogram commit_seconds;
   metrics::histogram batch_rows;

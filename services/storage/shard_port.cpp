@@ -24,7 +24,7 @@ void shard_port::admit(std::vector<v1::StorageRequest>&& items, const std::share
     for (auto& message : items) take({std::move(message), from, now}, in, refused);
     hand_on(in);
   }
-  read_all(in);
+  finish(in);
 }
 
 void shard_port::take(parked&& one, admitted& in, std::vector<answer>& refused) {
@@ -37,6 +37,9 @@ void shard_port::take(parked&& one, admitted& in, std::vector<answer>& refused) 
     } else {
       parked_.push_back(std::move(one));
     }
+  } else if (broken_) {
+    // Requests before this one were lost: it must not overtake them.
+    in.cut.push_back(std::move(one.from));
   } else if (!is_write(message)) {
     in.reads.push_back(std::move(one));
   } else if (waiting_ >= how_.writes_most) {
@@ -56,13 +59,15 @@ void shard_port::hand_on(admitted& in) {
   if (!in.writes.empty()) write_(std::move(in.writes));
 }
 
-void shard_port::read_all(admitted& in) {
+void shard_port::finish(admitted& in) {
+  for (auto& stream : in.cut) stream->close();
   for (auto& one : in.reads) read_(std::move(one.message), one.from, one.arrived);
 }
 
 bool shard_port::admit_own(write_request item) {
   const std::lock_guard guard(mutex_);
-  if (item.message.epoch() != epoch_ || epoch_ <= ended_ || suspended_ || waiting_ >= how_.writes_most) return false;
+  if (item.message.epoch() != epoch_ || epoch_ <= ended_ || suspended_ || broken_ || waiting_ >= how_.writes_most)
+    return false;
   ++waiting_;
   std::vector<write_request> one;
   one.push_back(std::move(item));
@@ -78,10 +83,11 @@ void shard_port::open(uint64_t epoch, write_function write, std::vector<answer>&
     epoch_ = epoch;
     write_ = std::move(write);
     waiting_ = 0;
+    broken_ = false;
     publish();
     unpark(in, refused);
   }
-  read_all(in);
+  finish(in);
 }
 
 void shard_port::close(uint64_t epoch, std::vector<answer>& refused) {
@@ -97,7 +103,15 @@ void shard_port::close(uint64_t epoch, std::vector<answer>& refused) {
     publish();
     unpark(in, refused);
   }
-  read_all(in);
+  finish(in);
+}
+
+void shard_port::interrupt(uint64_t epoch) {
+  const std::lock_guard guard(mutex_);
+  if (epoch != epoch_ || epoch_ <= ended_) return;
+  broken_ = true;
+  write_ = nullptr;
+  waiting_ = 0;
 }
 
 bool shard_port::may_open(uint64_t epoch) const {
@@ -114,7 +128,7 @@ void shard_port::suspend(bool suspended, std::vector<answer>& refused) {
     publish();
     unpark(in, refused);
   }
-  read_all(in);
+  finish(in);
 }
 
 void shard_port::unpark(admitted& in, std::vector<answer>& refused) {

@@ -46,6 +46,8 @@ class shard_port {
   void open(uint64_t epoch, write_function write, std::vector<answer>& refused);
   /// This node does not serve `epoch` and earlier ones (any more).
   void close(uint64_t epoch, std::vector<answer>& refused);
+  /// The writer of `epoch` has died and cannot be asked; until the next open() the streams of all requests are ended.
+  void interrupt(uint64_t epoch);
   /// Has `epoch` not ended here yet?
   bool may_open(uint64_t epoch) const;
   /// The lease cannot be renewed: requests wait until it is, or time runs out (unavailable).
@@ -69,11 +71,13 @@ class shard_port {
   struct admitted {
     std::vector<write_request> writes;
     std::vector<parked> reads;
+    std::vector<std::shared_ptr<reply_sink>> cut;
   };
   void take(parked&& one, admitted& in, std::vector<answer>& refused);
   void unpark(admitted& in, std::vector<answer>& refused);
   void hand_on(admitted& in);
-  void read_all(admitted& in);
+  /// What must not be done under the lock.
+  void finish(admitted& in);
   void publish();
 
   const std::string shard_;
@@ -84,6 +88,7 @@ class shard_port {
   uint64_t epoch_ = 0;  // the newest that began here
   uint64_t ended_ = 0;  // this one and all before are over here
   bool suspended_ = false;
+  bool broken_ = false;
   write_function write_;
   std::deque<parked> parked_;
   std::atomic<size_t> waiting_{0};

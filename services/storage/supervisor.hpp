@@ -35,7 +35,9 @@ struct running_shard {
   uint64_t epoch = 0;
   caf::actor writer;
   caf::actor dispatcher;
+  std::shared_ptr<shard_counters> counters;  // outlive a writer that dies: numbers must not come twice in an epoch
   bool open = false;
+  bool broken = false;  // its writer or dispatcher died; both are made anew when both have ended
 };
 
 struct supervisor_state {

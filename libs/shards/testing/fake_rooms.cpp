@@ -110,13 +110,14 @@ const fake_storage::room_record* fake_storage::room_of(uint64_t room, const std:
 errc fake_storage::recall(const storage::v1::Recall& what, storage::v1::Appended& out) {
   const conversation_id id{what.conversation().hi(), what.conversation().lo()};
   const auto at = pairs_.find(id);
+  if (what.mid() == 0) return errc::bad_parameter;
   if (id.lo == 0) {
     if (what.burn()) return errc::bad_parameter;
     const auto room = rooms_.find(id.hi);
     const errc allowed = may_use(room == rooms_.end() ? nullptr : &room->second, what.actor());
     if (allowed != errc::ok) return allowed == errc::no_such_object ? errc::permission_denied : allowed;
   }
-  if (at == pairs_.end() || what.mid() == 0 || what.mid() > at->second.head) return errc::bad_parameter;
+  if (at == pairs_.end() || what.mid() > at->second.head) return errc::bad_parameter;
   pair_record& record = at->second;
   const auto target = record.rows[what.mid() - 1];
   if (target.target() != 0) return errc::bad_parameter;

@@ -1,9 +1,11 @@
 // The actors of a storage node together, over local links, with fake session nodes.
 #include <random>
 #include <set>
+#include <stdexcept>
 #include <thread>
 
 #include "services/storage/testing/storage_node.hpp"
+#include "services/storage/testing/throwing_store.hpp"
 
 namespace tern::storage {
 namespace {
@@ -275,6 +277,66 @@ TEST_F(storage_actors, nothing_is_lost_or_reordered_over_broken_links_and_epochs
   link_.reset();
   node_->stop();
   EXPECT_EQ(node_->outbox_left(), 0U);
+}
+
+store_holder::open_function throwing(testing::commit_hook hook) {
+  return [hook = std::move(hook)](const std::string& dsn) -> result<std::unique_ptr<store>> {
+    auto real = open_store(dsn);
+    if (!real) return real.error();
+    return std::unique_ptr<store>(std::make_unique<testing::throwing_store>(std::move(*real), hook));
+  };
+}
+
+TEST_F(storage_actors, an_exception_hurts_only_the_request_that_caused_it) {
+  node_options how;
+  how.open = throwing([](const write_batch& batch, bool after) {
+    if (!after && testing::has_body(batch, "poison")) throw std::runtime_error("a mistake");
+  });
+  start(std::move(how));
+  for (uint64_t call = 1; call <= 30; ++call) {
+    client_->send(append(call, ann, ben, "k" + std::to_string(call), call == 10 ? "poison" : "fine"));
+  }
+  ASSERT_TRUE(client_->wait_for_all());
+  uint64_t mid = 0;
+  for (uint64_t call = 1; call <= 30; ++call) {
+    const auto reply = client_->answer(call);
+    EXPECT_EQ(code_of(reply), call == 10 ? errc::database : errc::ok) << call;
+    if (call != 10) {
+      EXPECT_EQ(reply.appended().mid(), ++mid);
+    }
+  }
+  EXPECT_TRUE(high_->wait_for_entries(29));
+  EXPECT_EQ(node_->metric("tern_storage_shard_restarts_total{shard=\"s0\"}"), 0);
+}
+
+/// What is no std::exception passes every net of the writer's own: its actor dies, before or after the commit.
+TEST_F(storage_actors, a_writer_that_dies_is_replaced_and_what_it_was_asked_is_done_once_and_in_order) {
+  for (const bool dies_after : {false, true}) {
+    std::atomic<int> deaths{0};
+    node_options how;
+    how.open = throwing([&](const write_batch& batch, bool after) {
+      if (after == dies_after && testing::has_body(batch, "deadly") && deaths.fetch_add(1) < 2) throw 42;
+    });
+    start(std::move(how));
+    for (uint64_t call = 1; call <= 200; ++call) {
+      client_->send(append(call, ann, ben, "k" + std::to_string(call), call == 50 ? "deadly" : "fine"));
+    }
+    ASSERT_TRUE(client_->wait_for_all());
+    for (uint64_t call = 1; call <= 200; ++call) EXPECT_EQ(client_->answer(call).appended().mid(), call);
+    EXPECT_GE(deaths, dies_after ? 1 : 3);
+    EXPECT_GE(node_->metric("tern_storage_shard_restarts_total{shard=\"s0\"}"), 1);
+    ASSERT_TRUE(high_->wait_for_entries(200));
+    uint64_t mid = 0;
+    for (const auto& entry : high_->received()) {
+      if (entry.message().mid() > mid) {
+        EXPECT_EQ(entry.message().mid(), ++mid);  // repeats are allowed, gaps are not
+      }
+    }
+    EXPECT_EQ(mid, 200U);
+    ASSERT_TRUE(node_->wait_until_drained());
+    EXPECT_EQ(client_->ask(testing::read_all(1000, ben, ann)).page().rows_size(), 200);
+    TearDown();
+  }
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Follows the cluster map: starts a writer and a dispatcher for each shard this node owns, with the map's epoch, and
 // stops them when the shard moves on; keeps a stream to every session node.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -47,11 +48,13 @@ void stop_shard(supervisor_self* self, const std::string& name) {
   state.running.erase(at);
 }
 
-void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch) {
+void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
+                 std::shared_ptr<shard_counters> counters) {
   auto& state = self->state;
   auto& slot = *state.setup.shards->at(name);
   auto& shard = state.running[name];
   shard.epoch = epoch;
+  shard.counters = std::move(counters);
   shard.dispatcher =
       self->spawn(dispatcher_behavior,
                   dispatcher_setup{name, epoch, state.setup.time, state.setup.dispatch, slot.metrics, state.map});
@@ -66,6 +69,8 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
   setup.service_metrics = slot.service_metrics;
   setup.dispatcher = shard.dispatcher;
   setup.supervisor = caf::actor_cast<caf::actor>(self);
+  setup.counters = shard.counters;
+  const auto setup_supervisor = setup.supervisor;
   shard.writer = self->spawn<caf::detached>(writer_behavior, std::move(setup));
   for (const auto& child : {shard.writer, shard.dispatcher}) {
     self->monitor(child);
@@ -77,12 +82,54 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch)
   std::vector<answer> refused;
   slot.port->open(
       epoch,
-      [writer = shard.writer](std::vector<write_request>&& items) {
-        caf::anon_send(writer, write_message{std::make_shared<std::vector<write_request>>(std::move(items))});
+      [writer = shard.writer, supervisor = setup_supervisor](std::vector<write_request>&& items) {
+        caf::anon_send(writer, write_message{std::make_shared<write_parcel>(std::move(items), supervisor)});
       },
       refused);
   send_refused(state, slot, refused);
   logger.info("shard is taken over", {{"shard", name}, {"epoch", epoch}});
+}
+
+bool is_ending(const supervisor_state& state, const caf::actor& child) {
+  return std::find(state.children.begin(), state.children.end(), child) != state.children.end();
+}
+
+/// A writer or dispatcher died, by an exception that is a mistake of ours. Requests it had are not answered: their
+/// streams are ended, and what comes meanwhile likewise, so that their owners ask again, in order.
+void break_shard(supervisor_self* self, const std::string& name, running_shard& shard) {
+  auto& state = self->state;
+  if (shard.broken) return;
+  shard.broken = true;
+  shard.open = false;
+  auto& slot = *state.setup.shards->at(name);
+  logger.error("an actor of the shard died, it is started again", {{"shard", name}, {"epoch", shard.epoch}});
+  slot.metrics->restarts.add();
+  slot.metrics->up.set(0);
+  slot.port->interrupt(shard.epoch);
+  state.setup.hub->leave(name, shard.dispatcher);
+  for (const auto& child : {shard.writer, shard.dispatcher}) self->send(child, stop_message{});
+  report_readiness(state);
+}
+
+void mend_shards(supervisor_self* self) {
+  auto& state = self->state;
+  std::vector<std::string> ended;
+  for (const auto& [name, shard] : state.running) {
+    if (shard.broken && !is_ending(state, shard.writer) && !is_ending(state, shard.dispatcher)) ended.push_back(name);
+  }
+  for (const auto& name : ended) {
+    const auto before = std::move(state.running.at(name));
+    state.running.erase(name);
+    start_shard(self, name, before.epoch, before.counters);
+  }
+}
+
+void child_gone(supervisor_self* self, const caf::actor_addr& gone) {
+  auto& state = self->state;
+  std::erase_if(state.children, [&](const caf::actor& child) { return child.address() == gone; });
+  for (auto& [name, shard] : state.running) {
+    if (shard.writer.address() == gone || shard.dispatcher.address() == gone) break_shard(self, name, shard);
+  }
 }
 
 void follow_shards(supervisor_self* self) {
@@ -103,7 +150,7 @@ void follow_shards(supervisor_self* self) {
       slot->port->close(known->epoch, refused);
       send_refused(state, *slot, refused);
     } else if (!state.running.contains(name) && slot->port->may_open(known->epoch)) {
-      start_shard(self, name, known->epoch);
+      start_shard(self, name, known->epoch, std::make_shared<shard_counters>(known->epoch));
     }
   }
 }
@@ -189,6 +236,7 @@ void tick(supervisor_self* self) {
   auto& state = self->state;
   state.setup.alive_at->store(std::chrono::nanoseconds(state.setup.time->now().time_since_epoch()).count());
   follow_lease(state);
+  mend_shards(self);
   follow_shards(self);
   measure(state);
   self->delayed_send(self, tick_every, tick_message{});
@@ -226,13 +274,14 @@ void stop_all(supervisor_self* self) {
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervisor_setup setup) {
   actor::set_common_handlers(self);
   self->state.setup = std::move(setup);
-  self->set_down_handler([self](const caf::down_msg& gone) {
-    std::erase_if(self->state.children, [&](const caf::actor& child) { return child.address() == gone.source; });
-  });
+  self->set_down_handler([self](const caf::down_msg& gone) { child_gone(self, gone.source); });
   self->send(self, tick_message{});
   return {
       [self](const map_message& m) { follow_map(self, m.map); },
       [self](const shard_state_message& m) { take_state(self, m); },
+      [](const abandoned_message& m) {
+        for (const auto& stream : m.streams) stream->close();
+      },
       [self](const tick_message&) { tick(self); },
       [self](const stop_message&) { stop_all(self); },
   };

@@ -2,6 +2,7 @@
 //
 // A round takes what is queued; requests that arrive meanwhile wait in the mailbox, in front of the next round's
 // message, so an idle shard commits at once and a busy one in batches as large as a commit is long.
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -15,6 +16,18 @@ namespace tern::storage {
 using writer_self = actor::stateful<writer_state>;
 
 namespace {
+
+/// From the supervisor's thread, because who asks may be in the middle of sending.
+template <class Items>
+void abandon(const Items& items, const caf::actor& supervisor) {
+  abandoned_message lost;
+  for (const auto& item : items) {
+    if (item.from && std::find(lost.streams.begin(), lost.streams.end(), item.from) == lost.streams.end()) {
+      lost.streams.push_back(item.from);
+    }
+  }
+  if (!lost.streams.empty() && supervisor) caf::anon_send(supervisor, std::move(lost));
+}
 
 const log::logger logger{"storage"};
 constexpr std::chrono::milliseconds done_delay{20};
@@ -167,16 +180,23 @@ void take_done(writer_self* self, const std::vector<uint64_t>& entries) {
 
 }  // namespace
 
+write_parcel::~write_parcel() { abandon(items, supervisor); }
+
+writer_state::~writer_state() {
+  if (engine) abandon(engine->items(), setup.supervisor);
+}
+
 caf::behavior writer_behavior(actor::stateful<writer_state>* self, writer_setup setup) {
   actor::set_common_handlers(self);
   auto& state = self->state;
   state.setup = std::move(setup);
-  state.engine = std::make_unique<writer_engine>(state.setup.options, *state.setup.time, state.setup.open);
+  state.engine =
+      std::make_unique<writer_engine>(state.setup.options, *state.setup.time, state.setup.open, state.setup.counters);
   state.paused = true;
   self->send(self, resume_message{});
   return {
       [self](write_message& m) {
-        self->state.engine->add(std::move(*m.items));
+        self->state.engine->add(std::move(m.parcel->items));
         schedule_round(self);
       },
       [self](const round_message&) { run_round(self); },

@@ -1,18 +1,41 @@
 #include "services/storage/grpc/storage_service.hpp"
 
+#include <atomic>
 #include <utility>
 #include <vector>
 
 namespace tern::storage {
 namespace {
 
+/// A stream that has been ended from this side: what still comes on it is asked again on the next one, and must not
+/// be done before what was lost.
+class ended_sink final : public reply_sink {
+ public:
+  explicit ended_sink(std::shared_ptr<reply_sink> to) : to_(std::move(to)) {}
+  bool send(v1::StorageReply item) override { return to_->send(std::move(item)); }
+  bool send_all(std::vector<v1::StorageReply>& items) override { return to_->send_all(items); }
+  void close() override {
+    ended_ = true;
+    to_->close();
+  }
+  bool ended() const noexcept { return ended_; }
+
+ private:
+  const std::shared_ptr<reply_sink> to_;
+  std::atomic<bool> ended_{false};
+};
+
 class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
  public:
   exchange_handler(std::shared_ptr<const shard_slots> shards, std::shared_ptr<storage_metrics> metrics,
-                   const clock& time, std::shared_ptr<reply_sink> out)
-      : shards_(std::move(shards)), metrics_(std::move(metrics)), time_(time), out_(std::move(out)) {}
+                   const clock& time, const std::shared_ptr<reply_sink>& out)
+      : shards_(std::move(shards)),
+        metrics_(std::move(metrics)),
+        time_(time),
+        out_(std::make_shared<ended_sink>(out)) {}
 
   void on_items(std::vector<v1::StorageRequest>& items) override {
+    if (out_->ended()) return;
     std::vector<answer> refused;
     for (size_t first = 0; first < items.size();) {
       size_t end = first + 1;
@@ -43,7 +66,7 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
   const std::shared_ptr<const shard_slots> shards_;
   const std::shared_ptr<storage_metrics> metrics_;
   const clock& time_;
-  const std::shared_ptr<reply_sink> out_;
+  const std::shared_ptr<ended_sink> out_;
 };
 
 }  // namespace

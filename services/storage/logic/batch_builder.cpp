@@ -94,13 +94,13 @@ void batch_builder::changed(const conversation_row& row) {
   }
 }
 
-std::optional<v1::StorageReply> batch_builder::repeated(const write_request& item, const seen_key* earlier) {
+std::optional<v1::StorageReply> batch_builder::repeated(const write_request& item, const seen_key* earlier) const {
   if (earlier == nullptr || wall_ns_ - earlier->timestamp_ns > key_window_ns) return std::nullopt;
   auto reply = reply_to(item.message);
   auto& appended = *reply.mutable_appended();
   appended.set_mid(earlier->mid);
   appended.set_timestamp_ns(earlier->timestamp_ns);
-  appended.set_duplicate(!(item.in_doubt && earlier->timestamp_ns == item.stamp_ns));
+  appended.set_duplicate(true);
   return reply;
 }
 
@@ -129,15 +129,15 @@ v1::StorageReply batch_builder::plan_append(write_request& item) {
   if (allowed != errc::ok) return reply_to(item.message, allowed);
   if (earlier != nullptr) batch_.released_keys.push_back({id, 0, sender, ask.key(), 0, {}});
 
-  if (item.stamp_ns == 0) item.stamp_ns = counters_.stamp(wall_ns_);
-  const uint64_t mid = store_message(*row, {{}, 0, sender, ask.key(), item.stamp_ns, ask.body(), ask.unlisted()});
+  const int64_t stamp = counters_.stamp(wall_ns_);
+  const uint64_t mid = store_message(*row, {{}, 0, sender, ask.key(), stamp, ask.body(), ask.unlisted()});
   outbox_row entry{.recipient = recipient, .conversation = id, .mid = mid, .payload = {}};
-  entry.accepted_ns = ask.accepted_ns() != 0 ? ask.accepted_ns() : item.stamp_ns;
+  entry.accepted_ns = ask.accepted_ns() != 0 ? ask.accepted_ns() : stamp;
   add_outbox(std::move(entry), item.message.trace());
   outbox_messages_.back() = batch_.messages.size() - 1;
   auto reply = reply_to(item.message);
   reply.mutable_appended()->set_mid(mid);
-  reply.mutable_appended()->set_timestamp_ns(item.stamp_ns);
+  reply.mutable_appended()->set_timestamp_ns(stamp);
   return reply;
 }
 
@@ -149,10 +149,6 @@ v1::StorageReply batch_builder::plan_relate(write_request& item) {
   if (actor == other) return reply_to(item.message, errc::permission_denied);
   auto* row = conversation(from_proto(ask.conversation()), actor, other);
   if (row == nullptr) return reply_to(item.message, errc::bad_parameter);
-  // The version can only have come from the attempt whose outcome was unknown: this process is the only writer.
-  if (item.in_doubt && item.planned_version != 0 && row->relation_version >= item.planned_version) {
-    return item.planned_reply;
-  }
 
   const auto change = ask.change() == v1::Relate::ADD      ? relation_change::add
                       : ask.change() == v1::Relate::REMOVE ? relation_change::remove
@@ -169,8 +165,6 @@ v1::StorageReply batch_builder::plan_relate(write_request& item) {
   reply.mutable_related()->set_version(row->relation_version);
   reply.mutable_related()->set_mine(step.actor_bits);
   reply.mutable_related()->set_theirs(step.other_bits);
-  item.planned_version = step.changed || step.notify ? row->relation_version : 0;
-  item.planned_reply = reply;
   return reply;
 }
 
@@ -302,6 +296,24 @@ errc batch_builder::plan_password(write_request& item) {
   if (inserted) batch_.passwords.push_back(*item.password);
   batch_.passwords[at->second] = *item.password;
   return errc::ok;
+}
+
+std::optional<batch_witness> batch_builder::witness() const {
+  batch_witness out;
+  if (!batch_.messages.empty()) {
+    const auto& row = batch_.messages.front();
+    out.message = message_key{row.conversation, row.sender, row.key};
+    out.timestamp_ns = row.timestamp_ns;
+  } else if (!batch_.rooms.empty()) {
+    out.room = batch_.rooms.front().id;
+    out.version = batch_.rooms.front().version;
+  } else if (!batch_.conversations.empty()) {
+    out.pair = batch_.conversations.front().id;
+    out.version = batch_.conversations.front().relation_version;
+  } else {
+    return std::nullopt;
+  }
+  return out;
 }
 
 // ---- after the commit --------------------------------------------------------------------------------------------

@@ -78,6 +78,15 @@ struct shard_counters {
   int64_t stamp(int64_t wall_ns) { return last_stamp_ns = wall_ns > last_stamp_ns ? wall_ns : last_stamp_ns + 1; }
 };
 
+/// Something a batch writes that was not there before: tells afterwards whether it was committed. One of the three.
+struct batch_witness {
+  std::optional<message_key> message;
+  int64_t timestamp_ns = 0;  // of the message
+  room_id room;
+  conversation_id pair;
+  uint64_t version = 0;  // of the room or of the pair's relation; a greater one has it in it
+};
+
 /// (conversation, sender, key) as one string, for hashing.
 std::string key_name(const conversation_id& conversation, account_id sender, std::string_view key);
 
@@ -109,6 +118,8 @@ class batch_builder {
   void plan(write_request& item);
   write_batch& batch() noexcept { return batch_; }
 
+  /// Nothing: all that the batch writes may be written twice, or says itself whether it was there.
+  std::optional<batch_witness> witness() const;
   /// The batch is durable: answers get the outcomes of conditional writes, the cache learns, deliveries are made.
   void committed(const write_outcome& outcome);
   /// In the order of plan().
@@ -139,7 +150,7 @@ class batch_builder {
   void set_bits(room_row& room, account_id account, uint32_t bits);
   const seen_key* seen(const std::string& name);
   /// The answer to a key that was seen within its window; nothing: go on.
-  std::optional<v1::StorageReply> repeated(const write_request& item, const seen_key* earlier);
+  std::optional<v1::StorageReply> repeated(const write_request& item, const seen_key* earlier) const;
   void changed(const conversation_row& row);
   const message_row* message(const message_place& place) const;
   bool is_recalled(const message_place& place) const;

@@ -132,19 +132,18 @@ v1::StorageReply batch_builder::plan_recall(write_request& item) {
     appended.set_duplicate(true);
     return reply;
   }
-  if (item.stamp_ns == 0) item.stamp_ns = counters_.stamp(wall_ns_);
+  const int64_t stamp = counters_.stamp(wall_ns_);
   batch_.recalled.push_back(place);
   auto& row = *known_[id];
-  const uint64_t mid =
-      store_message(row, {{}, 0, actor, std::move(key), item.stamp_ns, ask.body(), true, false, ask.mid()});
+  const uint64_t mid = store_message(row, {{}, 0, actor, std::move(key), stamp, ask.body(), true, false, ask.mid()});
   if (id.lo != 0) {
     outbox_row entry{.recipient = row.a == actor ? row.b : row.a, .conversation = id, .mid = mid, .payload = {}};
-    entry.accepted_ns = ask.accepted_ns() != 0 ? ask.accepted_ns() : item.stamp_ns;
+    entry.accepted_ns = ask.accepted_ns() != 0 ? ask.accepted_ns() : stamp;
     add_outbox(std::move(entry), item.message.trace());
     outbox_messages_.back() = batch_.messages.size() - 1;
   }
   appended.set_mid(mid);
-  appended.set_timestamp_ns(item.stamp_ns);
+  appended.set_timestamp_ns(stamp);
   return reply;
 }
 
@@ -201,11 +200,11 @@ v1::StorageReply batch_builder::plan_room_append(write_request& item) {
   if (earlier != nullptr) {
     batch_.released_keys.push_back({talk_id, 0, sender, ask.key(), 0, {}});
   }
-  if (item.stamp_ns == 0) item.stamp_ns = counters_.stamp(wall_ns_);
-  const uint64_t mid = store_message(*talk, {{}, 0, sender, ask.key(), item.stamp_ns, ask.body(), ask.unlisted()});
+  const int64_t stamp = counters_.stamp(wall_ns_);
+  const uint64_t mid = store_message(*talk, {{}, 0, sender, ask.key(), stamp, ask.body(), ask.unlisted()});
   auto reply = reply_to(item.message);
   reply.mutable_appended()->set_mid(mid);
-  reply.mutable_appended()->set_timestamp_ns(item.stamp_ns);
+  reply.mutable_appended()->set_timestamp_ns(stamp);
   return reply;
 }
 
@@ -246,10 +245,7 @@ v1::StorageReply batch_builder::plan_room_change(write_request& item) {
   if (!id || !actor || (wants_target(change) && !target)) return reply_to(item.message, errc::bad_parameter);
   const auto* in = room(id);
   if (in == nullptr || in->domain != ask.domain()) return reply_to(item.message, errc::no_such_object);
-  // As with a relation: the version can only have come from the attempt whose outcome was unknown.
-  if (item.in_doubt && item.planned_version != 0 && in->version >= item.planned_version) return item.planned_reply;
 
-  const uint64_t version = in->version;
   v1::RoomChanged out;
   errc code = errc::ok;
   if (change == room_change::profile) {
@@ -258,11 +254,8 @@ v1::StorageReply batch_builder::plan_room_change(write_request& item) {
     code = change_bits(ask, change, out);
   }
   auto reply = reply_to(item.message, code);
-  in = room(id);
-  out.set_version(in->version);
+  out.set_version(room(id)->version);
   *reply.mutable_room_changed() = std::move(out);
-  item.planned_version = in->version != version ? in->version : 0;
-  item.planned_reply = reply;
   return reply;
 }
 

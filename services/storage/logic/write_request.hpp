@@ -28,11 +28,9 @@ struct write_request {
   std::string token_text;                // TokenIssue: the answer
   std::optional<password_row> password;  // PasswordChange: the new hash
 
-  // What earlier attempts decided, for when the outcome of their commit is not known.
-  bool in_doubt = false;           // an attempt ended in an unknown outcome
-  int64_t stamp_ns = 0;            // Append, RoomAppend, Recall: the row's time, unique in the shard's process
-  uint64_t planned_version = 0;    // Relate, RoomChange: the version it would have made
-  v1::StorageReply planned_reply;  // Relate, RoomChange: its answer
+  // What an attempt decided whose outcome is not known.
+  bool in_doubt = false;
+  v1::StorageReply planned_reply;  // the answer, if it was committed
 };
 
 struct answer {

@@ -1,6 +1,7 @@
 #include "services/storage/logic/writer_engine.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "libs/log/log.hpp"
@@ -25,12 +26,27 @@ size_t size_of(const v1::StorageRequest& message) {
   }
 }
 
+/// The answer of a store, or what it threw as `code`.
+template <class Call>
+auto guarded(const Call& call, errc code = errc::unavailable) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::exception& thrown) {
+    return error{code, thrown.what()};
+  }
+}
+
 bool lost_connection(errc code) { return code == errc::unavailable || code == errc::deadline; }
 
 }  // namespace
 
-writer_engine::writer_engine(writer_options how, const clock& time, open_function open)
-    : how_(std::move(how)), time_(time), open_(std::move(open)), cache_(how_.cached), counters_(how_.epoch) {}
+writer_engine::writer_engine(writer_options how, const clock& time, open_function open,
+                             std::shared_ptr<shard_counters> counters)
+    : how_(std::move(how)),
+      time_(time),
+      open_(std::move(open)),
+      cache_(how_.cached),
+      counters_(counters ? std::move(counters) : std::make_shared<shard_counters>(how_.epoch)) {}
 
 void writer_engine::add(std::vector<write_request>&& items) {
   for (auto& item : items) items_.push_back(std::move(item));
@@ -71,7 +87,7 @@ std::vector<answer> writer_engine::expire() {
 
 result<void> writer_engine::ensure_open() {
   if (store_) return {};
-  auto opened = open_();
+  auto opened = guarded([&] { return open_(); });
   if (!opened) return opened.error();
   store_ = std::move(*opened);
   return {};
@@ -104,19 +120,107 @@ round writer_engine::run() {
     out.what = out.answers.empty() ? round::outcome::idle : round::outcome::served;
     return out;
   }
-  const size_t count = batch_size();
-  if (auto opened = ensure_open(); !opened) {
-    fail(opened.error(), count, false, out);
-    return out;
+  in_batch_ = 0;
+  durable_ = false;
+  try {
+    run_batch(out);
+  } catch (const std::exception& thrown) {
+    logger.error("exception in the writer", {{"shard", how_.shard}, {"what", thrown.what()}});
+    if (durable_) {
+      unanswerable(out);
+    } else {
+      fail({errc::internal, thrown.what()}, std::min(in_batch_, items_.size()), false, out);
+    }
   }
-  batch_builder builder(how_.shard, how_.epoch, cache_, counters_, time_.wall_ns());
+  return out;
+}
+
+void writer_engine::run_batch(round& out) {
+  if (auto opened = ensure_open(); !opened) {
+    fail(opened.error(), batch_size(), false, out);
+    return;
+  }
+  if (auto resolved = resolve(out); !resolved) {
+    fail({errc::unavailable, resolved.error().detail}, batch_size(), false, out);
+    return;
+  }
+  if (items_.empty() && done_.empty()) {
+    out.what = round::outcome::served;
+    return;
+  }
+  const size_t count = in_batch_ = batch_size();
+  batch_builder builder(how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns());
   if (auto known = read(builder, count); !known) {
     fail(known.error(), count, false, out);
-    return out;
+    return;
   }
   for (size_t i = 0; i < count; ++i) builder.plan(items_[i]);
   commit(builder, count, out);
-  return out;
+}
+
+/// Answers what was committed by the batch whose outcome was unknown; the rest is done as if it had never been tried.
+result<void> writer_engine::resolve(round& out) {
+  if (!doubt_) return {};
+  const auto committed = was_committed(*doubt_);
+  if (!committed) return committed.error();
+  doubt_.reset();
+  size_t answered = 0;
+  const auto settled = [&](write_request& item) {
+    if (!item.in_doubt) return false;
+    item.in_doubt = false;
+    // A new account: what became of it is in its row, which is asked for by doing it again.
+    if (!*committed || item.message.has_account_create()) return false;
+    auto reply = std::move(item.planned_reply);
+    out.answers.push_back(make_answer(item, std::move(reply)));
+    ++answered;
+    return true;
+  };
+  std::erase_if(items_, settled);
+  solo_ -= std::min(solo_, answered);
+  return {};
+}
+
+result<bool> writer_engine::was_committed(const batch_witness& witness) {
+  return guarded([&]() -> result<bool> {
+    if (witness.message) {
+      const auto found = store_->find_keys({&*witness.message, 1});
+      if (!found) return found.error();
+      return !found->empty() && found->front().timestamp_ns == witness.timestamp_ns;
+    }
+    if (witness.room) {
+      const auto rows = store_->load_rooms({&witness.room, 1});
+      if (!rows) return rows.error();
+      return !rows->empty() && rows->front().version >= witness.version;
+    }
+    const auto rows = store_->load({&witness.pair, 1});
+    if (!rows) return rows.error();
+    return !rows->empty() && rows->front().relation_version >= witness.version;
+  });
+}
+
+/// The outcome of the batch's commit is not known: keeps what was to be answered.
+void writer_engine::doubt(batch_builder& builder, size_t count) {
+  doubt_ = builder.witness();
+  for (size_t i = 0; i < count; ++i) {
+    items_[i].in_doubt = true;
+    items_[i].planned_reply = std::move(builder.replies()[i]);
+  }
+}
+
+/// The batch is durable, but an exception came before it was answered.
+void writer_engine::unanswerable(round& out) {
+  drop_store();
+  cache_.clear();
+  const size_t count = std::min(in_batch_, items_.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (items_[i].from) out.answers.push_back(make_answer(items_[i], errc::deadline));
+  }
+  forget(count);
+  done_in_batch_ = 0;
+  out.deliveries.clear();
+  out.resync = true;
+  out.what = round::outcome::retry;
+  out.failure = errc::internal;
 }
 
 result<void> writer_engine::read(batch_builder& builder, size_t count) {
@@ -175,11 +279,13 @@ void writer_engine::commit(batch_builder& builder, size_t count, round& out) {
     settle(builder, count, out);
     return;
   }
-  auto outcome = store_->commit(batch);
+  auto outcome = guarded([&] { return store_->commit(batch); }, errc::internal);
   if (!outcome) {
+    if (outcome.code() != errc::unavailable && outcome.code() != errc::stale_epoch) doubt(builder, count);
     fail(outcome.error(), count, true, out);
     return;
   }
+  durable_ = true;
   builder.committed(*outcome);
   settle(builder, count, out);
 }
@@ -218,7 +324,6 @@ void writer_engine::fail(const error& why, size_t count, bool committing, round&
   const bool in_doubt = committing && why.code != errc::unavailable;
   if (in_doubt) {
     // Whether a taken token was there before cannot be read back: its owner is told that the outcome is unknown.
-    for (size_t i = 0; i < count; ++i) items_[i].in_doubt = true;
     out.resync = true;
     cache_.clear();
     const auto undecidable = [&](write_request& item) {
@@ -247,7 +352,7 @@ void writer_engine::fail(const error& why, size_t count, bool committing, round&
 
 result<std::vector<session::v1::Delivery>> writer_engine::scan(uint64_t after, size_t limit) {
   if (auto opened = ensure_open(); !opened) return opened.error();
-  auto rows = store_->scan_outbox(after, limit);
+  auto rows = guarded([&] { return store_->scan_outbox(after, limit); });
   if (!rows) {
     drop_store();
     return rows.error();

@@ -43,23 +43,29 @@ struct round {
   size_t messages = 0;
 };
 
-/// Used by one thread. Nothing is answered before it is durable; after an unknown outcome the caches are dropped and
-/// each request is decided by what the database says, never by a guess.
+/// Used by one thread. Nothing is answered before it is durable. After an unknown outcome the caches are dropped and
+/// the database is asked whether the batch is in it: then its requests are answered as planned, else they are done
+/// anew.
 class writer_engine {
  public:
   /// Opens the store and acquires the shard with the engine's epoch; called again after each failure.
   using open_function = std::function<result<std::unique_ptr<writer_store>>()>;
-  writer_engine(writer_options how, const clock& time, open_function open);
+  /// `counters`: those of an earlier engine of the same epoch, if there was one.
+  writer_engine(writer_options how, const clock& time, open_function open,
+                std::shared_ptr<shard_counters> counters = nullptr);
 
   void add(std::vector<write_request>&& items);
   /// Outbox entries that their recipients' owners confirmed; deleted by the next commit.
   void add_done(const std::vector<uint64_t>& entries);
-  /// Takes one batch through reading, planning and commit. Blocks for the database.
+  /// Takes one batch through reading, planning and commit. Blocks for the database. After an exception on the way its
+  /// requests are taken one by one, and one that throws again is answered with an error.
   round run();
   /// A page of the outbox as deliveries. unavailable, deadline: try again later. stale_epoch never.
   result<std::vector<session::v1::Delivery>> scan(uint64_t after, size_t limit);
   /// Before a planned end: deletes what was confirmed, if the database is there.
   void flush_done();
+  /// The writes that wait, to end their streams: they go to nobody else from here.
+  const std::deque<write_request>& items() const noexcept { return items_; }
   /// Answers everything that waits. Afterwards the engine is empty.
   std::vector<answer> refuse_all(errc code);
   /// Answers what waited beyond its deadline.
@@ -75,6 +81,11 @@ class writer_engine {
 
  private:
   size_t batch_size() const;
+  void run_batch(round& out);
+  result<void> resolve(round& out);
+  result<bool> was_committed(const batch_witness& witness);
+  void doubt(batch_builder& builder, size_t count);
+  void unanswerable(round& out);
   result<void> read(batch_builder& builder, size_t count);
   void commit(batch_builder& builder, size_t count, round& out);
   void settle(batch_builder& builder, size_t count, round& out);
@@ -88,9 +99,12 @@ class writer_engine {
   std::unique_ptr<writer_store> store_;
   uint64_t closed_statements_ = 0;
   shard_cache cache_;
-  shard_counters counters_;
+  std::shared_ptr<shard_counters> counters_;
   std::deque<write_request> items_;
   std::deque<uint64_t> done_;
+  std::optional<batch_witness> doubt_;  // of the batch whose outcome is not known; its requests are in_doubt
+  size_t in_batch_ = 0;                 // requests of the batch under way
+  bool durable_ = false;                // it is committed
   size_t done_in_batch_ = 0;
   size_t solo_ = 0;  // so many requests go one by one, because a batch with them failed for no known reason
 };

@@ -9,82 +9,14 @@
 
 #include "libs/testing/fake_clock.hpp"
 #include "services/storage/logic/writer_engine.hpp"
+#include "services/storage/testing/faulty_writer.hpp"
 #include "services/storage/testing/requests.hpp"
 
 namespace tern::storage {
 namespace {
 
 using namespace std::chrono_literals;
-
-enum class fault : uint8_t { none, before, after_commit, lost_before_commit, refused };
-
-/// Passes on to a real writer, unless the dice say otherwise. After a failure the connection is gone.
-class faulty_writer final : public writer_store {
- public:
-  faulty_writer(std::unique_ptr<writer_store> real, std::mt19937_64& dice, const double& rate)
-      : real_(std::move(real)), dice_(dice), rate_(rate) {}
-
-  result<void> acquire(uint64_t epoch) override { return real_->acquire(epoch); }
-  result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->load(ids);
-  }
-  result<std::vector<found_key>> find_keys(std::span<const message_key> keys) override {
-    if (broken(errc::deadline)) return errc::deadline;
-    return real_->find_keys(keys);
-  }
-  result<std::vector<room_row>> load_rooms(std::span<const room_id> ids) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->load_rooms(ids);
-  }
-  result<std::vector<member_row>> load_members(std::span<const member_key> keys) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->load_members(keys);
-  }
-  result<std::vector<message_row>> load_messages(std::span<const message_place> places) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->load_messages(places);
-  }
-  result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->load_profiles(ids);
-  }
-  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
-    if (broken(errc::unavailable)) return errc::unavailable;
-    return real_->scan_outbox(after, limit);
-  }
-  result<write_outcome> commit(const write_batch& batch) override {
-    if (dead_) return errc::unavailable;
-    switch (roll()) {
-      case fault::none: return real_->commit(batch);
-      case fault::before: dead_ = true; return errc::unavailable;
-      case fault::lost_before_commit: dead_ = true; return errc::deadline;
-      case fault::after_commit: {
-        dead_ = true;
-        auto done = real_->commit(batch);
-        if (!done) return done.error();
-        return errc::deadline;
-      }
-      case fault::refused: return errc::internal;
-    }
-    return errc::internal;
-  }
-  uint64_t statements() const override { return real_->statements(); }
-
- private:
-  fault roll() {
-    if (std::uniform_real_distribution<>(0, 1)(dice_) >= rate_) return fault::none;
-    return static_cast<fault>(std::uniform_int_distribution<>(1, 4)(dice_));
-  }
-  bool broken(errc) {
-    if (!dead_ && std::uniform_real_distribution<>(0, 1)(dice_) < rate_ / 4) dead_ = true;
-    return dead_;
-  }
-  std::unique_ptr<writer_store> real_;
-  std::mt19937_64& dice_;
-  const double& rate_;  // changes while the writer lives
-  bool dead_ = false;
-};
+using testing::faulty_writer;
 
 /// Some people write to each other through an engine on a faulty database; what they were told is remembered.
 class trial {
