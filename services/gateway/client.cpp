@@ -106,7 +106,20 @@ void client::handle(const wire::inbound_frame& frame) {
   commands::handler_of(frame.type)(*this, frame);
 }
 
-void client::on_batch_end(websocket::connection&) { lane_.flush(); }
+void client::on_batch_end(websocket::connection&) {
+  if (shed_ && !cooling_ && !is_closing()) {
+    cooling_ = true;
+    connection_->pause_reading(true);
+    lane_.cool_down(*this);
+  }
+  shed_ = false;
+  lane_.flush();
+}
+
+void client::on_cooled() {
+  cooling_ = false;
+  if (!paused_ && !is_closing()) connection_->pause_reading(false);
+}
 
 void client::on_close(websocket::connection&, websocket::close_reason reason) {
   unplace();

@@ -41,6 +41,8 @@ class client final : public websocket::connection_handler, private frame_writer 
 
   // ---- from the lane ----
   void on_retry();
+  /// The pause after a refusal for load is over.
+  void on_cooled();
   /// `at` is the tick watch() gave.
   void on_deadline(uint32_t at);
   void on_owner_changed(uint64_t epoch);
@@ -78,6 +80,9 @@ class client final : public websocket::connection_handler, private frame_writer 
   void another_auth() noexcept { ++more_auths_; }
   /// Keeps the frame until it is confirmed and sends it to the session owner.
   void forward(uint8_t type, std::string payload, uint64_t trace);
+  /// A frame was refused for load: what the client sends next is read together in a while, since refusing frames one
+  /// by one as they come would cost more than a batch of them.
+  void cool_down() noexcept { shed_ = true; }
   /// The client acknowledges a delivery.
   void acknowledge(int32_t sync_id);
   void bogus_ack();
@@ -142,7 +147,9 @@ class client final : public websocket::connection_handler, private frame_writer 
   phase phase_ = phase::connecting;
   wire::encoding enc_ = wire::encoding::thrift;
   bool waiting_ = false;  // in the lane's list
-  bool paused_ = false;
+  bool paused_ = false;   // too much unconfirmed
+  bool shed_ = false;     // in this batch
+  bool cooling_ = false;  // in the lane's list
 };
 
 }  // namespace tern::gateway

@@ -112,7 +112,7 @@ void client::on_confirm(uint64_t seq) {
 void client::resume_if_room() {
   if (!paused_ || terminal_.unconfirmed() > shared().limits.unconfirmed / 2 || is_closing()) return;
   paused_ = false;
-  connection_->pause_reading(false);
+  if (!cooling_) connection_->pause_reading(false);
 }
 
 void client::on_close_terminal(const session::v1::CloseTerminal& order) {

@@ -277,6 +277,19 @@ void lane::dispatch(link_handle stream, session_item& item) {
   }
 }
 
+void lane::cool_down(const client& who) { cooling_.push_back(who.id()); }
+
+void lane::end_cooling() {
+  if (cooling_.empty()) return;
+  std::vector<uint64_t> now = std::exchange(cooling_, {});
+  // Who is read first finds most room: another one each time.
+  const auto first = static_cast<ptrdiff_t>((tick_ * size_t{7919}) % now.size());
+  std::rotate(now.begin(), now.begin() + first, now.end());
+  for (const uint64_t id : now) {
+    if (client* who = find(id)) who->on_cooled();
+  }
+}
+
 void lane::on_tick() {
   tick_ = core_.tick();
   wheel_.advance(tick_, [this](uint64_t id, uint32_t at) {
@@ -285,6 +298,7 @@ void lane::on_tick() {
   retry_waiting(waiting_per_tick);
   calls_.on_tick(tick_);
   load_.on_tick();
+  end_cooling();
   room_acks_.take_due(tick_, [this](uint64_t room, const auto& conns) { tell_room_acks(room, conns); });
   flush();
 }

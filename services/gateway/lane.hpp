@@ -95,6 +95,8 @@ class lane {
   /// RoomAcked of one account, queued at once.
   void tell_room_ack(link_handle stream, account_id account, const terminal::room_ack& what);
   load_guard& load() noexcept { return load_; }
+  /// The client is told (client::on_cooled) at the next tick.
+  void cool_down(const client& who);
   /// The client is told (client::on_retry) when an owner may be there.
   void wait_for_owner(client& who);
   /// The client is told (client::on_deadline) at `due` or earlier. Returns the tick of that call.
@@ -124,6 +126,7 @@ class lane {
 
   client* find(uint64_t conn) noexcept;
   void retry_waiting(size_t most);
+  void end_cooling();
   void rebind_changed(const placement::snapshot& previous);
   void dispatch(link_handle stream, session_item& item);
   void on_room(link_handle stream, const lane_batch::room_part& part);
@@ -139,6 +142,7 @@ class lane {
   std::unordered_map<std::string, uint32_t> link_of_node_;
   std::vector<uint32_t> dirty_;    // links with pending items
   std::vector<uint64_t> waiting_;  // connections without an owner
+  std::vector<uint64_t> cooling_;  // connections that are not read until the next tick
   deadline_wheel wheel_;
   account_calls calls_;
   load_guard load_;

@@ -84,7 +84,7 @@ TEST(load_guard, forgets_the_pace_slowly_and_work_of_closed_connections_at_once)
     guard.on_tick();
   }
   const uint64_t busy = guard.limit();
-  for (int tick = 0; tick < 50; ++tick) guard.on_tick();  // nothing is done for five seconds
+  for (int tick = 0; tick < 30; ++tick) guard.on_tick();  // nothing is done for three seconds
   EXPECT_GT(guard.limit(), busy / 2);
   for (int tick = 0; tick < 2000; ++tick) guard.on_tick();
   EXPECT_EQ(guard.limit(), 10U);

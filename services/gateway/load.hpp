@@ -44,7 +44,7 @@ class load_guard {
 
  private:
   static constexpr double mean_share = 0.2;  // of the newest tick: the mean is that of about the last half second
-  static constexpr double peak_kept = 0.99;  // per tick: half of it is forgotten after 7 s
+  static constexpr double peak_kept = 0.98;  // per tick: half of it is forgotten after 3.4 s
 
   load_limits limits_;
   uint64_t under_way_ = 0;

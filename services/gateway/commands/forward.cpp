@@ -72,6 +72,7 @@ void forward(client& from, const wire::inbound_frame& frame) {
   }
   if (!from.where().load().admits()) {
     refuse(from, frame, errc::overload, outcome::limited, refusal::overload);
+    from.cool_down();
     return;
   }
   std::string payload;
