@@ -191,6 +191,8 @@ TEST_F(edge_rooms, go_with_the_terminal_to_its_new_owner) {
   ASSERT_EQ(bind.written_size(), 1);
   EXPECT_EQ(bind.written(0).kind(), session::v1::DeliveryRef::ROOM);
   EXPECT_EQ(bind.written(0).mid(), 6U);
+  guest.client.send_bytes(frame_type::message, message_bytes(0, "x"));
+  other.expect_frame();  // the Bind has been answered
   session.send_room(room, 7, conns(), "from the old owner");
   other.send_room(room, 7, conns(), "from the new owner");
   expect_text(guest, "from the new owner", 7);
