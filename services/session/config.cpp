@@ -29,6 +29,27 @@ void declare(config::schema& into, session_config& o) {
   into.add("session.pull_messages", o.pull_messages, "most messages of one PULLMESSAGE answer", {1, 500});
   into.add("session.pull_bytes", o.pull_bytes, "message bytes of one PULLMESSAGE answer (the first always fits)",
            {1024, 16 << 20});
+  into.add("session.room_list_members", o.room_list_members, "most accounts of one list of a room's members",
+           {1, 100'000});
+  into.add("session.account_rate_per_second", o.account_rate_per_second,
+           "commands per second of one account over all its terminals; 0: no limit. Above: error 5105 and close",
+           {0, 1'000'000});
+  into.add_choice("session.storage", o.storage, {"shards", "none"},
+                  "none: no storage service is needed and nothing is kept; any name logs on, messages are passed on to "
+                  "terminals on line, rooms and rosters are not offered");
+  into.add("session.relay_token_life_ms", o.relay_token_life, "life of a login token without storage",
+           {1000, 3'600'000});
+  into.add("session.presence_window_ms", o.presence_window,
+           "presences are gathered so long; of two of one sender the newer one is sent", {0, 1000});
+  into.add("session.presence_recipients", o.presence_recipients,
+           "recipients of gathered presences; further ones are left out", {100, 10'000'000});
+  into.add("session.offline_notice_delay_ms", o.offline_notice_delay,
+           "friends are told so long after an account's last terminal went, unless it is back", {0, 60'000});
+  into.add("session.presence_offline_block", o.presence_offline_block,
+           "nobody is told that an account or a terminal went off line");
+  into.add("session.peer_queue_items", o.peer_queue_items,
+           "presences and unstored messages waiting for a link to another session node; further ones are dropped",
+           {16, 1'000'000});
   into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from",
                   true);
 }

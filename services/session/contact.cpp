@@ -13,6 +13,17 @@ result<account_id> other_account(const session_state& state, std::optional<std::
   return *other;
 }
 
+result<room_id> room_of(std::optional<std::string_view> node, errc unreadable) {
+  if (!node || node->empty()) return errc::bad_parameter;
+  const auto id = from_node(node_kind::room, *node);
+  if (!id || *id == 0) return unreadable;
+  return room_id{*id};
+}
+
+bool foreign(const session_state& state, const wire::tid& place) {
+  return place.domain && *place.domain != state.domain();
+}
+
 void check_account(session_state& state, account_id other, std::function<void(session_state&, errc)> then) {
   // One look at a time per account: answers of readers may overtake each other, and what waits here keeps its order.
   auto& checks = state.contact_checks();

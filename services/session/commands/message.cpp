@@ -1,9 +1,14 @@
 #include "services/session/commands/message.hpp"
 
-#include "libs/crypto/random.hpp"
+#include <memory>
+
 #include "libs/wire/codec.hpp"
 #include "libs/wire/message.hpp"
+#include "services/session/commands/answers.hpp"
+#include "services/session/commands/message_form.hpp"
+#include "services/session/commands/pair_turns.hpp"
 #include "services/session/contact.hpp"
+#include "services/session/relay/relay_message.hpp"
 
 namespace tern::session {
 namespace {
@@ -11,17 +16,24 @@ namespace {
 constexpr int8_t user_to_user = 2;
 constexpr int8_t user_to_room = 3;
 constexpr int8_t ordinary = 1;
-constexpr size_t max_stored_bytes = 128 << 10;  // a body of the frame limit with every other field at its limit
-constexpr uint64_t id_mask = (uint64_t{1} << 53U) - 1;
+constexpr int8_t last_reserved = 30;  // kinds above are the application's own: delivered, not in the history
+
+/// A message to an account on its way to storage; room 0: friends, else both must be members of the room.
+struct outgoing {
+  account_id other;
+  room_id room;
+  storage::v1::StorageRequest request;
+};
+using outgoing_ptr = std::shared_ptr<outgoing>;
 
 /// Kinds of messages this protocol knows and this server does not offer (yet); anything else is a bad parameter.
 bool known_kind(int8_t od_type) {
-  return od_type == 2 || od_type == 3 || od_type == 5 || od_type == 6 || od_type == 7 || od_type > 30;
+  return od_type == 2 || od_type == 3 || od_type == 5 || od_type == 6 || od_type == 7;
 }
 
 errc check(const wire::tim_message& message) {
   if (message.ms_type != user_to_user && message.ms_type != user_to_room) return errc::bad_parameter;
-  if (message.od_type == ordinary) return errc::ok;
+  if (message.od_type == ordinary || message.od_type > last_reserved) return errc::ok;
   return known_kind(message.od_type) ? errc::bad_interface : errc::bad_parameter;
 }
 
@@ -31,30 +43,22 @@ void reject(session_state& state, const origin& from, errc code) {
   state.refuse(from, code);
 }
 
-/// 'i' and the client's id, or the position of the frame: a replay after a broken link is recognised either way.
-std::string key_of(session_state& state, const origin& from, const wire::tim_message& message) {
-  const uint64_t id = message.id ? static_cast<uint64_t>(*message.id) : 0;
-  if (id == 0) return state.frame_key(from);
-  std::string key = "i";
-  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(id >> static_cast<unsigned>(shift)));
-  return key;
-}
-
-/// What is stored: the sender is who is logged on here, whatever the client wrote.
-std::string stored_form(session_state& state, const origin& from, wire::tim_message& message) {
-  const terminal* sender = state.find(from);
-  const std::string node = to_node(state.account());
-  wire::tid self;
-  self.node = node;
-  if (!state.domain().empty()) self.domain = state.domain();
-  if (!sender->resource.empty()) self.resource = sender->resource;
-  self.termtyp = static_cast<int8_t>(sender->termtyp);
-  message.from_tid = self;
-  if (!message.id || *message.id == 0) message.id = static_cast<int64_t>((crypto::random_u64() & id_mask) | 1U);
-  message.to_list.reset();
-  std::string body;
-  wire::encode_stored(message, body);
-  return body;
+/// Counts what was stored; false (and the sender is told) when it cannot be shown.
+bool receipt_of(session_state& state, const origin& from, std::string_view body, const storage::v1::Appended& done,
+                std::string& payload) {
+  const auto composed =
+      wire::compose_message(body, static_cast<int64_t>(done.mid()), done.timestamp_ns(), std::nullopt, payload);
+  if (!composed) {
+    reject(state, from, errc::internal);
+    return false;
+  }
+  state.env().metrics.count(done.duplicate() ? accepted::duplicate : accepted::ok);
+  if (from.received_ns != 0) {
+    state.env().metrics.receipt_seconds.observe(static_cast<double>(state.env().time.wall_ns() - from.received_ns) /
+                                                1e9);
+  }
+  log::trace(from.trace, "session", "receipt", {{"duplicate", done.duplicate()}});
+  return true;
 }
 
 void stored(session_state& state, const origin& from, storage_answer& got) {
@@ -69,15 +73,7 @@ void stored(session_state& state, const origin& from, storage_answer& got) {
   if (got.code != errc::ok) return reject(state, from, got.code);
   const auto& done = got.reply.appended();
   std::string payload;
-  const auto composed = wire::compose_message(append.body(), static_cast<int64_t>(done.mid()), done.timestamp_ns(),
-                                              std::nullopt, payload);
-  if (!composed) return reject(state, from, errc::internal);
-  state.env().metrics.count(done.duplicate() ? accepted::duplicate : accepted::ok);
-  if (from.received_ns != 0) {
-    state.env().metrics.receipt_seconds.observe(static_cast<double>(state.env().time.wall_ns() - from.received_ns) /
-                                                1e9);
-  }
-  log::trace(from.trace, "session", "receipt", {{"duplicate", done.duplicate()}});
+  if (!receipt_of(state, from, append.body(), done, payload)) return;
   state.send_receipt(from, {append.conversation().hi(), append.conversation().lo()}, done.mid(), std::move(payload),
                      done.duplicate());
 }
@@ -88,20 +84,53 @@ void append(session_state& state, const origin& from, storage::v1::StorageReques
             [from](session_state& again, storage_answer& got) { stored(again, from, got); });
 }
 
-}  // namespace
+/// Asks whether both are members; until that is known, nothing else is appended for the pair.
+void append_if_permitted(session_state& state, const origin& from, const outgoing_ptr& what) {
+  hold_turn(state, what->other);
+  storage::v1::StorageRequest request;
+  request.set_trace(from.trace);
+  storage::v1::RoomPermit& permit = *request.mutable_room_permit();
+  permit.set_room(what->room.value);
+  permit.set_one(state.account().value);
+  permit.set_other(what->other.value);
+  permit.set_domain(state.domain());
+  state.ask(slot_of(what->room), std::move(request), patience::deadline,
+            [from, what](session_state& again, storage_answer& got) {
+              if (got.code == errc::ok) {
+                append(again, from, std::move(what->request));
+              } else {
+                const bool nowhere = got.code == errc::no_such_object || got.code == errc::not_found;
+                reject(again, from, nowhere ? errc::permission_denied : got.code);
+              }
+              release_turn(again, what->other);
+            });
+}
 
-void run_message(session_state& state, const origin& from, std::string payload) {
-  wire::arena memory;
-  auto decoded = wire::decode<wire::tim_message>(wire::encoding::thrift, payload, memory);
-  if (!decoded) return reject(state, from, errc::bad_format);
-  wire::tim_message& message = *decoded;
-  if (const errc problem = check(message); problem != errc::ok) return reject(state, from, problem);
-  if (message.ms_type == user_to_room || message.room_tid) return reject(state, from, errc::bad_interface);
+void send_now(session_state& state, const origin& from, const outgoing_ptr& what) {
+  if (what->room) return append_if_permitted(state, from, what);
+  append(state, from, std::move(what->request));
+}
+
+/// With open messaging somebody must look whether the recipient exists; friends and members do.
+void send_checked(session_state& state, const origin& from, const outgoing_ptr& what) {
+  check_account(state, what->other, [from, what](session_state& again, errc found) {
+    if (found != errc::ok) return reject(again, from, found);
+    in_turn(again, what->other, [from, what](session_state& later) { send_now(later, from, what); });
+  });
+}
+
+void to_account(session_state& state, const origin& from, wire::tim_message& message) {
   const auto other = other_account(state, message.to_tid ? std::optional{message.to_tid->node} : std::nullopt);
   if (!other) return reject(state, from, other.code());
-  if (message.to_tid->domain && *message.to_tid->domain != state.domain())
-    return reject(state, from, errc::bad_account);
-
+  if (foreign(state, *message.to_tid)) return reject(state, from, errc::bad_account);
+  room_id room;
+  if (message.room_tid) {
+    const auto found = room_of(message.room_tid->node, errc::permission_denied);
+    if (!found) return reject(state, from, found.code());
+    if (foreign(state, *message.room_tid)) return reject(state, from, errc::permission_denied);
+    room = *found;
+  }
+  const bool open = state.env().config.open_messaging;
   storage::v1::StorageRequest request;
   request.set_trace(from.trace);
   storage::v1::Append& what = *request.mutable_append();
@@ -111,17 +140,57 @@ void run_message(session_state& state, const origin& from, std::string payload) 
   what.set_sender(state.account().value);
   what.set_recipient(other->value);
   what.set_key(key_of(state, from, message));
+  what.set_unlisted(message.od_type > last_reserved);
   what.set_body(stored_form(state, from, message));
-  what.set_open(state.env().config.open_messaging);
-  what.set_accepted_ns(from.received_ns != 0 ? from.received_ns : state.env().time.wall_ns());
+  what.set_open(open || room);
+  what.set_accepted_ns(accepted_ns(state, from));
   if (what.body().size() > max_stored_bytes) return reject(state, from, errc::bad_parameter);
-  if (!what.open()) return append(state, from, std::move(request));
-  // Friends exist; with open messaging somebody must look.
-  auto kept = std::make_shared<storage::v1::StorageRequest>(std::move(request));
-  check_account(state, *other, [from, kept](session_state& again, errc found) {
-    if (found != errc::ok) return reject(again, from, found);
-    append(again, from, std::move(*kept));
+  if (!open && !room && !turn_taken(state, *other)) return append(state, from, std::move(request));
+  const auto kept = std::make_shared<outgoing>(outgoing{*other, room, std::move(request)});
+  in_turn(state, *other, [from, kept, open](session_state& again) {
+    open ? send_checked(again, from, kept) : send_now(again, from, kept);
   });
+}
+
+void to_room(session_state& state, const origin& from, wire::tim_message& message) {
+  const auto room =
+      room_of(message.room_tid ? std::optional{message.room_tid->node} : std::nullopt, errc::permission_denied);
+  if (!room) return reject(state, from, room.code());
+  if (foreign(state, *message.room_tid)) return reject(state, from, errc::permission_denied);
+  message.to_tid.reset();
+  group::v1::GroupRequest request;
+  request.set_trace(from.trace);
+  request.set_room(room->value);
+  storage::v1::RoomAppend& what = *request.mutable_append();
+  what.set_room(room->value);
+  what.set_sender(state.account().value);
+  what.set_key(key_of(state, from, message));
+  what.set_unlisted(message.od_type > last_reserved);
+  what.set_body(stored_form(state, from, message));
+  what.set_accepted_ns(accepted_ns(state, from));
+  if (what.body().size() > max_stored_bytes) return reject(state, from, errc::bad_parameter);
+  auto body = std::make_shared<const std::string>(what.body());
+  state.ask_group(std::move(request), [from, room = *room, body](session_state& again, group_answer& got) {
+    if (got.code == errc::no_such_object || got.code == errc::not_found) got.code = errc::permission_denied;
+    if (got.code != errc::ok) return reject(again, from, got.code);
+    const auto& done = got.answer.appended();
+    std::string payload;
+    if (!receipt_of(again, from, *body, done, payload)) return;
+    again.send_room_receipt(from, room, done, std::move(payload));
+  });
+}
+
+}  // namespace
+
+void run_message(session_state& state, const origin& from, std::string payload) {
+  if (state.env().relay != nullptr) return run_relay_message(state, from, std::move(payload));
+  wire::arena memory;
+  wire::tim_message message;
+  errc problem = decode_request(state, payload, memory, message);
+  if (problem == errc::ok) problem = check(message);
+  if (problem != errc::ok) return reject(state, from, problem);
+  if (message.ms_type == user_to_room) return to_room(state, from, message);
+  to_account(state, from, message);
 }
 
 }  // namespace tern::session

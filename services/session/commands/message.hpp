@@ -1,4 +1,4 @@
-// MESSAGE (90): a message to one user. Flow: docs/flows/message.md.
+// MESSAGE (90): to an account, to a room, or to one member of a room. Flow: docs/flows/message.md.
 #pragma once
 
 #include <string>

@@ -5,6 +5,7 @@
 
 #include "libs/wire/codec.hpp"
 #include "libs/wire/message.hpp"
+#include "services/session/commands/answers.hpp"
 #include "services/session/contact.hpp"
 
 namespace tern::session {
@@ -40,8 +41,11 @@ errc fill(const session_state& state, const wire::tim_req& req, storage::v1::Rea
 }
 
 void answer_page(session_state& state, const origin& from, storage_answer& got) {
-  if (got.code == errc::not_found) return state.finish(from);  // nothing was ever said there
-  if (got.code != errc::ok) return state.refuse(from, got.code);
+  const bool of_a_room = got.request.read().conversation().lo() == 0;
+  const bool nowhere = got.code == errc::not_found || got.code == errc::no_such_object;
+  // Two accounts may never have said anything; a room that is not there is one the caller is no member of.
+  if (nowhere && !of_a_room) return state.finish(from);
+  if (got.code != errc::ok) return state.refuse(from, nowhere ? errc::permission_denied : got.code);
   std::vector<wire::tim_message> rows;
   for (const auto& row : got.reply.page().rows()) {
     auto view = wire::compose_view(row.body(), static_cast<int64_t>(row.mid()), row.timestamp_ns(), std::nullopt);
@@ -53,25 +57,37 @@ void answer_page(session_state& state, const origin& from, storage_answer& got) 
   state.reply(from, wire::frame_type::pullmessage, wire::encode(wire::encoding::thrift, list));
 }
 
+/// The conversation whose history is asked for.
+result<conversation_id> place_of(session_state& state, const wire::tim_req& req) {
+  const int32_t what = req.rtype.value_or(0);
+  if (what == of_room) {
+    const auto room = room_of(req.node, errc::permission_denied);
+    if (!room) return room.code();
+    return conversation_id{room->value, 0};
+  }
+  if (what != of_user) return errc::bad_parameter;
+  const auto other = other_account(state, req.node);
+  if (!other) return other.code();
+  return state.conversation_with(*other);
+}
+
 }  // namespace
 
 void run_pullmessage(session_state& state, const origin& from, std::string payload) {
   wire::arena memory;
-  const auto req = wire::decode<wire::tim_req>(wire::encoding::thrift, payload, memory);
-  if (!req) return state.refuse(from, errc::bad_format);
-  const int32_t what = req->rtype.value_or(0);
-  if (what == of_room) return state.refuse(from, errc::bad_interface);
-  if (what != of_user) return state.refuse(from, errc::bad_parameter);
-  const auto other = other_account(state, req->node);
-  if (!other) return state.refuse(from, other.code());
+  wire::tim_req req;
+  if (const errc problem = decode_request(state, payload, memory, req); problem != errc::ok)
+    return state.refuse(from, problem);
+  const auto place = place_of(state, req);
+  if (!place) return state.refuse(from, place.code());
   storage::v1::StorageRequest request;
   request.set_trace(from.trace);
   storage::v1::Read& read = *request.mutable_read();
-  if (const errc problem = fill(state, *req, read); problem != errc::ok) return state.refuse(from, problem);
-  const conversation_id conversation = state.conversation_with(*other);
-  read.mutable_conversation()->set_hi(conversation.hi);
-  read.mutable_conversation()->set_lo(conversation.lo);
-  state.ask(slot_of(conversation), std::move(request), patience::deadline,
+  if (const errc problem = fill(state, req, read); problem != errc::ok) return state.refuse(from, problem);
+  read.set_listed_only(true);
+  read.mutable_conversation()->set_hi(place->hi);
+  read.mutable_conversation()->set_lo(place->lo);
+  state.ask(slot_of(*place), std::move(request), patience::deadline,
             [from](session_state& again, storage_answer& got) { answer_page(again, from, got); });
 }
 

@@ -79,8 +79,6 @@ TEST_F(pullmessage_test, errors_are_those_of_the_protocol) {
   req.node = own;
   expect_error(req, 4105);
   req = pull(0, 10);
-  req.rtype = 2;
-  expect_error(req, 4107);
   req.rtype = 3;
   expect_error(req, 4104);
   req.rtype.reset();

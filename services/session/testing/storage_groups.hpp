@@ -51,6 +51,7 @@ class storage_groups final : public group_port {
   }
 
   std::vector<group::v1::GroupRequest> asked;
+  errc fail_interest = errc::ok;  // the next subscription is answered with it
   group_listener* listener = nullptr;
 
  private:

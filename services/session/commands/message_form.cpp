@@ -1,0 +1,42 @@
+#include "services/session/commands/message_form.hpp"
+
+#include "libs/crypto/random.hpp"
+#include "libs/wire/message.hpp"
+
+namespace tern::session {
+namespace {
+
+constexpr uint64_t id_mask = (uint64_t{1} << 53U) - 1;
+
+}  // namespace
+
+std::string key_of(session_state& state, const origin& from, const wire::tim_message& message) {
+  const uint64_t id = message.id ? static_cast<uint64_t>(*message.id) : 0;
+  if (id == 0) return state.frame_key(from);
+  std::string key = "i";
+  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(id >> static_cast<unsigned>(shift)));
+  return key;
+}
+
+std::string stored_form(session_state& state, const origin& from, wire::tim_message& message) {
+  const terminal* sender = state.find(from);
+  const std::string node = to_node(state.account());
+  wire::tid self;
+  self.node = node;
+  if (!state.domain().empty()) self.domain = state.domain();
+  if (!sender->resource.empty()) self.resource = sender->resource;
+  self.termtyp = static_cast<int8_t>(sender->termtyp);
+  message.from_tid = self;
+  if (!message.id || *message.id == 0) message.id = static_cast<int64_t>((crypto::random_u64() & id_mask) | 1U);
+  message.to_list.reset();
+  std::string body;
+  wire::encode_stored(message, body);
+  message.from_tid.reset();  // its views end here
+  return body;
+}
+
+int64_t accepted_ns(const session_state& state, const origin& from) {
+  return from.received_ns != 0 ? from.received_ns : state.env().time.wall_ns();
+}
+
+}  // namespace tern::session
