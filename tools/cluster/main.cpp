@@ -21,6 +21,7 @@ constexpr const char* usage =
     "  --port N           clients of gateway-0; gateway-1 gets N+1, ... (default 5080)\n"
     "  --gateways N       gateway processes (default 2)\n"
     "  --sessions N       session processes (default 2)\n"
+    "  --groups N         group processes (default 1)\n"
     "  --storages N       storage processes (default 2)\n"
     "  --databases N      PostgreSQL servers, one shard each (default 2)\n"
     "  --no-redis         without Redis\n"
@@ -77,6 +78,8 @@ int parse(int argc, char** argv, tern::testing::cluster_options& how, size_t& po
       good = to_count(value, 1, 16, how.gateways);
     } else if (flag == "--sessions") {
       good = to_count(value, 1, 16, how.sessions);
+    } else if (flag == "--groups") {
+      good = to_count(value, 1, 16, how.groups);
     } else if (flag == "--storages") {
       good = to_count(value, 1, 16, how.storages);
     } else if (flag == "--databases") {
