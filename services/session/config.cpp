@@ -34,9 +34,10 @@ void declare(config::schema& into, session_config& o) {
   into.add("session.account_rate_per_second", o.account_rate_per_second,
            "commands per second of one account over all its terminals; 0: no limit. Above: error 5105 and close",
            {0, 1'000'000});
-  into.add_choice("session.storage", o.storage, {"shards", "none"},
-                  "none: no storage service is needed and nothing is kept; any name logs on, messages are passed on to "
-                  "terminals on line, rooms and rosters are not offered");
+  into.add_choice(
+      "session.storage", o.storage, {"shards", "none"},
+      "none: no storage service is needed and nothing is kept; any name logs on, messages are passed on to "
+      "terminals on line, rooms and rosters are not offered");
   into.add("session.relay_token_life_ms", o.relay_token_life, "life of a login token without storage",
            {1000, 3'600'000});
   into.add("session.presence_window_ms", o.presence_window,

@@ -29,17 +29,17 @@ struct session_config {
   uint64_t drain_bytes = 256 << 10;
   uint64_t pull_messages = 200;  // most of one PULLMESSAGE answer
   uint64_t pull_bytes = 1 << 20;
-  uint64_t room_list_members = 10'000;   // most accounts of one list of a room's members
-  uint64_t account_rate_per_second = 0;  // commands of one account over all its terminals; 0: no limit
-  std::string storage = "shards";                         // or "none": nothing is stored, messages are only passed on
-  std::chrono::milliseconds relay_token_life{10'000};     // of login tokens without storage
-  std::chrono::milliseconds presence_window{20};          // presences are gathered so long
-  uint64_t presence_recipients = 500'000;                 // of presences gathered; further ones are left out
-  std::chrono::milliseconds offline_notice_delay{500};    // an account is off line to its friends after that
-  bool presence_offline_block = false;                    // nobody is told that somebody went off line
-  uint64_t peer_queue_items = 65536;                      // waiting for a link to another session node
+  uint64_t room_list_members = 10'000;                  // most accounts of one list of a room's members
+  uint64_t account_rate_per_second = 0;                 // commands of one account over all its terminals; 0: no limit
+  std::string storage = "shards";                       // or "none": nothing is stored, messages are only passed on
+  std::chrono::milliseconds relay_token_life{10'000};   // of login tokens without storage
+  std::chrono::milliseconds presence_window{20};        // presences are gathered so long
+  uint64_t presence_recipients = 500'000;               // of presences gathered; further ones are left out
+  std::chrono::milliseconds offline_notice_delay{500};  // an account is off line to its friends after that
+  bool presence_offline_block = false;                  // nobody is told that somebody went off line
+  uint64_t peer_queue_items = 65536;                    // waiting for a link to another session node
   bool stores() const noexcept { return storage != "none"; }
-  std::string identity_key;              // secret shared by gateways and session nodes
+  std::string identity_key;  // secret shared by gateways and session nodes
 };
 
 /// Declares every option above in `into`; `options` must outlive the schema.

@@ -1,5 +1,7 @@
 #include "services/session/directory.hpp"
 
+#include "libs/actor/inline_run.hpp"
+
 namespace tern::session {
 
 void directory::send(account_id to, std::vector<event> events) {
@@ -9,7 +11,7 @@ void directory::send(account_id to, std::vector<event> events) {
   if (!one.actor) one.actor = spawn_(to);
   ++one.mails;
   // Under the lock, so that mails of one link keep their order and none comes after retire() said yes.
-  caf::anon_send(one.actor, mail{std::move(events)});
+  actor::post(one.actor, mail{std::move(events)});
 }
 
 void directory::post(account_id to, event what) {
@@ -35,15 +37,37 @@ void directory::post(std::vector<addressed>& items) {
   items.clear();
 }
 
-void directory::post_if_present(account_id to, event what) {
+bool directory::send_if_present(account_id to, std::vector<event> events) {
   part& where = part_of(to);
   const std::lock_guard held(where.mutex);
   const auto at = where.entries.find(to);
-  if (at == where.entries.end()) return;
+  if (at == where.entries.end()) return false;
   ++at->second.mails;
-  mail one;
-  one.events.push_back(std::move(what));
-  caf::anon_send(at->second.actor, std::move(one));
+  actor::post(at->second.actor, mail{std::move(events)});
+  return true;
+}
+
+bool directory::post_if_present(account_id to, event what) {
+  std::vector<event> events;
+  events.push_back(std::move(what));
+  return send_if_present(to, std::move(events));
+}
+
+size_t directory::post_if_present(std::vector<addressed>& items) {
+  if (items.size() == 1) {
+    const bool sent = post_if_present(items.front().first, std::move(items.front().second));
+    items.clear();
+    return sent ? 0 : 1;
+  }
+  std::unordered_map<account_id, std::vector<event>> grouped;
+  for (auto& [to, what] : items) grouped[to].push_back(std::move(what));
+  items.clear();
+  size_t dropped = 0;
+  for (auto& [to, events] : grouped) {
+    const size_t count = events.size();
+    if (!send_if_present(to, std::move(events))) dropped += count;
+  }
+  return dropped;
 }
 
 void directory::broadcast(const event& what) {

@@ -25,8 +25,10 @@ class directory {
   /// Events of one account stay in order; the actor is spawned if there is none. `items` is left empty.
   void post(std::vector<addressed>& items);
   void post(account_id to, event what);
-  /// Drops the event if the account has no actor.
-  void post_if_present(account_id to, event what);
+  /// Drops the event if the account has no actor: false then.
+  bool post_if_present(account_id to, event what);
+  /// The same for many, one mail per account; returns how many were dropped. `items` is left empty.
+  size_t post_if_present(std::vector<addressed>& items);
   void broadcast(const event& what);
   /// An actor asks to leave having taken `mails` mails: true when nothing else is on its way to it; it is out then.
   bool retire(account_id account, caf::actor_id self, uint64_t mails);
@@ -50,6 +52,7 @@ class directory {
 
   part& part_of(account_id account) { return parts_[std::hash<account_id>{}(account) >> 58U]; }
   void send(account_id to, std::vector<event> events);
+  bool send_if_present(account_id to, std::vector<event> events);
 
   std::array<part, 64> parts_;
   spawner spawn_;

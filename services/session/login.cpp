@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/session/directory.hpp"
+#include "services/session/relay/relay_accounts.hpp"
 
 namespace tern::session {
 namespace {
@@ -107,6 +108,10 @@ void start_login(const environment& env, gateway_ptr from, v1::Login login) {
   }
   if (login.token().empty() && login.name_key().empty())
     return refuse_login(from, login.conn(), errc::no_pass, epoch);
+  if (env.relay != nullptr) {
+    const auto who = env.relay->log_in(login);
+    return who ? logged_in(env, from, login, *who) : refuse_login(from, login.conn(), who.code(), epoch);
+  }
   auto request = request_of(login);
   login.clear_password();
   env.storage->ask(slot, std::move(request), patience::deadline,
@@ -123,6 +128,7 @@ void start_account_call(const environment& env, gateway_ptr from, v1::AccountCal
     env.metrics.wrong_owner_total.add();
     return answer_call(from, call.call(), errc::wrong_owner, {});
   }
+  if (env.relay != nullptr) return answer_call(from, call.call(), errc::ok, env.relay->call(call));
   env.storage->ask(slot, request_of(call), patience::deadline,
                    [from = std::move(from), number = call.call(), kind = call.kind()](storage_answer& got) {
                      if (got.code != errc::ok) return answer_call(from, number, got.code, {});

@@ -25,7 +25,8 @@ std::vector<app::service_entry> service_entries(ternd_config& o) {
                  [&o](app::context& with) { return routing::make_routing_service(with, o.routing); }});
   out.push_back({"storage", [&o](config::schema& into) { storage::declare(into, o.storage); },
                  [&o] { return storage_complaints(o.storage); },
-                 [&o](app::context& with) { return storage::make_storage_service(with, o.storage); }});
+                 [&o](app::context& with) { return storage::make_storage_service(with, o.storage); },
+                 [&o] { return o.session.stores(); }});
   out.push_back({"group",
                  [&o](config::schema& into) { group::declare(into, o.group); },
                  {},

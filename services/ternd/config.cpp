@@ -20,7 +20,9 @@ std::string default_shard(const std::string& dir) {
 }
 
 result<std::optional<app::data_directory>> use_directory(config::schema& schema, const std::string& dir, bool dry) {
-  schema.set_default("routing.meta.dsn", default_meta_dsn(dir));
+  // What a node without storage has to remember is how to derive account ids: the key below.
+  const bool stores = schema.value_of("session.storage").value_or("") != "none";
+  schema.set_default("routing.meta.dsn", stores ? default_meta_dsn(dir) : "memory:");
   schema.set_default("storage.shards", default_shard(dir));
   const std::string key = dir + "/" + identity_file;
   const bool made_before = ::access(key.c_str(), F_OK) == 0;

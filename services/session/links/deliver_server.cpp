@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/actor/inline_run.hpp"
 #include "services/session/directory.hpp"
 
 namespace tern::session {
@@ -41,7 +42,10 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
       reply.set_epoch(source->epoch);
       reply.add_wrong_owner(item.entry());
     }
-    if (!mails.empty()) env_.directory->post(mails);
+    {
+      const actor::inline_scope here(env_.actors, mails.size() <= few_items);
+      if (!mails.empty()) env_.directory->post(mails);
+    }
     for (auto& [source, reply] : refused) {
       if (!out_->send(std::move(reply))) out_->close();
     }
