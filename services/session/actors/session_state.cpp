@@ -168,6 +168,7 @@ void session_state::reply(const origin& from, wire::frame_type type, std::string
 
 void session_state::refuse(const origin& from, errc code) {
   const errc shown = code == errc::ok ? errc::undefined : to_wire(code);
+  env_->metrics.count_refused(shown);
   wire::tim_ack ack;
   ack.ok = false;
   ack.tim_type = static_cast<int8_t>(from.type);

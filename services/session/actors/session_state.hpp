@@ -18,6 +18,7 @@
 #include "libs/wire/frame.hpp"
 #include "services/session/environment.hpp"
 #include "services/session/events.hpp"
+#include "services/session/rate_limit.hpp"
 #include "services/session/presence/session_presence.hpp"
 #include "services/session/rooms/live_room.hpp"
 
@@ -206,6 +207,8 @@ class session_state : private delivery::port {
   bool make_room(int32_t termtyp);
   void log_out(delivery::terminal_slot slot, errc reason);
   void remove(delivery::terminal_slot slot);
+  /// The account sends more than it may: the frame is refused with 5105 and its connection closed.
+  void cut_off(delivery::terminal_slot slot, const v1::Frame& frame);
   std::optional<delivery::terminal_slot> slot_of_conn(const gateway_stream& from, uint64_t conn) const;
   void pump(delivery::terminal_slot slot);
   void run(delivery::terminal_slot slot, uint64_t seq, terminal::command what);
@@ -259,6 +262,7 @@ class session_state : private delivery::port {
   std::vector<state_timer> timers_;
   std::unique_ptr<bound_rooms> bound_rooms_;  // null: nothing
   std::vector<pair_turn> pair_turns_;
+  rate_limit rate_;
   std::pair<account_id, conversation_id> last_conversation_;
   uint32_t generations_ = 0;
   uint32_t asked_ = 0;  // answers still to come

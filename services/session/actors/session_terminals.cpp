@@ -1,5 +1,6 @@
 // Terminals: binds, the device limit, frames in order, links that go.
 #include "libs/delivery/device_limit.hpp"
+#include "libs/wire/codec.hpp"
 #include "services/session/actors/session_state.hpp"
 #include "services/session/commands/commands.hpp"
 #include "services/session/relay/relay_message.hpp"
@@ -186,6 +187,7 @@ void session_state::on(frame_event& what) {
         {frame.type(), std::move(*frame.mutable_payload()), frame.trace(), frame.received_ns()});
   }
   if (verdict == inbound::verdict::taken) {
+    if (!rate_.take(env_->time.now(), env_->config.account_rate_per_second)) return cut_off(*slot, frame);
     pump(*slot);
   } else if (verdict == inbound::verdict::replay) {
     send_confirm(*terminals_[*slot]);
@@ -198,6 +200,21 @@ void session_state::on(frame_event& what) {
     result.set_code(static_cast<int32_t>(errc::wrong_owner));
     result.set_epoch(epoch());
   }
+}
+
+void session_state::cut_off(delivery::terminal_slot slot, const v1::Frame& frame) {
+  terminal& from = *terminals_[slot];
+  env_->metrics.count(refusal::rate);
+  wire::tim_ack ack;
+  ack.tim_type = static_cast<int8_t>(frame.type());
+  ack.error = wire::tim_error{static_cast<int32_t>(errc::rate_limited), wire_text(errc::rate_limited)};
+  v1::Out& told = out_frame(from, wire::frame_type::ack);
+  told.set_payload(wire::encode(wire::encoding::thrift, ack));
+  told.set_trace(frame.trace());
+  v1::CloseTerminal& order = *out(from).mutable_close();
+  order.set_conn(from.conn);
+  order.set_code(static_cast<int32_t>(errc::rate_limited));
+  remove(slot);
 }
 
 void session_state::pump(delivery::terminal_slot slot) {
