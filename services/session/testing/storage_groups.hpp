@@ -29,6 +29,8 @@ class storage_groups final : public group_port {
       return then(got);
     }
     if (request.has_interest()) {
+      got.code = std::exchange(fail_interest, errc::ok);
+      if (got.code != errc::ok) return then(got);
       if (request.interest().on()) {
         interested_.insert(request.room());
       } else {
