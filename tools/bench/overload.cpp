@@ -10,6 +10,15 @@ double value_of(const report& what, const std::string& name) {
   return found == what.values.end() ? 0 : found->second;
 }
 
+double our_cost(const setting& with, const report& what) {
+  double sum = 0;
+  for (const auto& one : with.processes) {
+    const auto found = what.costs.find(one.name);
+    if (found != what.costs.end()) sum += found->second.microseconds_per_operation;
+  }
+  return sum;
+}
+
 /// The largest resident memory of the watched processes together, looked at once a second.
 class memory_peak {
  public:
@@ -65,6 +74,9 @@ result<report> run_overload(const setting& with, const overload_options& how) {
   values["saturation_per_second"] = most;
   values["goodput_share"] = most > 0 ? value_of(*made, "receipts_per_second") / most : 0;
   made->units["goodput_share"] = "receipts/s of those at saturation";
+  // On a shared machine rates depend on the neighbours; this does not.
+  values["cpu_us_per_receipt"] = our_cost(with, *made);
+  values["saturation_cpu_us_per_receipt"] = our_cost(with, *saturation);
   values["memory_mib"] = loaded_mib;
   values["saturation_memory_mib"] = calm_mib;
   values["memory_share"] = calm_mib > 0 ? loaded_mib / calm_mib : 0;

@@ -76,7 +76,7 @@ result<report> run_ping(const setting& with, const ping_options& how);
 
 struct overload_options {
   size_t pairs = 300;
-  size_t window = 16;   // for the saturation measured first
+  size_t window = 8;    // for the saturation measured first
   double factor = 2;    // of saturation, offered whatever comes back
   double seconds = 60;  // of overload; saturation is measured for a third of it
 };
