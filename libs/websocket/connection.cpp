@@ -62,7 +62,8 @@ void connection_impl::mark_dirty() {
 }
 
 std::string& connection_impl::out() {
-  if (out_.capacity() <= std::string().capacity()) out_ = thread_.take_buffer();
+  // A short frame may sit in the string itself: only an empty one is exchanged.
+  if (out_.empty() && out_.capacity() <= std::string().capacity()) out_ = thread_.take_buffer();
   return out_;
 }
 

@@ -1,7 +1,9 @@
 // What the server writes: coalescing, messages made beforehand, slow readers. Plain TCP.
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/websocket/server.hpp"
 #include "libs/websocket/testing/echo_server.hpp"
@@ -52,6 +54,24 @@ TEST(server_output, writes_what_one_wakeup_queued_in_one_write) {
   EXPECT_EQ(after.messages_in - before.messages_in, 50U);
   EXPECT_EQ(after.messages_out - before.messages_out, 50U);
   EXPECT_LE(after.writes - before.writes, after.reads - before.reads);
+}
+
+TEST(server_output, loses_no_short_message_when_many_connections_write_at_once) {
+  echo_server server;
+  std::vector<std::unique_ptr<raw_client>> clients;
+  for (int i = 0; i < 50; ++i) {
+    clients.push_back(std::make_unique<raw_client>(server.port()));
+    ASSERT_TRUE(clients.back()->upgrade());
+  }
+  // While the server works for one, the others' messages come: it handles them in one wake-up.
+  raw_client busy(server.port());
+  ASSERT_TRUE(busy.upgrade());
+  busy.send(frame(1, "flood 20000000"));
+  for (auto& one : clients) one->send(frame(2, "a") + frame(2, "b"));
+  for (auto& one : clients) {
+    ASSERT_EQ(one->read_frame().payload, "a");
+    ASSERT_EQ(one->read_frame().payload, "b");
+  }
 }
 
 TEST(server_output, sends_messages_made_beforehand_in_order_with_the_others) {
