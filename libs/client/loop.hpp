@@ -40,8 +40,8 @@ class loop {
   /// Runs `work` when the current round of events has been handled; for coalesced writes. Loop's thread only.
   void at_round_end(std::function<void()> work) { round_end_.push_back(std::move(work)); }
 
-  /// Timers are met within microseconds: the loop polls when one is about to be due. For generators, whose own lateness
-  /// would otherwise be measured with what they measure.
+  /// Timers are met within microseconds: the loop polls when one is about to be due. For generators, whose own
+  /// lateness would otherwise be measured with what they measure.
   void be_punctual();
 
   /// Handles events until stop().

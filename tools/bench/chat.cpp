@@ -183,11 +183,14 @@ result<report> run_chat(const setting& with, const chat_options& how) {
   auto accounts = make_accounts(with.where, with.prefix, how.pairs * 2, with.progress);
   if (!accounts) return accounts.error();
   client::loop loop;
+  loop.be_punctual();
   std::vector<std::unique_ptr<member>> members;
   if (auto done = log_in_all(loop, with.where, with.encoding, members, *accounts, 100, with.progress); !done) {
     return done.error();
   }
-  if (auto done = befriend_pairs(loop, members, with.progress); !done) return done.error();
+  if (how.stored) {
+    if (auto done = befriend_pairs(loop, members, with.progress); !done) return done.error();
+  }
   report made;
   made.scenario =
       how.rate > 0 ? "chat at " + std::to_string(static_cast<int64_t>(how.rate)) + "/s" : "chat, saturation";

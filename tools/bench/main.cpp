@@ -43,6 +43,7 @@ constexpr const char* usage_text =
     "  --members N                room: members (default 1000), of whom\n"
     "  --online N                 room: are on line (default 1000); rate 0: one message at a time (default 2/s)\n"
     "  --metrics HOST:PORT[,...]  room: storage processes whose rows and statements are counted\n"
+    "  --storage shards|none      chat: none for servers with session.storage=none (no friends needed)\n"
     "  --logins N                 login: how many (default 2000)\n"
     "  --concurrency N            login: at a time (default 200)\n"
     "  --seconds N                measured time (default 10)\n"
@@ -140,6 +141,11 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
       {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
       {"--window", [&o](const char* v) { return to_size(v, o.chat.window) && o.chat.window > 0; }},
       {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes) && to_size(v, o.room.body_bytes); }},
+      {"--storage",
+       [&o](const char* v) {
+         o.chat.stored = std::strcmp(v, "none") != 0;
+         return !o.chat.stored || std::strcmp(v, "shards") == 0;
+       }},
       {"--logins", [&o](const char* v) { return to_size(v, o.login.logins) && o.login.logins > 0; }},
       {"--concurrency", [&o](const char* v) { return to_size(v, o.login.concurrency) && o.login.concurrency > 0; }},
       {"--seconds",

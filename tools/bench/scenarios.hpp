@@ -55,6 +55,7 @@ struct chat_options {
   double seconds = 10;
   double warmup_seconds = 2;
   size_t body_bytes = 64;
+  bool stored = true;  // false: against session.storage = none, where nobody needs to be friends
 };
 /// Pairs of friends that write to each other: receipts/s, deliveries/s, latency of both, CPU per message.
 result<report> run_chat(const setting& with, const chat_options& how);

@@ -78,8 +78,10 @@ class suite {
     auto floor = run_floor({100, 64, how_.quick ? 0.5 : 3});
     if (!floor) return floor.error();
     found_.reports.emplace_back("this machine", *floor);
+    floor_us_ = value_of(*floor, "cpu_us_per_message");
     if (auto done = on_ternd(); !done) return done;
     if (auto done = on_cluster(); !done) return done;
+    if (auto done = without_storage(); !done) return done;
     codec();
     return write();
   }
@@ -286,6 +288,77 @@ class suite {
     return {};
   }
 
+  /// G2, and G4 and G5 as they are for messages that are only passed on. A sender with one message at a time is the
+  /// honest saturation here: with 32 of them in one write the kernel's part is shared by all.
+  result<void> relay(const std::string& where, setting with, bool cluster) {
+    with.prefix = "pair";
+    chat_options lone{.pairs = 1, .rate = how_.quick ? 50.0 : 100.0, .seconds = how_.seconds, .warmup_seconds = 1};
+    lone.stored = false;
+    auto idle_pair = run_chat(with, lone);
+    if (!idle_pair) return idle_pair.error();
+    idle_pair->scenario = "one idle pair, 100 messages/s";
+    with.prefix = "chat";
+    chat_options full{.pairs = 100, .rate = 0, .window = 32, .seconds = how_.seconds, .warmup_seconds = 2};
+    full.stored = false;
+    auto piped = run_chat(with, full);
+    if (!piped) return piped.error();
+    full.window = 1;
+    auto single = run_chat(with, full);
+    if (!single) return single.error();
+    single->scenario = "chat, saturation, one message per sender at a time";
+    chat_options half = full;
+    half.rate = value_of(*single, "receipts_per_second") / 2;
+    auto relaxed = run_chat(with, half);
+    if (!relaxed) return relaxed.error();
+    auto& all = found_.goals;
+    for (auto* one : {&*piped, &*single}) {
+      double spent = 0;
+      for (const auto& [name, cost] : one->costs) spent += name == "tern-bench" ? 0 : cost.microseconds_per_operation;
+      one->values["server_cpu_us_per_message"] = spent;
+      one->values["server_cpu_of_floor"] = floor_us_ > 0 ? spent / floor_us_ : 0;
+      one->units["server_cpu_of_floor"] = "times the relay floor's CPU per message";
+      const std::string how =
+          one == &*piped ? "32 messages per sender at a time, " : "one message per sender at a time, ";
+      all.push_back({"G2", "server CPU per message, not stored, " + how + where, spent, 22, true, "µs"});
+    }
+    all.push_back({"G4", "receipt p99 at half load, not stored, " + where, milliseconds(*relaxed, "receipt", 0.99), 2,
+                   true, "ms"});
+    all.push_back({"G5", "one idle pair, delivery median, not stored, " + where,
+                   milliseconds(*idle_pair, "delivery", 0.5), cluster ? 0.35 : 0.20, true, "ms"});
+    for (const auto* one : {&*idle_pair, &*piped, &*single, &*relaxed}) {
+      found_.reports.emplace_back(where + " without storage", *one);
+    }
+    return {};
+  }
+
+  result<void> without_storage() {
+    say("ternd without storage");
+    testing::ternd_options options;
+    options.binaries = how_.binaries;
+    options.settings.emplace_back("session.storage=none");
+    for (const auto& [key, value] : no_rate_limit) options.settings.push_back(key + "=" + value);
+    auto started = testing::ternd_process::start(options);
+    if (!started) return started.error();
+    setting with;
+    with.where.gateways = {(*started)->gateway()};
+    with.processes = {{"ternd", (*started)->child().pid(), false}};
+    with.progress = say;
+    if (auto done = relay("ternd", with, false); !done) return done;
+    (*started)->child().stop(15s);
+    say("local cluster without storage");
+    testing::cluster_options nodes;
+    nodes.binaries = how_.binaries;
+    nodes.progress = say;
+    nodes.databases = 0;
+    nodes.redis = false;
+    nodes.settings["gateway"] = no_rate_limit;
+    auto running = testing::cluster::start(nodes);
+    if (!running) return running.error();
+    if (auto done = relay("cluster", setting_of(**running), true); !done) return done;
+    for (const auto& name : (*running)->stop()) say(name + " did not stop cleanly");
+    return {};
+  }
+
   void codec() {
     const auto output = testing::run_program({how_.binaries + "/tern-codec-bench", "--json"});
     found_.tables.push_back(output ? "```json\n" + *output + "```\n" : "tern-codec-bench: " + output.error().detail);
@@ -330,6 +403,7 @@ class suite {
   suite_options how_;
   findings found_;
   double lone_receipt_ms_ = 0;  // p99, of the deployment measured last
+  double floor_us_ = 0;         // CPU of the relay floor per message
 };
 
 }  // namespace
