@@ -21,16 +21,17 @@
 #include "services/storage/app.hpp"
 #include "services/storage/config.hpp"
 
-namespace tern::group {
+namespace tern::testing {
 namespace {
 
+namespace v1 = group::v1;
 using namespace std::chrono_literals;
 constexpr auto patience = 30s;
 constexpr room_id room{0x1000'0000'0000'0001};
 constexpr account_id founder{101};
 
-tern::testing::postgres_server& postgres() {
-  static auto server = tern::testing::postgres_server::start();
+postgres_server& postgres() {
+  static auto server = postgres_server::start();
   if (!server) ADD_FAILURE() << server.error().detail;
   return **server;
 }
@@ -254,7 +255,7 @@ class group_with_storage : public ::testing::TestWithParam<std::string> {
     fresh->health.set_started();
   }
   void launch_group(const std::string& name) {
-    launch(name, [this](app::context& with) { return make_group_service(with, group_config_); });
+    launch(name, [this](app::context& with) { return group::make_group_service(with, group_config_); });
   }
   void stop(const std::string& name) {
     const auto at = services_.find(name);
@@ -296,13 +297,13 @@ class group_with_storage : public ::testing::TestWithParam<std::string> {
     ASSERT_EQ(one_->insist(make).code(), 0);
   }
 
-  tern::testing::temp_dir directory_;
+  temp_dir directory_;
   actor::system_config actor_config_{2};
   caf::actor_system actors_{actor_config_};
   std::unique_ptr<rpc::network> network_ = rpc::make_local_network();
   routing::routing_config routing_config_;
   storage::storage_config storage_config_;
-  group_config group_config_;
+  group::group_config group_config_;
   uint64_t incarnations_ = 0;
   std::map<std::string, std::unique_ptr<running>> services_;
   std::unique_ptr<placement::membership> member_;
@@ -412,4 +413,4 @@ INSTANTIATE_TEST_SUITE_P(databases, group_with_storage, ::testing::Values("sqlit
                          [](const auto& about) { return about.param; });
 
 }  // namespace
-}  // namespace tern::group
+}  // namespace tern::testing
