@@ -51,6 +51,7 @@ class group_service final : public app::service {
     env_.storage = &storage_;
     env_.directory = &directory_;
     env_.wheel = &wheel_;
+    env_.actors = &with.actors;
   }
   ~group_service() override { stop(); }
 

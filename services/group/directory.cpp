@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "libs/actor/inline_run.hpp"
+
 namespace tern::group {
 
 void directory::send(room_id to, uint64_t epoch, std::vector<event> events) {
@@ -19,7 +21,7 @@ void directory::send(room_id to, uint64_t epoch, std::vector<event> events) {
   }
   ++one.mails;
   // Under the lock, so that mails of one link keep their order and none comes after retire() said yes.
-  caf::anon_send(one.actor, mail{std::move(events)});
+  actor::post(one.actor, mail{std::move(events)});
 }
 
 void directory::post(std::vector<addressed>& items) {

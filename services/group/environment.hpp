@@ -14,6 +14,9 @@
 #include "services/group/config.hpp"
 #include "services/group/metrics.hpp"
 
+namespace caf {
+class actor_system;
+}
 namespace tern::actor {
 class wheel;
 }
@@ -32,6 +35,7 @@ struct environment {
   shards::storage_port* storage = nullptr;
   group::directory* directory = nullptr;
   actor::wheel* wheel = nullptr;
+  caf::actor_system* actors = nullptr;  // null: links never run actors in their own thread
   log::logger log{"group"};
   /// When the ranges changed last (clock::now): a former owner's appends may still be on their way to storage.
   std::atomic<int64_t> ranges_changed_ns{0};

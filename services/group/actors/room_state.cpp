@@ -1,6 +1,7 @@
 // Mails in, requests to storage, output out, and the end of an idle actor.
 #include "services/group/actors/room_state.hpp"
 
+#include "libs/actor/inline_run.hpp"
 #include "libs/actor/wheel.hpp"
 #include "libs/log/log.hpp"
 #include "services/group/directory.hpp"
@@ -181,10 +182,10 @@ void room_state::ask(storage::v1::StorageRequest request, shards::patience how,
         const int64_t now_ns = ns_of(env->time.now());
         env->metrics.storage_seconds.observe(static_cast<double>(now_ns - asked_ns) / 1e9);
         auto kept = std::make_shared<shards::storage_answer>(std::move(got));
-        caf::anon_send(to, answer{[kept, now_ns, then = std::move(then)](room_state& state) {
-                         state.answered_ns_ = now_ns;
-                         then(state, *kept);
-                       }});
+        actor::post(to, answer{[kept, now_ns, then = std::move(then)](room_state& state) {
+                      state.answered_ns_ = now_ns;
+                      then(state, *kept);
+                    }});
       });
 }
 

@@ -3,10 +3,14 @@
 #include <utility>
 #include <vector>
 
+#include "libs/actor/inline_run.hpp"
 #include "services/group/directory.hpp"
 
 namespace tern::group {
 namespace {
+
+/// A link that brought no more runs the rooms itself.
+constexpr size_t few_items = 4;
 
 class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
  public:
@@ -27,7 +31,10 @@ class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
       caller who{stream_, item.call(), ticket{env_.metrics.open}};
       mails.push_back({room, epoch, request_event{std::move(who), std::move(item)}});
     }
-    if (!mails.empty()) env_.directory->post(mails);
+    if (!mails.empty()) {
+      const actor::inline_scope here(env_.actors, mails.size() <= few_items);
+      env_.directory->post(mails);
+    }
     if (refused_.empty()) return;
     if (!stream_->out->send_all(refused_)) stream_->out->close();
     refused_.clear();
