@@ -43,7 +43,7 @@ struct environment {
   group_port* groups = nullptr;
   session::directory* directory = nullptr;
   session::wheel* wheel = nullptr;
-  session::hub* hub = nullptr;  // rooms with members on line here
+  session::hub* hub = nullptr;          // rooms with members on line here
   caf::actor_system* actors = nullptr;  // null: all actors run on its threads (tests)
   peer_port* peers = nullptr;
   presence_outbox* presence = nullptr;

@@ -18,8 +18,8 @@
 #include "libs/wire/frame.hpp"
 #include "services/session/environment.hpp"
 #include "services/session/events.hpp"
-#include "services/session/rate_limit.hpp"
 #include "services/session/presence/session_presence.hpp"
+#include "services/session/rate_limit.hpp"
 #include "services/session/rooms/live_room.hpp"
 
 namespace tern::session {
@@ -135,18 +135,18 @@ class session_state : private delivery::port {
   /// MESSAGE with mid to the terminal it came from and, unless it repeats an earlier one, to all others.
   void send_receipt(const origin& from, const conversation_id& conversation, uint64_t mid, std::string payload,
                     bool duplicate);
-  /// After the owner of `room` has answered an append or a recall (payload as clients see it): ends the command. Where
-  /// the hub brings the message to the terminal anyway nothing is sent; else, or when it repeats an earlier one, the
-  /// terminal gets it as a receipt. The account's other terminals get it as members do.
+  /// After the owner of `room` has answered an append or a recall (payload as clients see it): ends the command.
+  /// Where the hub brings the message to the terminal anyway nothing is sent; else, or when it repeats an earlier
+  /// one, the terminal gets it as a receipt. The account's other terminals get it as members do.
   void send_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored, std::string payload);
   /// Calls `then` when the account's own row of `room` has `version` (RoomChanged.version) or a newer one: what the
-  /// account asks afterwards sees its change, and messages reach it. After two seconds in any case. For changes of the
-  /// caller's own place (create, apply, leave, block), before the command is answered.
+  /// account asks afterwards sees its change, and messages reach it. After two seconds in any case. For changes of
+  /// the caller's own place (create, apply, leave, block), before the command is answered.
   void await_room(room_id room, uint64_t version, std::function<void(session_state&)> then);
   /// Ends all terminals but `from` with LOGOUT (password changed, account replaced). Returns how many.
   size_t log_out_others(const origin& from, errc reason);
-  /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called off:
-  /// `then` looks whether it is still wanted.
+  /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called
+  /// off: `then` looks whether it is still wanted.
   void call_later(std::chrono::milliseconds delay, std::function<void(session_state&)> then);
   /// OFFLINEMSG of a terminal.
   void start_drain(const origin& from);
@@ -273,7 +273,7 @@ class session_state : private delivery::port {
   clock::time_point later_at_{};   // of delivery_.on_timer(); epoch: none
   clock::time_point forget_at_{};  // of delivery_.forget_restored()
   enum class rooms_state : uint8_t { none, loading, loaded } rooms_now_ = rooms_state::none;
-  uint32_t rooms_round_ = 0;  // of the last list asked for
+  uint32_t rooms_round_ = 0;          // of the last list asked for
   bool rooms_by_themselves_ = false;  // terminals came from elsewhere: what waits is brought without being asked
   bool was_online_ = false;
   bool idle_ = false;

@@ -23,8 +23,8 @@ using gateway_atom = caf::atom_constant<caf::atom("gateway")>;
 /// What the supervisor moves.
 struct supervised {
   const environment* env = nullptr;
-  std::function<void(const placement::snapshot_ptr&)> apply;  // the links of storage and group
-  std::function<void()> sweep;                                // their deadlines
+  std::function<void(const placement::snapshot_ptr&)> apply;                      // the links of storage and group
+  std::function<void()> sweep;                                                    // their deadlines
   std::function<void(const placement::snapshot&)> presence = [](const auto&) {};  // its window is over
   std::chrono::milliseconds tick{25};
 };
