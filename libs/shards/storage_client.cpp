@@ -3,7 +3,15 @@
 #include <utility>
 #include <vector>
 
+#include "libs/actor/inline_run.hpp"
+
 namespace tern::shards {
+namespace {
+
+/// More of them are worth waking the scheduler's threads for.
+constexpr size_t few_items = 8;
+
+}  // namespace
 
 /// Handler of one link; outlives neither the client nor the link.
 class storage_client::node_link final : public rpc::client_handler<rpc::storage_stream> {
@@ -20,6 +28,7 @@ class storage_client::node_link final : public rpc::client_handler<rpc::storage_
   void on_items(std::vector<storage::v1::StorageReply>& items) override {
     channel_ptr channel;
     std::string shard;
+    const actor::inline_scope here(owner_.actors_, items.size() <= few_items);
     for (auto& reply : items) {
       if (!channel || reply.shard() != shard) {
         shard = reply.shard();
@@ -43,8 +52,9 @@ class storage_client::node_link final : public rpc::client_handler<rpc::storage_
   const std::string node_;
 };
 
-storage_client::storage_client(rpc::network& network, rpc::peer self, const clock& time, shard_channel::limits how)
-    : network_(network), self_(std::move(self)), time_(time), limits_(how) {}
+storage_client::storage_client(rpc::network& network, rpc::peer self, const clock& time, shard_channel::limits how,
+                               caf::actor_system* actors)
+    : network_(network), self_(std::move(self)), time_(time), limits_(how), actors_(actors) {}
 
 storage_client::~storage_client() { stop(); }
 

@@ -12,12 +12,18 @@
 #include "libs/rpc/streams.hpp"
 #include "libs/shards/shard_channel.hpp"
 
+namespace caf {
+class actor_system;
+}
+
 namespace tern::shards {
 
 /// Thread-safe. apply() and sweep() are called by the supervisor only.
 class storage_client final : public storage_port {
  public:
-  storage_client(rpc::network& network, rpc::peer self, const clock& time, shard_channel::limits how);
+  /// `actors`, if any: callbacks of a few answers that post to actors of it run these in the link's thread.
+  storage_client(rpc::network& network, rpc::peer self, const clock& time, shard_channel::limits how,
+                 caf::actor_system* actors = nullptr);
   ~storage_client() override;
 
   void ask(slot_type slot, storage::v1::StorageRequest request, patience how, storage_callback then) override;
@@ -44,6 +50,7 @@ class storage_client final : public storage_port {
   const rpc::peer self_;
   const clock& time_;
   const shard_channel::limits limits_;
+  caf::actor_system* const actors_;
   mutable std::shared_mutex mutex_;  // guards what follows; never held during calls to links and channels
   placement::snapshot_ptr snapshot_ = std::make_shared<const placement::snapshot>();
   std::unordered_map<std::string, channel_ptr> channels_;

@@ -44,7 +44,7 @@ class session_service final : public app::service {
         config_(options),
         metrics_(with.metrics),
         self_{"session", with.node, with.incarnation},
-        storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}),
+        storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}, &with.actors),
         groups_(with.network, self_, with.time, options.group_deadline),
         peers_(with.network, self_, with.time, metrics_.presence, options.peer_queue_items),
         presence_(
