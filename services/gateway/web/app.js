@@ -1,19 +1,9 @@
-import { call, Link, type } from "/protocol.js";
+import { call, greeting, Link, ntype, od, rtype, type } from "/protocol.js";
+import { $, clockTime, dayOf, explain, grow, make, randomId, toast } from "/ui.js";
 
-const $ = (id) => document.getElementById(id);
-const od = { ordinary: 1, revoke: 2, burn: 3, notice: 4 };
-const rtype = { roster: 1, add: 4, friends: 5, remove: 6, block: 7, blocked: 18 };
 const page = 40;             // messages of one history request
 const historyPatience = 1500;  // an empty history is not answered at all
 const sessionKey = "tern.session";
-const wording = {
-  4101: "This name is taken.", 4102: "Wrong name or password.", 4104: "That cannot be right. Check it and try again.",
-  4105: "Not allowed.", 4106: "There is no such address.", 4107: "The server does not offer this.",
-  4110: "You cannot reach this contact.", 4111: "Too many devices are signed in.", 4115: "The login has expired.",
-  4117: "Already done.", 5103: "The server could not store it. Try again.", 5104: "The server is busy. Try again soon.",
-  5105: "Too fast. Wait a moment.",
-};
-const explain = (error) => (error && (wording[error.code] || error.info)) || "Something went wrong.";
 
 let link = null;
 let credentials = null;
@@ -22,6 +12,7 @@ let current = null;
 let contacts = new Map();
 let requests = new Map();
 let registering = false;
+let leaving = "";            // the room that is being left
 let asked = 0;               // timer of "Request sent."
 let history = [];            // nodes whose history was asked for, oldest request first
 
@@ -31,6 +22,7 @@ function contact(node) {
   if (!contacts.has(node)) {
     contacts.set(node, {
       node, friend: false, blocked: false, messages: new Map(), pending: [], unread: 0, complete: false, asked: false, last: 0,
+      room: false, topic: "", online: false,
     });
   }
   return contacts.get(node);
@@ -38,7 +30,7 @@ function contact(node) {
 
 const namesKey = () => `tern.names.${me}`;
 const names = () => JSON.parse(localStorage.getItem(namesKey()) || "{}");
-const nameOf = (node) => names()[node] || `${node.slice(0, 4)}…${node.slice(-3)}`;
+const nameOf = (node) => names()[node] || (contacts.has(node) && contacts.get(node).topic) || `${node.slice(0, 4)}…${node.slice(-3)}`;
 
 function setName(node, name) {
   const all = names();
@@ -49,38 +41,11 @@ function setName(node, name) {
 function paintAvatar(element, node, text) {
   let hash = 0;
   for (const letter of node) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-  element.className = `avatar h${hash % 8}`;
+  const one = contacts.get(node);
+  element.className = `avatar h${hash % 8}${one && one.room ? " room" : ""}${one && one.online ? " on" : ""}`;
+  element.title = one && one.online ? "Online" : "";
   element.textContent = ([...text][0] || "?").toUpperCase();
 }
-
-// ---- small things ----
-
-function toast(text) {
-  const element = document.createElement("div");
-  element.className = "toast";
-  element.textContent = text;
-  $("toasts").append(element);
-  while ($("toasts").children.length > 3) $("toasts").firstChild.remove();
-  setTimeout(() => element.remove(), 3500);
-}
-
-function make(tag, className, text) {
-  const element = document.createElement(tag);
-  if (className) element.className = className;
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
-
-const clockTime = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-function dayOf(ms) {
-  const date = new Date(ms);
-  if (date.toDateString() === new Date().toDateString()) return "Today";
-  return date.toLocaleDateString([], { weekday: "short", day: "numeric", month: "long" });
-}
-const randomId = () => {
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2));
-  return (high & 0x1fffff) * 0x100000000 + low + 1;
-};
 
 // ---- painting ----
 
@@ -91,7 +56,7 @@ function paintStatus(state) {
 }
 
 function paintRoster() {
-  const shown = [...contacts.values()].filter((one) => one.friend || one.blocked || one.messages.size > 0);
+  const shown = [...contacts.values()].filter((one) => one.friend || one.room || one.blocked || one.messages.size > 0);
   shown.sort((a, b) => b.last - a.last || nameOf(a.node).localeCompare(nameOf(b.node)));
   $("roster").replaceChildren(...shown.map((one) => {
     const button = make("button");
@@ -132,17 +97,23 @@ const sorted = (one) => [...one.messages.values()].sort((a, b) => a.mid - b.mid)
 function paintRequests() {
   $("requests").replaceChildren(...[...requests.values()].map((request) => {
     const box = make("div", "request");
-    box.append(make("strong", "", nameOf(request.node)), make("span", "", " wants to be your friend."));
+    const wish = request.room ? ` wants to join ${nameOf(request.room)}.` : " wants to be your friend.";
+    box.append(make("strong", "", nameOf(request.node)), make("span", "", wish));
     if (request.text) box.append(make("p", "muted", `“${request.text}”`));
     const row = make("div", "row");
     const ignore = make("button", "quiet", "Ignore");
-    ignore.addEventListener("click", () => { requests.delete(request.node); paintRequests(); });
-    const accept = make("button", "primary", "Accept");
-    accept.addEventListener("click", () => {
-      requests.delete(request.node);
-      befriend(request.node);
+    const answered = (yes) => {
+      requests.delete(request.key);
+      if (request.room) {
+        link.send(type.business, { rtype: yes ? rtype.pull : rtype.refused, node: request.room, node2: request.node });
+      } else if (yes) {
+        befriend(request.node);
+      }
       paintRequests();
-    });
+    };
+    ignore.addEventListener("click", () => answered(false));
+    const accept = make("button", "primary", "Accept");
+    accept.addEventListener("click", () => answered(true));
     row.append(ignore, accept);
     box.append(row);
     return box;
@@ -153,6 +124,7 @@ function messageElement(message) {
   const fresh = message.painted ? "" : " fresh";
   message.painted = true;
   const item = make("li", `msg${message.mine ? " mine" : ""}${message.failed ? " failed" : ""}${fresh}`);
+  if (message.author) item.append(make("span", "author", nameOf(message.author)));
   item.append(make("p", "", message.text));
   const meta = make("div", "meta");
   meta.append(make("time", "", clockTime(message.time)));
@@ -162,6 +134,11 @@ function messageElement(message) {
     mark.title = tick[1];
     mark.setAttribute("aria-label", tick[1]);
     meta.append(mark);
+    if (message.mid) {
+      const recall = make("button", "recall", "Take back");
+      recall.addEventListener("click", () => takeBack(current, message.mid));
+      meta.prepend(recall);
+    }
   }
   item.append(meta);
   return item;
@@ -184,7 +161,8 @@ function paintChat(stay) {
   $("chat-name").textContent = nameOf(current.node);
   $("chat-node").textContent = current.node;
   paintAvatar($("chat-avatar"), current.node, nameOf(current.node));
-  $("block").textContent = current.blocked ? "Unblock" : "Block";
+  $("block").textContent = current.room ? "Leave" : current.blocked ? "Unblock" : "Block";
+  $("members").hidden = !current.room;
   $("text").disabled = current.blocked;
   $("send-form").querySelector("button").disabled = current.blocked;
   $("text").placeholder = current.blocked ? "You have blocked this contact" : "Write a message";
@@ -213,7 +191,7 @@ function openChat(one) {
 
 function pull(one, mid) {
   one.asked = true;
-  if (!link.send(type.pull, { rtype: 1, node: one.node, reqInt: mid, reqInt2: page })) {
+  if (!link.send(type.pull, { rtype: one.room ? 2 : 1, node: one.node, reqInt: mid, reqInt2: page })) {
     one.asked = false;
     return;
   }
@@ -244,6 +222,7 @@ function onHistory(list) {
 }
 
 const peerOf = (message) => {
+  if (message.msType === 3 && message.roomTid) return message.roomTid.node;
   const from = message.fromTid && message.fromTid.node;
   return from === me ? message.toTid && message.toTid.node : from;
 };
@@ -254,7 +233,8 @@ function store(one, message) {
   if (one.messages.has(message.mid)) return false;
   const time = message.timestamp ? message.timestamp / 1e6 : Date.now();
   // One's own message was on the screen already.
-  one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine, painted: mine });
+  one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine, painted: mine,
+    author: one.room && !mine && message.fromTid ? message.fromTid.node : "" });
   if (message.mid === 1) one.complete = true;
   one.last = Math.max(one.last, time);
   return !mine;
@@ -268,6 +248,7 @@ function onMessage(message) {
     return;
   }
   const one = contact(node);
+  if (message.msType === 3) one.room = true;
   if (message.odType === od.revoke || message.odType === od.burn) {
     one.messages.delete(message.mid);
   } else if (store(one, message) && (one !== current || document.hidden)) {
@@ -276,9 +257,55 @@ function onMessage(message) {
   paintAll();
 }
 
+function onRoomNotice(node, message) {
+  const room = message.roomTid.node;
+  const text = message.dataString || "";
+  if (message.bnType === rtype.join) {
+    requests.set(node + room, { key: node + room, node, room, text });
+    paintRequests();
+  } else if (message.bnType === rtype.refused) {
+    toast(text ? `Not let in: ${text}` : "You were not let in.");
+  } else if (message.bnType === rtype.kicked || message.bnType === rtype.barred) {
+    toast(`You are no longer in ${nameOf(room)}.`);
+    forgetRoom(room);
+  } else {
+    contact(room).room = true;
+    link.send(type.business, { rtype: rtype.rooms });
+  }
+  paintAll();
+}
+
+function forgetRoom(node) {
+  contacts.delete(node);
+  if (current && current.node === node) $("back").click();
+}
+
+function onPresence(presence) {
+  const node = presence.fromTid && presence.fromTid.node;
+  if (!node || node === me || !contacts.has(node)) return;
+  contact(node).online = !presence.offline;
+  if (!presence.offline && presence.status === greeting) link.send(type.presence, { toTid: { node }, status: "here" });
+  paintAll();
+}
+
+function showMembers(answer) {
+  $("member-list").replaceChildren(...(answer.nodelist || []).map((node) => {
+    const item = make("li");
+    const avatar = make("span");
+    paintAvatar(avatar, node, node === me ? credentials.name : nameOf(node));
+    item.append(avatar, make("span", "name", node === me ? "You" : nameOf(node)), make("code", "muted", node));
+    return item;
+  }));
+  if (!$("members-dialog").open) $("members-dialog").showModal();
+}
+
 function onNotice(node, message) {
+  if (message.roomTid) {
+    onRoomNotice(node, message);
+    return;
+  }
   if (message.bnType === rtype.add) {
-    requests.set(node, { node, text: message.dataString || "" });
+    requests.set(node, { key: node, node, text: message.dataString || "" });
     paintRequests();
   } else if (message.bnType === rtype.friends) {
     requests.delete(node);
@@ -293,10 +320,17 @@ function onNotice(node, message) {
 
 function onNodes(answer) {
   const list = new Set(answer.nodelist || []);
-  if (answer.ntype === 1) {
+  if (answer.ntype === ntype.rooms) {
+    for (const node of list) contact(node).room = true;
+    link.send(type.nodes, { ntype: ntype.roomInfo, nodelist: [...list].slice(0, 500) });
+  } else if (answer.ntype === ntype.roomInfo) {
+    for (const [node, bean] of Object.entries(answer.roommap || {})) contact(node).topic = bean.topic || "";
+  } else if (answer.ntype === ntype.members) {
+    showMembers(answer);
+  } else if (answer.ntype === ntype.roster) {
     for (const one of contacts.values()) one.friend = list.has(one.node);
     for (const node of list) contact(node).friend = true;
-  } else if (answer.ntype === 8) {
+  } else if (answer.ntype === ntype.blocked) {
     for (const one of contacts.values()) one.blocked = list.has(one.node);
     for (const node of list) contact(node).blocked = true;
   }
@@ -305,7 +339,17 @@ function onNodes(answer) {
 
 function onAck(ack) {
   if (ack.ok) {
+    if (ack.timType === type.business && ack.t === rtype.leave) {
+      forgetRoom(leaving);
+      paintRoster();
+    }
     if (ack.timType === type.business && ack.n) {
+      if (ack.t === rtype.create) {
+        contact(ack.n).room = true;
+        link.send(type.business, { rtype: rtype.rooms });
+        openChat(contact(ack.n));
+      }
+      if (ack.t === rtype.create || ack.t === rtype.pull || ack.t === rtype.barred) return;
       const one = contact(ack.n);
       if (ack.t === rtype.block) one.blocked = true;
       if (ack.t === rtype.remove) { one.blocked = false; one.friend = false; }
@@ -333,6 +377,7 @@ function onFrame(kind, value) {
     case type.offline: (value.messageList || []).forEach(onMessage); break;
     case type.pull: onHistory(value); break;
     case type.nodes: onNodes(value); break;
+    case type.presence: onPresence(value); break;
     case type.ack: onAck(value); break;
     default: break;
   }
@@ -340,9 +385,9 @@ function onFrame(kind, value) {
 
 // ---- what the person does ----
 
-function befriend(node, greeting) {
+function befriend(node, words) {
   const request = { rtype: rtype.add, node };
-  if (greeting) request.reqStr = greeting;
+  if (words) request.reqStr = words;
   link.send(type.business, request);
   link.send(type.business, { rtype: rtype.roster });
 }
@@ -355,20 +400,20 @@ function sendText() {
   current.last = message.time;
   transmit(current, message);
   $("text").value = "";
-  grow();
+  grow($("text"));
   paintAll();
   $("log").scrollTop = $("log").scrollHeight;
 }
 
 // With the same id again after a reconnect: the server keeps one copy.
 function transmit(one, message) {
-  link.send(type.message, { msType: 2, odType: od.ordinary, id: message.id, toTid: { node: one.node }, dataString: message.text });
+  link.send(type.message, { ...place(one), odType: od.ordinary, id: message.id, dataString: message.text });
 }
 
-function grow() {
-  const field = $("text");
-  field.style.height = "auto";
-  field.style.height = `${field.scrollHeight}px`;
+const place = (one) => one.room ? { msType: 3, roomTid: { node: one.node } } : { msType: 2, toTid: { node: one.node } };
+
+function takeBack(one, mid) {
+  link.send(type.revoke, { ...place(one), odType: od.revoke, mid });
 }
 
 // ---- login ----
@@ -430,6 +475,9 @@ function onReady(node) {
   history = [];
   link.send(type.business, { rtype: rtype.roster });
   link.send(type.business, { rtype: rtype.blocked });
+  link.send(type.business, { rtype: rtype.rooms });
+  for (const one of contacts.values()) one.online = false;
+  link.send(type.broadpresence, { status: greeting });
   link.send(type.offline);
   for (const one of contacts.values()) {
     one.pending.filter((message) => !message.failed).forEach((message) => transmit(one, message));
@@ -491,6 +539,20 @@ $("add-form").addEventListener("submit", (event) => {
   // A request that goes through is not answered; one that does not is, at once.
   asked = setTimeout(() => toast("Request sent."), 800);
 });
+$("room-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const name = $("room-name").value.trim();
+  if (name) link.send(type.business, { rtype: rtype.create, node: name, reqInt: $("room-closed").checked ? 1 : 2 });
+  $("room-name").value = "";
+});
+$("room-join").addEventListener("click", () => {
+  const node = $("room-name").value.trim();
+  if (node) link.send(type.business, { rtype: rtype.join, node });
+  $("room-name").value = "";
+});
+$("members").addEventListener("click", () => {
+  link.send(type.business, { rtype: rtype.members, node: current.node });
+});
 $("send-form").addEventListener("submit", (event) => { event.preventDefault(); sendText(); });
 $("text").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -498,7 +560,7 @@ $("text").addEventListener("keydown", (event) => {
     sendText();
   }
 });
-$("text").addEventListener("input", grow);
+$("text").addEventListener("input", () => grow($("text")));
 $("older").addEventListener("click", () => {
   const oldest = sorted(current)[0];
   if (oldest && oldest.mid > 1) pull(current, oldest.mid - 1);
@@ -512,6 +574,11 @@ $("back").addEventListener("click", () => {
   paintRoster();
 });
 $("block").addEventListener("click", () => {
+  if (current.room) {
+    leaving = current.node;
+    link.send(type.business, { rtype: rtype.leave, node: leaving });
+    return;
+  }
   link.send(type.business, { rtype: current.blocked ? rtype.remove : rtype.block, node: current.node });
 });
 $("rename").addEventListener("click", () => {

@@ -1,9 +1,17 @@
 // TIM frames over a WebSocket in their JSON form: type byte with the top bit, then JSON. A frame whose answer is wanted
 // carries 4 raw bytes in front of its payload, and they are sent back as they are.
 export const type = {
-  ack: 12, ping: 13, register: 14, token: 15, auth: 16, offline: 17, offlineEnd: 18, logout: 20, pull: 21,
-  business: 41, nodes: 42, message: 90,
+  ack: 12, ping: 13, register: 14, token: 15, auth: 16, offline: 17, offlineEnd: 18, broadpresence: 19,
+  logout: 20, pull: 21, business: 41, nodes: 42, message: 90, presence: 91, revoke: 92,
 };
+
+export const od = { ordinary: 1, revoke: 2, burn: 3, notice: 4 };
+export const rtype = {
+  roster: 1, rooms: 2, members: 3, add: 4, friends: 5, remove: 6, block: 7, create: 8, join: 9, joined: 10, refused: 11,
+  pull: 12, kicked: 13, barred: 15, leave: 16, blocked: 18,
+};
+export const ntype = { roster: 1, rooms: 2, members: 3, roomInfo: 5, blocked: 8 };
+export const greeting = "hello";    // status of a presence that is to be answered
 
 const jsonBit = 0x80;
 const pingEvery = 60000;
