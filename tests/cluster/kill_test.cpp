@@ -70,6 +70,7 @@ class kill_test : public ::testing::Test {
     std::cout << "  " << name << ": " << flow << " receipts after " << took << " s, " << workload_->online() << "/"
               << workload_->terminals() << " terminals on line\n";
     EXPECT_TRUE(flows) << name << ": messages do not flow again\n" << logs();
+    faults_.emplace_back(began.time_since_epoch().count(), steady_clock::now().time_since_epoch().count());
   }
 
   void kill_and_restart(const std::string& name, std::chrono::milliseconds down) {
@@ -82,7 +83,9 @@ class kill_test : public ::testing::Test {
 
   /// Ends the run; the checker has the last word.
   void judge() {
-    const auto seen = workload_->finish(40s);
+    ASSERT_TRUE(workload_->wait_receipts(4 * flow, recovery_limit)) << "no traffic after the last fault\n" << logs();
+    auto seen = workload_->finish(40s);
+    seen.faults = faults_;
     std::cout << "  " << seen.sends.size() << " messages sent, " << seen.receives.size() << " received, "
               << seen.finals.size() << " histories, " << seen.pulls.size() << " pulls, " << seen.recalls.size()
               << " recalls, " << seen.members.size() << " changes of members\n";
@@ -107,6 +110,7 @@ class kill_test : public ::testing::Test {
 
   std::unique_ptr<testing::cluster> cluster_;
   std::unique_ptr<verify::workload> workload_;
+  std::vector<std::pair<verify::instant, verify::instant>> faults_;
 };
 
 TEST_F(kill_test, no_promise_is_broken_by_killing_anything) {

@@ -123,7 +123,8 @@ struct history {
   std::vector<recall_op> recalls;
   std::vector<recall_notice> notices;
   std::vector<connection_op> connections;
-  std::vector<std::string> stalls;  // clients that made no progress within their target
+  std::vector<std::pair<instant, instant>> faults;  // something was down or coming back; may be left empty
+  std::vector<std::string> stalls;                  // clients that made no progress within their target
 };
 
 struct violation {

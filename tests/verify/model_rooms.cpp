@@ -111,7 +111,10 @@ bool untell_reader(history& seen) {
 bool lose_echo(history& seen) {
   const limits allowed;
   for (const auto& op : seen.sends) {
-    if (op.result != outcome::ok || op.attempts != 1) continue;
+    const bool faulty = std::any_of(seen.faults.begin(), seen.faults.end(), [&](const auto& fault) {
+      return op.invoked <= fault.second + allowed.grace && op.completed >= fault.first;
+    });
+    if (op.result != outcome::ok || op.attempts != 1 || faulty) continue;
     for (const auto& connection : seen.connections) {
       const bool lasted = connection.ended == 0 || connection.ended > op.completed + allowed.grace;
       if (connection.account != op.sender || connection.began >= op.invoked || !lasted) continue;
@@ -135,7 +138,7 @@ bool bring_back(history& seen, planted_bug bug) {
                       })->account;
   if (bug == planted_bug::recall_then_connect) {
     const auto late = reader + "#planted";
-    seen.connections.push_back({reader, reader + "/planted", late, recall->completed + 1, 0});
+    seen.connections.push_back({reader, reader + "/planted", late, recall->completed + 2'000'000'000, 0});
     deliver(seen, *original->second, reader, late);
     return true;
   }

@@ -82,10 +82,10 @@ class workload::person::seat final : public client::terminal_observer {
 
   void on_closed(client::terminal&, std::string_view) override {
     const auto now = owner_.shared_.loop.now().time_since_epoch().count();
-    const auto grace = std::chrono::nanoseconds(owner_.owner_.how_.grace).count();
+    const auto& how = owner_.owner_.how_;
     for (const auto index : received_) {
       auto& op = owner_.shared_.seen.receives[index];
-      op.acknowledged = now - op.at > grace;
+      op.acknowledged = now - op.at > std::chrono::nanoseconds(op.room.empty() ? how.grace : how.room_grace).count();
     }
     received_.clear();
     if (online_) {

@@ -19,12 +19,13 @@ struct workload_options {
   double messages_per_second = 300;               // in all
   std::chrono::milliseconds retry_after{2500};    // no answer: the same id again
   std::chrono::milliseconds stall_after{30'000};  // an op open for so long is a violation
-  std::chrono::milliseconds grace{2500};  // an acknowledgement counts when its connection lived on for so long
-  size_t rooms = 8;                       // every third admits by a manager only; 0: none
-  size_t room_members = 16;               // who stay; two more come and go
-  int room_percent = 15;                  // of the messages go to a room
-  int recall_percent = 5;                 // of the messages are taken back; some are burnt by their recipients
-  double naps_per_second = 0.5;           // a terminal goes off line for some seconds
+  std::chrono::milliseconds grace{2500};       // an acknowledgement counts when its connection lived on for so long
+  size_t rooms = 8;                            // every third admits by a manager only; 0: none
+  size_t room_members = 16;                    // who stay; two more come and go
+  int room_percent = 15;                       // of the messages go to a room
+  int recall_percent = 5;                      // of the messages are taken back; some are burnt by their recipients
+  double naps_per_second = 0.5;                // a terminal goes off line for some seconds
+  std::chrono::milliseconds room_grace{6000};  // the same for rooms: positions are told and stored in bulk
   std::string prefix = "w";
   uint64_t seed = 1;
 };

@@ -33,6 +33,7 @@ void dispatch_window::take(delivery&& entry) {
   const uint64_t number = entry.entry();
   if (number <= position_) return;
   position_ = number;
+  if (entry.has_message() && entry.message().target() != 0) forget_recalled(entry);
   auto [node, epoch] = owner_of(entry);
   auto& to = lanes_[node];
   const bool held = to.held.contains(entry.account());
@@ -42,6 +43,19 @@ void dispatch_window::take(delivery&& entry) {
     to.held_entries.push_back(number);
   } else {
     to.unsent.push_back(number);
+  }
+}
+
+void dispatch_window::forget_recalled(const delivery& recall) {
+  for (auto& [node, one] : lanes_) {
+    for (auto& [entry, held] : one.items) {
+      const delivery& what = held.what;
+      if (what.has_message() && what.message().mid() == recall.message().target() &&
+          what.conversation().hi() == recall.conversation().hi() &&
+          what.conversation().lo() == recall.conversation().lo()) {
+        held.what.clear_what();
+      }
+    }
   }
 }
 

@@ -31,6 +31,7 @@ struct dispatch_options {
 
 /// Entries go to the owner of their recipient's slot, in entry order per account, and stay until done. They go again,
 /// in order, when the stream to the node was lost, the slot's owner or epoch changed, or the node said wrong_owner.
+/// The entry of a recall takes the text of its message away from those that are still here: they do not go again.
 ///
 /// Two modes. Live: the writer's entries are taken as they are committed. Behind (at the start, after an overflow,
 /// after an unknown commit): they are not taken; the outbox is read page by page from position() until the end is
@@ -97,6 +98,7 @@ class dispatch_window {
   using lanes = std::map<std::string, lane>;
 
   void take(delivery&& entry);
+  void forget_recalled(const delivery& recall);
   std::pair<std::string, uint64_t> owner_of(const delivery& entry) const;
   void resend(lane& to, std::vector<uint64_t> entries);
   void release_held(lane& of, clock::time_point now);

@@ -97,6 +97,28 @@ class dispatch_window_test : public ::testing::Test {
   numbers deletable_;
 };
 
+TEST_F(dispatch_window_test, a_recalled_message_does_not_go_again) {
+  auto list = entries({{1, low}, {2, low}, {3, low}});
+  for (auto& one : list) one.mutable_conversation()->set_hi(7);
+  list[1].mutable_conversation()->set_lo(1);  // mid 2 of another conversation
+  window_.offer(list);
+  pump();
+  EXPECT_EQ(x_->take(), (numbers{1, 2, 3}));
+  auto recalls = entries({{4, low}, {5, high}});
+  recalls[0].mutable_conversation()->set_hi(7);
+  recalls[0].mutable_message()->set_target(3);
+  recalls[1].mutable_conversation()->set_hi(7);
+  recalls[1].mutable_message()->set_target(2);
+  window_.offer(recalls);
+  pump();
+  EXPECT_EQ(x_->take(), (numbers{4}));
+  EXPECT_EQ(y_->take(), (numbers{5}));
+  window_.link_up("x", x_);
+  pump();
+  EXPECT_EQ(x_->take(), (numbers{1, 2, 4}));
+  EXPECT_EQ(deletable_, (numbers{3}));
+}
+
 TEST_F(dispatch_window_test, entries_go_to_the_owner_of_their_recipient_in_order_and_stay_until_done) {
   offer({{1, low}, {2, high}, {3, low + 1}});
   EXPECT_EQ(x_->take(), (numbers{1, 3}));
