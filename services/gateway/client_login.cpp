@@ -58,6 +58,7 @@ void client::logged_in(const session::v1::LoginResult& result) {
 }
 
 void client::login_failed(errc code) {
+  if (code == errc::no_pass) code = errc::permission_denied;  // AUTH says 4105 where TOKEN says 4102
   shared().metrics.auth_refused.add();
   phase_ = phase::connecting;
   login_.reset();

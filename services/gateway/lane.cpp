@@ -290,6 +290,16 @@ void lane::end_cooling() {
   }
 }
 
+void lane::report_load() {
+  load_.on_tick();
+  // Gauges are sums over the io threads.
+  const auto report = [](const metrics::gauge& into, uint64_t& reported, uint64_t now) {
+    if (now != reported) into.add(static_cast<double>(now) - static_cast<double>(std::exchange(reported, now)));
+  };
+  report(core_.metrics.under_way, reported_under_way_, load_.under_way());
+  report(core_.metrics.under_way_limit, reported_limit_, load_.limit());
+}
+
 void lane::on_tick() {
   tick_ = core_.tick();
   wheel_.advance(tick_, [this](uint64_t id, uint32_t at) {
@@ -297,7 +307,7 @@ void lane::on_tick() {
   });
   retry_waiting(waiting_per_tick);
   calls_.on_tick(tick_);
-  load_.on_tick();
+  report_load();
   end_cooling();
   room_acks_.take_due(tick_, [this](uint64_t room, const auto& conns) { tell_room_acks(room, conns); });
   flush();

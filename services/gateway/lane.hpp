@@ -127,6 +127,7 @@ class lane {
   client* find(uint64_t conn) noexcept;
   void retry_waiting(size_t most);
   void end_cooling();
+  void report_load();
   void rebind_changed(const placement::snapshot& previous);
   void dispatch(link_handle stream, session_item& item);
   void on_room(link_handle stream, const lane_batch::room_part& part);
@@ -146,6 +147,7 @@ class lane {
   deadline_wheel wheel_;
   account_calls calls_;
   load_guard load_;
+  uint64_t reported_under_way_ = 0, reported_limit_ = 0;
   room_acks room_acks_;
   std::atomic<size_t> expected_rooms_{0};
   wire::arena scratch_;

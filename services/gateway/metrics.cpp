@@ -48,6 +48,9 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       send_queue_bytes(
           r.gauge("tern_gateway_send_queue_bytes", "bytes queued to clients and not taken by the kernel")),
       links_up(r.gauge("tern_gateway_session_links_up", "links to session nodes that are up")),
+      under_way(r.gauge("tern_gateway_commands_under_way", "commands sent to session nodes and not confirmed")),
+      under_way_limit(
+          r.gauge("tern_gateway_commands_under_way_limit", "above this many commands are refused with 5104")),
       refused_connections(r.gauge("tern_gateway_connections_refused", "connections beyond a limit since the start")),
       refused_heads(r.gauge("tern_gateway_protocol_refused",
                             "connections that spoke no right TLS, HTTP or WebSocket since the start")),

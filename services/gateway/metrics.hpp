@@ -51,6 +51,7 @@ class gateway_metrics {
   metrics::gauge draining, drain_remaining;
   metrics::gauge connections, half_open, send_queue_bytes;
   metrics::gauge links_up;
+  metrics::gauge under_way, under_way_limit;  // commands sent to owners and not confirmed, and how many may be
   metrics::gauge refused_connections, refused_heads;  // by the server: beyond its limits, not HTTP
   metrics::gauge received_bytes, sent_bytes;          // rendered as gauges fed from the server's own counters
   metrics::histogram handshake_seconds;               // open to logged in
