@@ -115,6 +115,7 @@ class login_test : public ::testing::Test {
     node_options how;
     how.soft = std::move(soft);
     how.logins.throttling.account_failures = 3;
+    how.slots.port.request_timeout = 30s;  // a hash takes as long as the machine likes
     node_ = std::make_unique<storage_node>(std::move(how));
     client_ = fake_client::connect(node_->network(), "local:storage-0", link_);
     node_->publish(1);
@@ -339,6 +340,7 @@ TEST_F(login_test, the_old_password_and_its_tokens_end_on_a_node_that_did_not_ma
     node_options how;
     how.dsn = "sqlite:" + path;
     how.soft = soft;
+    how.slots.port.request_timeout = 30s;
     auto node = std::make_unique<storage_node>(std::move(how));
     node->publish(epoch);
     return node;
