@@ -292,10 +292,10 @@ TEST_P(protocol, 41_business_room_errors_name_the_command_and_the_room) {
   auto founder = new_user("founder");
   auto guest = new_user("guest");
   const std::string room = new_room(*founder);
-  business(*guest, 16, room);
+  business_on(*guest, 15, room, founder->node());
   const auto ack = guest->next_ack();
   EXPECT_FALSE(ack.ok);
-  EXPECT_EQ(ack.t, 16);
+  EXPECT_EQ(ack.t, 15);
   EXPECT_EQ(ack.n, room);
 }
 

@@ -172,20 +172,13 @@ std::optional<std::string> authorization::play(const table_row& row, role who, c
   auto& actor = *on.actor;
   while (actor.find([](const server_frame&) { return true; }, std::chrono::milliseconds{0})) {
   }
-  if (row.base() == "auth") {
-    // Again on a connection that is logged in: answered ok, whoever it names.
-    wire::tim_auth auth;
-    auth.name = "nobody at all";
-    auth.pwd = "secret";
-    actor.send(frame_type::auth, auth);
-  } else {
-    request(row, on, actor);
-  }
+  request(row, on, actor);
   wire::tim_nodes fence;
   fence.ntype = fence_of(row);
   fence.nodelist = std::vector<wire::text>{"nonsense"};
   actor.send(frame_type::nodes, fence);
   std::vector<std::string> got;
+  std::string aside;
   bool fenced = false;
   // A notice of somebody else's doing may come at any time; it counts only where it is awaited. So do recalls beside
   // an ACK, and messages of a room one is in.
@@ -203,13 +196,16 @@ std::optional<std::string> authorization::play(const table_row& row, role who, c
       fenced = true;
     } else if (counts(one)) {
       got.push_back(one);
+    } else {
+      aside += " " + one;
     }
   }
   if (fenced && got.empty() && silent) return std::nullopt;
   if (fenced && got.size() == 1 && is_any(wanted, got[0])) return std::nullopt;
   std::string text = fenced ? "" : "(no answer to the command behind it)";
   for (const auto& one : got) text += " " + one;
-  return text.empty() ? " nothing" : text;
+  if (text.empty()) text = " nothing";
+  return aside.empty() ? text : text + " (beside it" + aside + ")";
 }
 
 std::optional<std::string> authorization::play_logged_out(const table_row& row) {
