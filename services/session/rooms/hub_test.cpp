@@ -1,7 +1,11 @@
 #include "services/session/rooms/hub.hpp"
 
+#include <malloc.h>
+
+#include <atomic>
 #include <chrono>
 #include <functional>
+#include <thread>
 
 #include "libs/wire/message.hpp"
 #include "services/session/testing/room_fixture.hpp"
@@ -231,6 +235,113 @@ TEST_F(hub_test, a_frame_costs_little_per_terminal) {
   const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
   RecordProperty("ns_per_recipient", std::to_string(took.count() / (frames * terminals)));
   EXPECT_EQ(live(17).size(), frames);
+}
+
+TEST_F(hub_test, a_member_of_a_room_takes_at_most_a_quarter_of_a_kib) {
+  join(account_id{1}, 1, 0);
+  owner.answer(errc::ok, 0);
+  const size_t before = mallinfo2().uordblks;
+  constexpr uint64_t members = 5000;
+  for (uint64_t i = 2; i < members + 2; ++i) join(account_id{i}, i, 0);
+  const size_t each = (mallinfo2().uordblks - before) / members;
+  RecordProperty("bytes", static_cast<int>(each));
+  EXPECT_LE(each, 256U);
+}
+
+/// A log that grows while it is read.
+class growing_log final : public storage_port {
+ public:
+  explicit growing_log(std::string body) : body_(std::move(body)) {}
+  void ask(slot_type, storage::v1::StorageRequest request, patience, storage_callback then) override {
+    storage_answer got;
+    if (request.has_read()) {
+      storage::v1::Page& page = *got.reply.mutable_page();
+      const uint64_t head = newest;
+      uint64_t mid = request.read().from_mid();
+      while (mid < head && page.rows_size() < 7) {
+        auto& row = *page.add_rows();
+        row.set_mid(++mid);
+        row.set_body(body_);
+      }
+      page.set_head(head);
+      page.set_reached(mid);
+    }
+    got.request = std::move(request);
+    then(got);
+  }
+  std::atomic<uint64_t> newest{0};
+
+ private:
+  const std::string body_;
+};
+
+class counting_sink final : public rpc::sink<v1::SessionItem> {
+ public:
+  bool send(v1::SessionItem item) override {
+    const std::lock_guard held(mutex_);
+    for (const uint64_t conn : item.room_out().conns()) seen[conn].push_back(item.room_out().mid());
+    return true;
+  }
+  bool send_all(std::vector<v1::SessionItem>& items) override {
+    for (auto& one : items) send(std::move(one));
+    items.clear();
+    return true;
+  }
+  void close() override {}
+  std::map<uint64_t, std::vector<uint64_t>> seen;
+
+ private:
+  std::mutex mutex_;
+};
+
+TEST_F(hub_test, whoever_comes_and_goes_meanwhile_sees_every_message_once_and_in_order) {
+  growing_log log(body);
+  env.storage = &log;
+  auto counting = std::make_shared<counting_sink>();
+  stream->out = counting;
+  join(account_id{1}, 1, 0);
+  owner.answer(errc::ok, 0);
+  constexpr uint64_t messages = 3000;
+  std::thread frames([&] {
+    for (uint64_t mid = 1; mid <= messages; ++mid) {
+      log.newest = mid;
+      if (mid % 5 != 0) frame_of(mid);  // the others are lost on the way
+    }
+  });
+  constexpr uint64_t workers = 3;
+  std::vector<std::map<uint64_t, uint64_t>> began(workers);
+  std::vector<std::thread> members;
+  for (uint64_t w = 0; w < workers; ++w) {
+    members.emplace_back([&, w] {
+      uint64_t conn = 1000 * (w + 1);
+      const account_id who{100 + w};
+      v1::RoomAcked acked;
+      acked.set_room(open.value);
+      acked.add_accounts(who.value);
+      acked.add_mids(0);
+      while (log.newest < messages) {
+        const uint64_t newest = log.newest;
+        const uint64_t from = newest - std::min<uint64_t>(newest, conn % 9);
+        began[w][++conn] = from;
+        rooms.join({open, who, 1, from, false, {{stream, conn, from}}});
+        acked.set_mids(0, from + 1);
+        rooms.on_acked(*stream, acked);
+        if (conn % 3 == 0) rooms.make_live(open, who, from);
+        rooms.detach(open, who, *stream, conn);
+      }
+    });
+  }
+  frames.join();
+  for (auto& one : members) one.join();
+  frame_of(messages);
+  began[0][1] = 0;
+  for (const auto& mine : began) {
+    for (const auto& [conn, from] : mine) {
+      uint64_t expected = from;
+      for (const uint64_t mid : counting->seen[conn]) EXPECT_EQ(mid, ++expected) << "connection " << conn;
+    }
+  }
+  EXPECT_EQ(counting->seen[1].size(), messages);
 }
 
 }  // namespace
