@@ -25,6 +25,7 @@ TEST_P(protocol, 16_auth_refuses_wrong_passwords_and_unknown_names_alike) {
   const auto wrong = client->login(name, "wrong");
   EXPECT_FALSE(wrong.ok);
   const auto code = wrong.error->code;
+  EXPECT_EQ(code, 4105);
   const auto unknown = client->login(fresh_name("nobody"), "secret");
   EXPECT_EQ(unknown.error->code, code);
 }

@@ -34,8 +34,9 @@ class open_messaging : public protocol {
     return one;
   }
   server& where() override {
-    return own().of(GetParam().kind,
-                    {{"session.open_messaging", "true"}, {"session.presence_offline_block", "true"}});
+    return own().of(GetParam().kind, {{"session.open_messaging", "true"},
+                                      {"session.presence_offline_block", "true"},
+                                      {"session.auth_min_interval_ms", "3600000"}});
   }
   static void TearDownTestSuite() { own().stop(); }
 };
@@ -60,6 +61,26 @@ TEST_P(open_messaging, 90_message_stays_in_its_domain) {
   alice->send(frame_type::message, text_message(to_node(account_id{12345}), "nobody"));
   EXPECT_FALSE(alice->next_ack().ok);
   expect_no_text(*elsewhere, "over the fence");
+}
+
+TEST_P(open_messaging, 16_auth_over_the_limit_is_refused_while_the_others_are_young) {
+  const std::string name = fresh_name("alice");
+  register_account(name);
+  auto one = log_in_as(name, 1), two = log_in_as(name, 1);
+  const auto attempt = [&](int8_t type) {
+    wire::tim_auth auth;
+    auth.name = name;
+    auth.pwd = "secret";
+    auth.termtyp = type;
+    const auto client = anonymous();
+    const auto ack = client->login(auth);
+    return ack.ok || !ack.error ? 0 : ack.error->code.value_or(0);
+  };
+  EXPECT_EQ(attempt(1), 4111) << "two of one type";
+  auto three = log_in_as(name, 2);
+  EXPECT_EQ(attempt(3), 4111) << "three in all";
+  one->send_bytes(frame_type::ping, {});
+  EXPECT_TRUE(one->next(frame_type::ping));
 }
 
 TEST_P(open_messaging, 91_presence_offline_notices_can_be_switched_off) {
