@@ -313,7 +313,7 @@ TEST_F(hub_test, whoever_comes_and_goes_meanwhile_sees_every_message_once_and_in
   std::vector<std::thread> members;
   for (uint64_t w = 0; w < workers; ++w) {
     members.emplace_back([&, w] {
-      uint64_t conn = 1000 * (w + 1);
+      uint64_t conn = 1'000'000'000 * (w + 1);
       const account_id who{100 + w};
       v1::RoomAcked acked;
       acked.set_room(open.value);

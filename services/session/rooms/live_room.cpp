@@ -158,6 +158,7 @@ uint64_t live_room::make_live(account_id account, uint64_t reached) {
   who->stored = std::max(who->stored, reached);
   who->listed = false;
   who->drained = true;
+  if (who->place == room_place::live) return 0;  // its terminals have positions of their own
   if (known_ && reached + near < last_) return last_;
   if (who->place == room_place::behind) std::erase(asleep_, account);
   who->place = known_ ? room_place::live : room_place::waiting;
