@@ -26,6 +26,7 @@ constexpr const char* usage_text =
     "  ping     N logged-in connections that ping: CPU of the watched processes\n"
     "  overload twice as many messages as at saturation: what is answered, refused and lost, memory\n"
     "  room     one open room with everybody on line in it: CPU per recipient, last receiver, receipts\n"
+    "  rooms    many open rooms of two: CPU per message\n"
     "  login    a storm of token logins on fresh connections\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
     "  send-floor  the same for one message to N sockets\n"
@@ -42,6 +43,7 @@ constexpr const char* usage_text =
     "  --body N                   chat: bytes of text (default 64)\n"
     "  --members N                room: members (default 1000), of whom\n"
     "  --online N                 room: are on line (default 1000); rate 0: one message at a time (default 2/s)\n"
+    "  --rooms N                  rooms: how many (default 50), over --pairs; --rate (default 2000)\n"
     "  --metrics HOST:PORT[,...]  room: storage processes whose rows and statements are counted\n"
     "  --storage shards|none      chat: none for servers with session.storage=none (no friends needed)\n"
     "  --logins N                 login: how many (default 2000)\n"
@@ -63,6 +65,7 @@ struct options {
   overload_options overload;
   floor_options floor;
   room_options room;
+  rooms_options rooms;
   send_floor_options send_floor;
   std::vector<client::endpoint> metrics;
   suite_options suite;
@@ -135,7 +138,11 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
        [&o](const char* v) { return to_double(v, o.ping.interval_seconds) && o.ping.interval_seconds > 0; }},
       {"--pairs",
        [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0 && to_size(v, o.overload.pairs); }},
-      {"--rate", [&o](const char* v) { return to_double(v, o.chat.rate) && to_double(v, o.room.rate); }},
+      {"--rate",
+       [&o](const char* v) {
+         return to_double(v, o.chat.rate) && to_double(v, o.room.rate) && to_double(v, o.rooms.rate);
+       }},
+      {"--rooms", [&o](const char* v) { return to_size(v, o.rooms.rooms) && o.rooms.rooms > 0; }},
       {"--members", [&o](const char* v) { return to_size(v, o.room.members); }},
       {"--online", [&o](const char* v) { return to_size(v, o.room.online); }},
       {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
@@ -152,7 +159,8 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
        [&o](const char* v) {
          return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
                 to_double(v, o.suite.seconds) && to_double(v, o.ping.seconds) && to_double(v, o.overload.seconds) &&
-                to_double(v, o.room.seconds) && to_double(v, o.send_floor.seconds) && o.chat.seconds > 0;
+                to_double(v, o.room.seconds) && to_double(v, o.send_floor.seconds) && to_double(v, o.rooms.seconds) &&
+                o.chat.seconds > 0;
        }},
       {"--prefix", [&o](const char* v) { return !(o.with.prefix = v).empty(); }},
       {"--bin", [&o](const char* v) { return !(o.suite.binaries = v).empty(); }},
@@ -200,6 +208,7 @@ result<report> run(const options& o) {
   if (o.scenario == "ping") return run_ping(o.with, o.ping);
   if (o.scenario == "overload") return run_overload(o.with, o.overload);
   if (o.scenario == "room") return run_room(o.with, o.room);
+  if (o.scenario == "rooms") return run_rooms(o.with, o.rooms);
   if (o.scenario == "send-floor") return run_send_floor(o.send_floor);
   if (o.scenario == "floor") return run_floor(o.floor);
   return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};

@@ -96,6 +96,17 @@ struct room_options {
 /// its receipt, rows and statements per message. The send floor is measured before.
 result<report> run_room(const setting& with, const room_options& how);
 
+struct rooms_options {
+  size_t pairs = 50;
+  size_t rooms = 50;   // spread over the pairs; both of a pair are in each of theirs
+  double rate = 2000;  // messages/s in all, over all members and rooms in turn
+  double seconds = 10;
+  double warmup_seconds = 2;
+  size_t body_bytes = 64;
+};
+/// Many rooms of two members: CPU per message, to be compared over the number of rooms.
+result<report> run_rooms(const setting& with, const rooms_options& how);
+
 struct send_floor_options {
   size_t connections = 1000;
   size_t bytes = 124;

@@ -192,6 +192,49 @@ class suite {
     return {};
   }
 
+  static double server_cpu(const report& what) {
+    double spent = 0;
+    for (const auto& [name, cost] : what.costs) spent += name == "tern-bench" ? 0 : cost.microseconds_per_operation;
+    return spent;
+  }
+
+  /// G16: the same rate over more users, and over more rooms.
+  result<void> growth(const std::string& where, setting with) {
+    const size_t most = how_.quick ? 200 : 16'000;
+    const size_t least = most / 16;
+    double users[2] = {}, floors[2] = {}, rooms[2] = {};
+    for (const size_t step : {size_t{0}, size_t{1}}) {
+      const size_t count = step == 0 ? least : most;
+      auto floor = run_floor({count, 64, how_.quick ? 0.5 : 3});
+      if (!floor) return floor.error();
+      floors[step] = value_of(*floor, "cpu_us_per_message");
+      with.prefix = "many";
+      chat_options chat{.pairs = count / 2, .rate = how_.quick ? 200.0 : 3000.0, .seconds = 2 * how_.seconds};
+      auto found = run_chat(with, chat);
+      if (!found) return found.error();
+      users[step] = server_cpu(*found);
+      found->scenario = std::to_string(count) + " users, " + found->scenario;
+      found_.reports.emplace_back(where, *found);
+    }
+    for (const size_t step : {size_t{0}, size_t{1}}) {
+      with.prefix = "rooms" + std::to_string(step) + "-";
+      rooms_options options{.rooms = step == 0 ? size_t{50} : size_t{how_.quick ? 200U : 10'000U}};
+      options.rate = how_.quick ? 200 : 2000;
+      options.seconds = 2 * how_.seconds;
+      auto found = run_rooms(with, options);
+      if (!found) return found.error();
+      rooms[step] = server_cpu(*found);
+      found_.reports.emplace_back(where, *found);
+    }
+    const double floor_growth = floors[0] > 0 ? std::max(1.0, floors[1] / floors[0]) : 1;
+    auto& all = found_.goals;
+    all.push_back({"G16", "CPU per message, users x 16, over the floor's own growth, " + where,
+                   users[0] > 0 ? users[1] / users[0] / floor_growth : 0, 1.2, true, "times"});
+    all.push_back({"G16", "CPU per message, rooms x 200 (to 10,000), " + where,
+                   rooms[0] > 0 ? rooms[1] / rooms[0] : 0, 1.05, true, "times"});
+    return {};
+  }
+
   result<void> overload(const std::string& where, setting with) {
     with.prefix = "load";
     overload_options options{.seconds = how_.quick ? 2.0 : 60.0};
@@ -230,6 +273,7 @@ class suite {
     if (auto done = common("ternd", setting_now(), counter, false); !done) return done;
     if (auto done = room("ternd", setting_now(), counter); !done) return done;
     if (auto done = pings("ternd", setting_now()); !done) return done;
+    if (auto done = growth("ternd", setting_now()); !done) return done;
     if (auto done = overload("ternd", setting_now()); !done) return done;
     cold_start(ternd);
     return {};

@@ -144,7 +144,7 @@ def measure_tern(how):
     try:
         if not wait_for_port(port, child):
             return None, "ternd did not start"
-        done = subprocess.run([how.binaries + "/tern-bench", "relay", "--target", f"127.0.0.1:{port}",
+        done = subprocess.run([how.binaries + "/tern-bench", "chat", "--storage", "none", "--target", f"127.0.0.1:{port}",
                                "--watch", f"ternd={child.pid}", "--pairs", str(how.pairs), "--rate", str(how.rate),
                                "--seconds", str(how.seconds), "--body", str(how.body_bytes), "--json"],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
