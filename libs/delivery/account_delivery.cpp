@@ -4,6 +4,11 @@
 #include <algorithm>
 
 namespace tern::delivery {
+namespace {
+
+constexpr size_t notices_remembered = 64;
+
+}  // namespace
 
 account_delivery::dialog* account_delivery::find(const conversation_id& id) {
   const auto at = dialogs_.find(id);
@@ -283,27 +288,29 @@ void account_delivery::on_message_ack(terminal_slot slot, const position& what) 
 void account_delivery::on_notice(uint64_t id, const std::string& body) {
   if (terminals_ == 0) return;
   const bool known = std::any_of(notices_.begin(), notices_.end(), [id](const notice& one) { return one.id == id; });
-  if (known || std::find(dropping_.begin(), dropping_.end(), id) != dropping_.end()) return;
+  if (known || was_acknowledged(id)) return;
   notices_.push_back({id, terminals_, terminals_});
   out_.deliver_notice(terminals_, id, body, false);
+}
+
+bool account_delivery::was_acknowledged(uint64_t id) const {
+  return std::find(acknowledged_.begin(), acknowledged_.end(), id) != acknowledged_.end();
 }
 
 void account_delivery::on_notice_ack(terminal_slot slot, uint64_t id) {
   const auto at = std::find_if(notices_.begin(), notices_.end(), [id](const notice& one) { return one.id == id; });
   if (at == notices_.end() || (at->holders & only(slot)) == 0) return;
   notices_.erase(at);
-  dropping_.push_back(id);
+  if (acknowledged_.size() == notices_remembered) acknowledged_.erase(acknowledged_.begin());
+  acknowledged_.push_back(id);
   out_.drop_notices({id});
   check_end();
 }
 
 void account_delivery::on_notices_dropped(const std::vector<uint64_t>& ids, bool stored) {
-  if (!stored) {
-    drop_retry_.insert(drop_retry_.end(), ids.begin(), ids.end());
-    out_.later();
-    return;
-  }
-  std::erase_if(dropping_, [&](uint64_t id) { return std::find(ids.begin(), ids.end(), id) != ids.end(); });
+  if (stored) return;
+  drop_retry_.insert(drop_retry_.end(), ids.begin(), ids.end());
+  out_.later();
 }
 
 void account_delivery::on_timer() {

@@ -273,6 +273,7 @@ class account_delivery {
   void recall(dialog& c, const message& what);
   static bool withdrawn(const dialog& c, const message& what);
   void send_waiting_notices(std::vector<waiting_notice>& found);
+  bool was_acknowledged(uint64_t id) const;
 
   void restore_flights(terminal_slot slot, restored& what);
   void restore_notices(terminal_slot slot, const std::vector<uint64_t>& ids);
@@ -302,7 +303,7 @@ class account_delivery {
   std::unordered_map<conversation_id, dialog> dialogs_;
   std::vector<flight> flights_;  // oldest first
   std::vector<notice> notices_;
-  std::vector<uint64_t> dropping_;  // notices whose deletion is not answered
+  std::vector<uint64_t> acknowledged_;  // the last notices, oldest first: their entries may be late
   std::vector<uint64_t> drop_retry_;
   std::vector<std::pair<entry_ref, message_ptr>> held_;  // until the backlog is known
   std::vector<seed> seeds_;

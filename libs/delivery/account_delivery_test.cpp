@@ -329,6 +329,29 @@ TEST_F(account_delivery_test, notices_reach_terminals_once_and_are_dropped_when_
   box.on_notices_dropped({5}, true);
 }
 
+TEST_F(account_delivery_test, a_notice_that_was_acknowledged_does_not_come_again) {
+  on_line(0);
+  box.on_notice(5, "x");
+  box.on_notice_ack(0, 5);
+  box.on_notices_dropped({5}, true);
+  out.take();
+  box.on_notice(5, "x");  // its entry came again
+  EXPECT_EQ(out.take(), effects{});
+  box.on_drain_request(0);
+  EXPECT_EQ(out.take(), effects{"load"});
+  box.on_backlog({{}, {{5, "x"}, {6, "y"}}, false});  // read before it was deleted
+  EXPECT_EQ(out.take(), effects{"notice 1 6 stored"});
+  for (uint64_t id = 100; id < 164; ++id) {
+    box.on_notice(id, "z");
+    box.on_notice_ack(0, id);
+  }
+  out.take();
+  box.on_notice(163, "z");
+  EXPECT_EQ(out.take(), effects{});
+  box.on_notice(5, "x");  // sixty-four others since
+  EXPECT_EQ(out.take(), effects{"notice 1 5"});
+}
+
 // ---- recalls ----
 
 TEST_F(account_delivery_test, a_recalled_message_is_not_written_to_terminals_that_have_not_got_it) {

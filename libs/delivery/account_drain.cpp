@@ -65,7 +65,7 @@ void account_delivery::release_held() {
 
 void account_delivery::send_waiting_notices(std::vector<waiting_notice>& found) {
   for (const waiting_notice& one : found) {
-    if (std::find(dropping_.begin(), dropping_.end(), one.id) != dropping_.end()) continue;
+    if (was_acknowledged(one.id)) continue;
     auto at = std::find_if(notices_.begin(), notices_.end(), [&](const notice& known) { return known.id == one.id; });
     if (at == notices_.end()) at = notices_.insert(notices_.end(), notice{one.id, 0, 0});
     const terminal_set to = terminals_ & ~at->sent;

@@ -20,11 +20,27 @@ bool is_room(const common::v1::Conversation& id) { return id.lo() == 0; }
 
 bool is_member(const own_room& one) { return (one.bits & storage::v1::ROOM_MEMBER) != 0; }
 
+bool of_room(const v1::DeliveryRef& ref, v1::DeliveryRef::Kind kind, room_id room) {
+  return ref.kind() == kind && is_room(ref.conversation()) && ref.conversation().hi() == room.value;
+}
+
+/// Of what was written of a room, everything before the first message on its way was acknowledged. While a list of
+/// the room is on its way nothing can be said: it came before.
+uint64_t acked_in(const v1::Bind& bind, room_id room, uint64_t written) {
+  uint64_t acked = written;
+  for (const v1::DeliveryRef& ref : bind.unacked()) {
+    if (of_room(ref, v1::DeliveryRef::BATCH, room)) return 0;
+    if (of_room(ref, v1::DeliveryRef::ROOM, room) && ref.mid() != 0) acked = std::min(acked, ref.mid() - 1);
+  }
+  return acked;
+}
+
 /// What a Bind says of rooms.
 void note_bind(delivery::terminal_slot slot, uint32_t generation, const v1::Bind& bind, bound_rooms& into) {
   for (const v1::DeliveryRef& ref : bind.written()) {
-    if (ref.kind() == v1::DeliveryRef::ROOM)
-      into.written.push_back({slot, generation, room_id{ref.conversation().hi()}, ref.mid()});
+    if (ref.kind() != v1::DeliveryRef::ROOM) continue;
+    const room_id room{ref.conversation().hi()};
+    into.written.push_back({slot, generation, room, ref.mid(), acked_in(bind, room, ref.mid())});
   }
   for (const v1::DeliveryRef& ref : bind.unacked()) {
     if (ref.kind() == v1::DeliveryRef::BATCH && is_room(ref.conversation()))
@@ -32,13 +48,14 @@ void note_bind(delivery::terminal_slot slot, uint32_t generation, const v1::Bind
   }
 }
 
-std::optional<uint64_t> written_in(const v1::Bind& bind, room_id room) {
-  std::optional<uint64_t> mid;
+/// The terminal as the room is told of it.
+room_terminal bound_terminal(const terminal& mine, const v1::Bind& bind, room_id room) {
+  room_terminal out{mine.gateway, mine.conn};
   for (const v1::DeliveryRef& ref : bind.written()) {
-    if (ref.kind() == v1::DeliveryRef::ROOM && ref.conversation().hi() == room.value)
-      mid = std::max(mid.value_or(0), ref.mid());
+    if (of_room(ref, v1::DeliveryRef::ROOM, room)) out.written = std::max(out.written.value_or(0), ref.mid());
   }
-  return mid;
+  if (out.written) out.acked = acked_in(bind, room, *out.written);
+  return out;
 }
 
 }  // namespace
@@ -55,7 +72,7 @@ void session_state::enter_rooms(delivery::terminal_slot slot, const v1::Bind& bi
   if (rooms_now_ == rooms_state::loaded) {
     for (const own_room& one : rooms_) {
       if (!is_member(one)) continue;
-      const room_terminal now{mine.gateway, mine.conn, written_in(bind, one.room)};
+      const room_terminal now = bound_terminal(mine, bind, one.room);
       if (old != nullptr) {
         env_->hub->rebind(one.room, account_, *old, now);
       } else {
@@ -125,9 +142,10 @@ void session_state::join_room(own_room& room, bool fresh) {
     // Who becomes a member while on line gets what comes from then on by itself.
     if (fresh) one.written = room.position;
     if (told != nullptr) {
-      for (const auto& mid : told->written) {
-        if (mid.slot == i && mid.generation == terminals_[i]->generation && mid.room == room.room)
-          one.written = mid.mid;
+      for (const auto& of : told->written) {
+        if (of.slot != i || of.generation != terminals_[i]->generation || of.room != room.room) continue;
+        one.written = of.written;
+        one.acked = of.acked;
       }
     }
     who.terminals.push_back(std::move(one));

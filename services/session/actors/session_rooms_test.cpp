@@ -74,7 +74,7 @@ class session_rooms_test : public room_fixture {
     send(std::move(item));
   }
   void sweep() {
-    time.advance(std::chrono::seconds(3));
+    time.advance(std::chrono::seconds(6));
     for (int i = 0; i < 8; ++i) rooms.sweep();
     settle();
   }
@@ -230,6 +230,41 @@ TEST_F(session_rooms_test, a_terminal_that_had_nothing_of_the_room_is_drained_by
   say(manager, 2);
   bind(bind_of(900, member, false));
   EXPECT_EQ(drained(900, member), (std::vector<int64_t>{1, 2}));
+}
+
+TEST_F(session_rooms_test, a_new_owner_stores_what_was_acknowledged_to_the_former_one) {
+  terminal_of(manager);
+  const uint64_t conn = terminal_of(member);
+  say(manager, 5);
+  dir.end_if([](account_id) { return true; });  // what it was told died with it
+  run();
+  attach = connect_gateway(1);
+  v1::Bind back = bind_of(conn, member, false);
+  *back.add_unacked() = ref_of(v1::DeliveryRef::ROOM, 5);
+  *back.add_written() = ref_of(v1::DeliveryRef::ROOM, 5);
+  bind(std::move(back));
+  sweep();
+  EXPECT_EQ(stored_position(member), 4U) << "nothing was sent or acknowledged since";
+  v1::Bind second = bind_of(900, member, false);  // comes later
+  *second.add_written() = ref_of(v1::DeliveryRef::ROOM, 5);
+  bind(std::move(second));
+  sweep();
+  EXPECT_EQ(stored_position(member), 5U);
+}
+
+TEST_F(session_rooms_test, nothing_is_concluded_at_a_new_owner_while_a_list_is_on_its_way) {
+  terminal_of(manager);
+  const uint64_t conn = terminal_of(member);
+  say(manager, 5);
+  dir.end_if([](account_id) { return true; });
+  run();
+  attach = connect_gateway(1);
+  v1::Bind back = bind_of(conn, member, false);
+  *back.add_unacked() = ref_of(v1::DeliveryRef::BATCH, 3);
+  *back.add_written() = ref_of(v1::DeliveryRef::ROOM, 5);
+  bind(std::move(back));
+  sweep();
+  EXPECT_EQ(stored_position(member), 0U);
 }
 
 TEST_F(session_rooms_test, a_broken_link_loses_nothing_and_repeats_nothing) {

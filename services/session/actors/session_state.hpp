@@ -94,7 +94,8 @@ struct bound_rooms {
     delivery::terminal_slot slot = 0;
     uint32_t generation = 0;
     room_id room;
-    uint64_t mid = 0;  // newest written
+    uint64_t written = 0;  // newest mid
+    uint64_t acked = 0;    // as room_terminal
   };
   std::vector<one> written;
   std::vector<room_id> listed;  // lists of a former owner are under way

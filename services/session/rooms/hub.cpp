@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::chrono::milliseconds ask_again{500};
 constexpr std::chrono::milliseconds read_again{200};
-constexpr std::chrono::seconds store_every{2};
+constexpr std::chrono::seconds store_every{5};
+constexpr std::chrono::seconds early_for{10};
+constexpr size_t early_kept = 4096;           // of a part
 constexpr std::chrono::seconds empty_for{5};  // then the owner is told that nobody is here
 constexpr size_t parts_per_tick = 8;
 constexpr uint32_t page_rows = 200;
@@ -58,6 +60,7 @@ room_place hub::join(const membership& who) {
     one.gone.erase(put_out);
   }
   const room_place place = one.room.join(who.account, who.delivered, who.listed, who.terminals);
+  take_early(in, one, who.account);
   if (!one.subscribed && !one.asking) subscribe(in, one);
   fill(in, one);
   run(in, held);
@@ -69,6 +72,7 @@ void hub::attach(room_id room, account_id account, const room_terminal& added) {
   lock held(in.mutex);
   if (entry* one = find(in, room.value)) {
     one->room.attach(account, added);
+    if (one->room.note_position(account)) note(in, room.value, account);
     fill(in, *one);
   }
   run(in, held);
@@ -79,6 +83,7 @@ void hub::rebind(room_id room, account_id account, const gateway_stream& old, co
   lock held(in.mutex);
   if (entry* one = find(in, room.value)) {
     one->room.rebind(account, old, now);
+    if (one->room.note_position(account)) note(in, room.value, account);
     fill(in, *one);
   }
   run(in, held);
@@ -307,13 +312,30 @@ void hub::on_acked(const gateway_stream& from, const v1::RoomAcked& what) {
   part& in = part_of(what.room());
   lock held(in.mutex);
   entry* one = find(in, what.room());
-  if (one == nullptr) return run(in, held);
   const int count = std::min(what.accounts_size(), what.mids_size());
   for (int i = 0; i < count; ++i) {
     const account_id account{what.accounts(i)};
-    if (one->room.acked(account, from, what.mids(i))) in.unstored.emplace_back(what.room(), account);
+    if (one != nullptr && one->room.has(account)) {
+      if (one->room.acked(account, &from, what.mids(i))) note(in, what.room(), account);
+    } else if (in.early.size() < early_kept) {
+      early_ack& kept = in.early[{what.room(), account}];
+      kept = {&from, std::max(kept.mid, what.mids(i)), env_.time.now()};
+    }
   }
   run(in, held);
+}
+
+void hub::note(part& in, uint64_t room, account_id account) {
+  in.unstored[((room ^ account.value) * 0x9E3779B97F4A7C15ULL) >> 60U].emplace_back(room, account);
+}
+
+void hub::take_early(part& in, entry& one, account_id account) {
+  const uint64_t room = one.room.id().value;
+  const bool told = one.room.note_position(account);
+  const auto early = in.early.find({room, account});
+  const bool more = early != in.early.end() && one.room.acked(account, early->second.gateway, early->second.mid);
+  if (early != in.early.end()) in.early.erase(early);
+  if (told || more) note(in, room, account);
 }
 
 void hub::store(part& in, uint64_t room, account_id account, uint64_t mid) {
@@ -333,7 +355,7 @@ void hub::store(part& in, uint64_t room, account_id account, uint64_t mid) {
       lock held(where.mutex);
       entry* one = find(where, of);
       const account_id again{failed.account()};
-      if (one != nullptr && one->room.store_failed(again, failed.delivered())) where.unstored.emplace_back(of, again);
+      if (one != nullptr && one->room.store_failed(again, failed.delivered())) note(where, of, again);
       run(where, held);
     });
   });
@@ -348,16 +370,16 @@ void hub::sweep() {
 
 void hub::sweep_part(part& in, clock::time_point now) {
   lock held(in.mutex);
-  if (!in.unstored.empty() && now - in.stored_at >= store_every) {
-    in.stored_at = now;
-    store_due(in);
-  }
+  const int64_t turn = now.time_since_epoch() / (std::chrono::nanoseconds(store_every) / turns);
+  in.turn = std::max(in.turn, turn - static_cast<int64_t>(turns));
+  while (in.turn < turn) store_due(in, static_cast<size_t>(++in.turn) % turns);
+  std::erase_if(in.early, [&](const auto& one) { return now - one.second.at >= early_for; });
   std::erase_if(in.rooms, [&](auto& that) { return watch(in, *that.second, now); });
   run(in, held);
 }
 
-void hub::store_due(part& in) {
-  for (const auto& [room, account] : std::exchange(in.unstored, {})) {
+void hub::store_due(part& in, size_t turn) {
+  for (const auto& [room, account] : std::exchange(in.unstored[turn], {})) {
     entry* one = find(in, room);
     const uint64_t mid = one == nullptr ? 0 : one->room.take_position(account);
     if (mid != 0) store(in, room, account, mid);
@@ -367,7 +389,7 @@ void hub::store_due(part& in) {
 void hub::store_all() {
   for (part& in : parts_) {
     lock held(in.mutex);
-    store_due(in);
+    for (size_t turn = 0; turn < turns; ++turn) store_due(in, turn);
     run(in, held);
   }
 }
@@ -401,7 +423,7 @@ size_t hub::unstored() const {
   size_t sum = 0;
   for (const part& in : parts_) {
     const lock held(in.mutex);
-    sum += in.unstored.size();
+    for (const auto& of_turn : in.unstored) sum += of_turn.size();
   }
   return sum;
 }

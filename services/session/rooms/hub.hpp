@@ -7,6 +7,7 @@
 #include <array>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -94,13 +95,23 @@ class hub final : public group_listener {
     clock::time_point empty_since{};
     std::vector<std::pair<account_id, uint64_t>> gone;  // with the room's version: who was put out lately
   };
+  /// An acknowledgement for somebody whose places in rooms are still being read.
+  struct early_ack {
+    const gateway_stream* gateway = nullptr;  // to compare with
+    uint64_t mid = 0;
+    clock::time_point at{};
+  };
+  /// Positions to store by the time of their turn: each account of a room has one in `store_every`, so that what many
+  /// acknowledge at once is not written at once.
+  static constexpr size_t turns = 16;
   struct part {
     mutable std::mutex mutex;
     std::unordered_map<uint64_t, std::unique_ptr<entry>> rooms;
-    std::vector<std::pair<uint64_t, account_id>> unstored;  // room, account
+    std::array<std::vector<std::pair<uint64_t, account_id>>, turns> unstored;  // room, account
+    std::map<std::pair<uint64_t, account_id>, early_ack> early;                // by room and account
     std::deque<std::function<void()>> effects;
     bool running = false;
-    clock::time_point stored_at{};
+    int64_t turn = -1;  // the last one that was had
   };
   using lock = std::unique_lock<std::mutex>;
 
@@ -118,7 +129,9 @@ class hub final : public group_listener {
   void store(part& in, uint64_t room, account_id account, uint64_t mid);
   void remove(part& in, entry& one, account_id account);
   void sweep_part(part& in, clock::time_point now);
-  void store_due(part& in);
+  static void note(part& in, uint64_t room, account_id account);
+  void take_early(part& in, entry& one, account_id account);
+  void store_due(part& in, size_t turn);
   bool watch(part& in, entry& one, clock::time_point now);
 
   const environment& env_;

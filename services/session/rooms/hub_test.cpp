@@ -174,7 +174,7 @@ TEST_F(hub_test, who_was_put_out_comes_back_only_with_a_newer_place) {
   EXPECT_EQ(live(1), mids{3});
 }
 
-TEST_F(hub_test, positions_are_stored_every_two_seconds_once_per_account) {
+TEST_F(hub_test, positions_are_stored_every_few_seconds_once_per_account) {
   join(member, 1, 0);
   owner.answer(errc::ok, 0);
   v1::RoomAcked acked;
@@ -208,13 +208,66 @@ TEST_F(hub_test, a_position_that_was_not_stored_is_tried_again) {
   frame_of(1);
   rooms.on_acked(*stream, acked);
   storage.fail_next(storage::v1::StorageRequest::kCursorPut, errc::database);
-  time.advance(std::chrono::seconds(3));
+  time.advance(std::chrono::seconds(6));
   sweep_all();
   storage.answer();
   EXPECT_EQ(rooms.unstored(), 1U);
   rooms.store_all();
   storage.answer();
   EXPECT_EQ((storage.room_positions[{member.value, open.value}]), 1U);
+}
+
+TEST_F(hub_test, the_positions_of_a_large_room_are_stored_once_in_five_seconds_and_not_in_one_burst) {
+  constexpr uint64_t members = 1000;
+  v1::RoomAcked acked;
+  acked.set_room(open.value);
+  for (uint64_t i = 1; i <= members; ++i) {
+    join(account_id{i * 977}, i, 0);
+    acked.add_accounts(i * 977);
+    acked.add_mids(0);
+  }
+  owner.answer(errc::ok, 0);
+  time.advance(std::chrono::seconds(10));
+  sweep_all();
+  size_t most = 0;
+  for (uint64_t mid = 1; mid <= 20; ++mid) {  // a quarter of a second each
+    frame_of(mid);
+    for (uint64_t i = 0; i < members; ++i) acked.set_mids(static_cast<int>(i), mid);
+    rooms.on_acked(*stream, acked);
+    time.advance(std::chrono::milliseconds(250));
+    const size_t before = storage.cursor_writes;
+    sweep_all();
+    storage.answer();
+    most = std::max(most, storage.cursor_writes - before);
+  }
+  EXPECT_GE(storage.cursor_writes, members * 9 / 10);
+  EXPECT_LE(storage.cursor_writes, members * 11 / 10);
+  EXPECT_LE(most, members / 5);
+}
+
+TEST_F(hub_test, an_acknowledgement_that_comes_before_its_account_is_kept_for_a_while) {
+  v1::RoomAcked acked;
+  acked.set_room(open.value);
+  acked.add_accounts(member.value);
+  acked.add_mids(4);
+  rooms.on_acked(*stream, acked);
+  join(member, 1, 0);
+  EXPECT_EQ(rooms.standing_of(open, member).position, 4U);
+  EXPECT_EQ(rooms.unstored(), 1U);
+  rooms.leave(open, member);
+  storage.answer();
+  EXPECT_EQ((storage.room_positions[{member.value, open.value}]), 4U);
+  acked.set_accounts(0, manager.value);
+  gateway_stream elsewhere;
+  rooms.on_acked(elsewhere, acked);
+  join(manager, 2, 0);
+  EXPECT_EQ(rooms.standing_of(open, manager).position, 0U) << "none of its terminals is there";
+  rooms.leave(open, manager);
+  rooms.on_acked(*stream, acked);
+  time.advance(std::chrono::seconds(11));
+  sweep_all();
+  join(manager, 2, 0);
+  EXPECT_EQ(rooms.standing_of(open, manager).position, 0U);
 }
 
 TEST_F(hub_test, a_gateway_that_takes_nothing_has_its_stream_ended) {

@@ -51,7 +51,10 @@ room_place live_room::join(account_id account, uint64_t delivered, bool listed,
   who.acked = who.stored = who.joined = delivered;
   who.listed = listed;
   who.terminals.reserve(terminals.size());
-  for (const room_terminal& one : terminals) who.terminals.push_back(bind(one));
+  for (const room_terminal& one : terminals) {
+    who.terminals.push_back(bind(one));
+    who.acked = std::max(who.acked, one.acked);
+  }
   if (known_) settle(account, who);
   return who.place;
 }
@@ -61,7 +64,7 @@ void live_room::settle(account_id account, member& who) {
   // stored one. A position in the log is for lists when nobody was here to get the rows live.
   bool near_enough = who.acked >= last_;
   for (const bound& one : who.terminals) {
-    near_enough = near_enough || (one.placed && std::max(one.at, who.acked) + near >= last_);
+    near_enough = near_enough || (one.placed && std::max(one.at, who.joined) + near >= last_);
   }
   if (who.listed || !near_enough) {
     who.place = room_place::behind;
@@ -70,7 +73,8 @@ void live_room::settle(account_id account, member& who) {
   }
   who.place = room_place::live;
   for (bound& one : who.terminals) {
-    put(account, one, one.placed ? std::max(one.at, who.acked) : who.acked, one.placed ? 0 : last_);
+    // What another terminal has acknowledged since the stored position, this one need not have been sent.
+    put(account, one, one.placed ? std::max(one.at, who.joined) : who.acked, one.placed ? 0 : last_);
   }
 }
 
@@ -111,6 +115,7 @@ void live_room::attach(account_id account, const room_terminal& added) {
   member* who = find(account);
   if (who == nullptr) return;
   who->terminals.push_back(bind(added));
+  who->acked = std::max(who->acked, added.acked);
   bound& one = who->terminals.back();
   if (who->place != room_place::live) return;
   // A new terminal gets what no other has acknowledged yet, so that its own acknowledgements leave no hole.
@@ -124,6 +129,7 @@ void live_room::rebind(account_id account, const gateway_stream& old, const room
   bound* one = find_bound(*who, old, now.conn);
   if (one == nullptr) return attach(account, now);
   // What went out over the old stream and is not in `written` is lost.
+  who->acked = std::max(who->acked, now.acked);
   const uint64_t at = std::max(one->at, now.written.value_or(0));
   const bool placed = one->placed || now.written.has_value();
   drop(*one);
@@ -299,14 +305,19 @@ void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vect
   }
 }
 
-bool live_room::acked(account_id account, const gateway_stream& gateway, uint64_t mid) {
+bool live_room::acked(account_id account, const gateway_stream* gateway, uint64_t mid) {
   member* who = find(account);
   if (who == nullptr || mid <= who->acked) return false;
   const bool ours = std::any_of(who->terminals.begin(), who->terminals.end(),
-                                [&](const bound& one) { return same(lanes_[one.lane].stream, gateway); });
+                                [&](const bound& one) { return lanes_[one.lane].stream.get() == gateway; });
   if (!ours) return false;
   who->acked = mid;
   return !std::exchange(who->queued, true);
+}
+
+bool live_room::note_position(account_id account) {
+  member* who = find(account);
+  return who != nullptr && who->acked > who->stored && !std::exchange(who->queued, true);
 }
 
 uint64_t live_room::take_position(account_id account) {

@@ -23,6 +23,7 @@ struct room_terminal {
   gateway_ptr gateway;
   uint64_t conn = 0;
   std::optional<uint64_t> written = {};  // newest mid of the room written to it before it was bound here
+  uint64_t acked = 0;                    // of that, everything up to here was acknowledged; 0: nothing is known
 };
 
 /// What is to be sent to one gateway.
@@ -104,7 +105,9 @@ class live_room {
 
   /// Everything up to `mid` was acknowledged over `gateway`. True when the position is to be stored and nobody knows
   /// that yet.
-  bool acked(account_id account, const gateway_stream& gateway, uint64_t mid);
+  bool acked(account_id account, const gateway_stream* gateway, uint64_t mid);
+  /// A Bind may have told more than is stored. True as with acked().
+  bool note_position(account_id account);
   /// The position to store, 0: none. It counts as stored from now on.
   uint64_t take_position(account_id account);
   /// It was not. True when it is to be tried again and nobody knows that yet.

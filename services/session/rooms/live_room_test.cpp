@@ -169,7 +169,7 @@ TEST_F(live_room_test, a_new_terminal_of_a_live_account_gets_what_is_not_acknowl
   room.set_head(0);
   room.join(alice, 0, false, {terminal(1)});
   for (uint64_t mid = 1; mid <= 4; ++mid) take(mid);
-  EXPECT_TRUE(room.acked(alice, *gateway, 2));
+  EXPECT_TRUE(room.acked(alice, gateway.get(), 2));
   room.attach(alice, terminal(2));
   EXPECT_EQ(room.missing(), 2U);
   fill(2, {3, 4}, 4);
@@ -234,12 +234,12 @@ TEST_F(live_room_test, acknowledgements_count_only_over_the_stream_the_terminals
   room.set_head(0);
   room.join(alice, 0, false, {terminal(1)});
   for (uint64_t mid = 1; mid <= 3; ++mid) take(mid);
-  EXPECT_FALSE(room.acked(alice, *other, 3));
-  EXPECT_TRUE(room.acked(alice, *gateway, 2));
-  EXPECT_FALSE(room.acked(alice, *gateway, 3)) << "known already";
+  EXPECT_FALSE(room.acked(alice, other.get(), 3));
+  EXPECT_TRUE(room.acked(alice, gateway.get(), 2));
+  EXPECT_FALSE(room.acked(alice, gateway.get(), 3)) << "known already";
   EXPECT_EQ(room.take_position(alice), 3U);
   EXPECT_EQ(room.take_position(alice), 0U);
-  EXPECT_FALSE(room.acked(alice, *gateway, 1));
+  EXPECT_FALSE(room.acked(alice, gateway.get(), 1));
   EXPECT_TRUE(room.store_failed(alice, 3));
   EXPECT_EQ(room.take_position(alice), 3U);
 }
@@ -268,6 +268,24 @@ TEST_F(live_room_test, a_frame_for_five_thousand_terminals_is_one_item) {
   ASSERT_EQ(out.size(), 1U);
   EXPECT_EQ(out[0].item.room_out().conns_size(), 5000);
   EXPECT_EQ(out[0].item.room_out().conns(0), 1U);
+}
+
+TEST_F(live_room_test, what_a_terminal_had_acknowledged_elsewhere_counts_and_what_another_one_misses_still_comes) {
+  room.set_head(90);
+  room.join(alice, 40, false, {{gateway, 1, 90, 89}, {other, 2, 60, 60}, {other, 3, {}, 0}});
+  EXPECT_EQ(room.position(alice), 89U);
+  EXPECT_TRUE(room.note_position(alice));
+  EXPECT_FALSE(room.note_position(alice)) << "known already";
+  EXPECT_EQ(room.missing(), 60U);
+  fill(60, {61, 89, 90}, 90);
+  EXPECT_TRUE(seen(1).empty());
+  EXPECT_EQ(seen(2), (mids{61, 89, 90}));
+  EXPECT_EQ(seen(3), (mids{90}));
+  EXPECT_EQ(room.take_position(alice), 89U);
+  EXPECT_EQ(room.take_position(alice), 0U);
+  room.attach(alice, {other, 4, 90, 90});
+  EXPECT_EQ(room.position(alice), 90U);
+  EXPECT_TRUE(room.note_position(alice));
 }
 
 }  // namespace
