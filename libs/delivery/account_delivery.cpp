@@ -86,6 +86,7 @@ void account_delivery::orphan(flight lost) {
   dialog& c = get(lost.what->conversation, lost.what->sender);
   const uint64_t mid = lost.what->mid;
   c.last = std::max(c.last, mid);
+  std::erase(c.adopted, mid);
   if (c.now == state::dirty && mid > c.floor) {
     out_.done(lost.entry);
   } else if (c.now == state::marking && mid > c.floor) {

@@ -219,6 +219,7 @@ class account_delivery {
     std::vector<std::pair<uint64_t, uint64_t>>
         gaps;                        // mids passed over: one's own messages, or entries that are late
     std::vector<uint64_t> recalled;  // of those in gaps
+    std::vector<uint64_t> adopted;   // sent, or awaited, although the log has them, too: a drain leaves them out
     std::unique_ptr<drain> work;
   };
   struct flight {

@@ -352,6 +352,40 @@ TEST_F(account_delivery_test, a_notice_that_was_acknowledged_does_not_come_again
   EXPECT_EQ(out.take(), effects{"notice 1 5"});
 }
 
+TEST_F(account_delivery_test, what_a_new_owner_sent_to_one_terminal_and_another_had_is_not_in_the_list_that_follows) {
+  arrive(9);  // before any terminal is there
+  EXPECT_EQ(out.take(), effects{"mark 8"});
+  box.reattach(0, {{{talk, 9}}, {}, {}, {{talk, 9}}});
+  box.reattach(1, {{}, {}, {}, {{talk, 6}}});
+  out.take();
+  arrive(9);
+  EXPECT_EQ(out.take(), effects{"deliver 2 9"});
+  box.on_message_ack(0, {talk, 9});
+  box.on_cursor(talk, cursor_change::mark, true);
+  box.detach(0);
+  out.take();
+  box.on_timer();
+  box.on_backlog({{{talk, friend_id, 8}}, {}, false});
+  EXPECT_EQ(out.take(), (effects{"load", "read 8"}));
+  box.on_page(talk, out.last_token, rows({9, 10}, 10, 10));
+  EXPECT_EQ(out.take(), effects{"batch 2 10 of 1"});
+}
+
+TEST_F(account_delivery_test, what_the_terminals_lost_is_in_the_list_although_it_was_sent_before) {
+  arrive(9);
+  box.reattach(0, {{{talk, 9}}, {}, {}, {{talk, 9}}});
+  arrive(9);
+  box.on_cursor(talk, cursor_change::mark, true);
+  box.detach(0);
+  out.take();
+  box.attach(1);
+  box.on_drain_request(1);
+  box.on_backlog({{{talk, friend_id, 8}}, {}, false});
+  EXPECT_EQ(out.take(), (effects{"load", "read 8"}));
+  box.on_page(talk, out.last_token, rows({9, 10}, 10, 10));
+  EXPECT_EQ(out.take(), effects{"batch 2 10 of 2"});
+}
+
 // ---- recalls ----
 
 TEST_F(account_delivery_test, a_recalled_message_is_not_written_to_terminals_that_have_not_got_it) {

@@ -151,6 +151,10 @@ void account_delivery::on_page(const conversation_id& conversation, uint64_t tok
   std::erase_if(found.rows, [&work](const message& row) {
     return row.target > work.began && (row.mid <= work.first_head || row.target > work.position);
   });
+  if (!found.rows.empty()) found.reached = std::max(found.reached, found.rows.back().mid);
+  std::erase_if(found.rows, [c](const message& row) {
+    return std::find(c->adopted.begin(), c->adopted.end(), row.mid) != c->adopted.end();
+  });
   work.reached = std::max(found.reached, work.position);
   if (!found.rows.empty()) {
     work.batch = found.rows.back().mid;
@@ -219,6 +223,7 @@ void account_delivery::finish(dialog& c, uint64_t reached) {
   c.known = true;
   c.automatic = false;
   c.drained = std::max(c.drained, reached);
+  c.adopted.clear();
   ++c.clears;
   out_.put_cursor(c.id, c.other, cursor_change::clear, reached);
   drain_some();

@@ -155,6 +155,8 @@ bool account_delivery::adopt_claims(dialog& c, const entry_ref& entry, const mes
     }
   }
   if (holders == 0) return false;
+  constexpr size_t most = 256;
+  if (c.now != state::clean && what->mid > c.floor && c.adopted.size() < most) c.adopted.push_back(what->mid);
   send_live(entry, what, missing, holders | missing);
   return true;
 }

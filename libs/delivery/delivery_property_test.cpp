@@ -513,7 +513,7 @@ class world final : public port {
 };
 
 TEST(delivery_property_test, whatever_happens_every_message_arrives_in_order_and_once_per_connection) {
-  for (unsigned seed = 1; seed <= 2000; ++seed) {
+  for (unsigned seed = 1; seed <= 5000; ++seed) {
     SCOPED_TRACE(seed);
     world all(seed, seed % 2 == 0);
     for (int i = 0; i < 600; ++i) all.step();
