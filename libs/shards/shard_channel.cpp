@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/shards/doubt.hpp"
+
 namespace tern::shards {
 namespace {
 
@@ -46,6 +48,7 @@ void shard_channel::set_target(std::shared_ptr<storage_sink> out, uint64_t epoch
   ++round_;
   proven_ = false;
   not_before_ = {};
+  for (size_t i = 0; i < next_; ++i) entries_[i].doubt = entries_[i].doubt || entries_[i].sent;
   rewind(0);
   flush(held);
 }
@@ -131,7 +134,7 @@ void shard_channel::on_reply(storage::v1::StorageReply& reply) {
     }
     if (reply.epoch() == epoch_) proven_ = true;  // an answer to an earlier sending proves nothing
     ended_request& done = ended.emplace_back();
-    done.answer.code = code;
+    done.answer.code = one.doubt && is_keyless_change(one.request) ? in_doubt(code) : code;
     done.answer.reply = std::move(reply);
     done.then = end(one, done.answer);
     pop_ended();

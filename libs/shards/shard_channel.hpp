@@ -54,6 +54,7 @@ class shard_channel {
     std::optional<time_point> deadline;
     bool sent = false;
     bool ended = false;
+    bool doubt = false;  // sent to an owner that may have done it without an answer coming back
   };
   using lock = std::unique_lock<std::mutex>;
 

@@ -94,6 +94,33 @@ TEST_F(shard_channel_test, after_a_broken_link_everything_unanswered_is_sent_aga
   EXPECT_EQ(answered, (std::vector<std::pair<uint64_t, errc>>{{1, errc::ok}, {3, errc::ok}, {2, errc::ok}}));
 }
 
+TEST_F(shard_channel_test, a_refused_change_that_may_have_been_done_before_has_an_unknown_outcome) {
+  const auto change = [this](bool keyless) {
+    storage::v1::StorageRequest request;
+    if (keyless) {
+      request.mutable_room_change()->set_change(storage::v1::RoomChange::LEAVE);
+    } else {
+      request.mutable_append();
+    }
+    channel.ask(std::move(request), patience::deadline,
+                [this](storage_answer& got) { answered.emplace_back(0, got.code); });
+  };
+  channel.set_target(out, 7);
+  change(true);
+  reply(std::exchange(out->items, {})[0], errc::permission_denied);  // for certain
+  change(true);
+  out->items.clear();
+  channel.set_target(nullptr, 7);  // the answer is lost
+  channel.set_target(out, 8);
+  reply(std::exchange(out->items, {})[0], errc::permission_denied);
+  change(false);  // has a key
+  out->items.clear();
+  channel.set_target(out, 9);
+  reply(std::exchange(out->items, {})[0], errc::permission_denied);
+  EXPECT_EQ(answered, (std::vector<std::pair<uint64_t, errc>>{
+                          {0, errc::permission_denied}, {0, errc::deadline}, {0, errc::permission_denied}}));
+}
+
 TEST_F(shard_channel_test, wrong_owner_holds_back_and_sends_again_from_there_in_order) {
   channel.set_target(out, 7);
   ask(1);

@@ -182,6 +182,7 @@ void client::replay() {
     gateway_item* item = lane_.add(stream_);
     if (item == nullptr) return;
     fill_frame(*item->mutable_frame(), kept);
+    item->mutable_frame()->set_again(true);
     shared().metrics.replayed.add();
   }
 }

@@ -3,6 +3,7 @@
 
 #include "libs/actor/inline_run.hpp"
 #include "libs/crypto/identity.hpp"
+#include "libs/shards/doubt.hpp"
 #include "libs/wire/codec.hpp"
 #include "services/session/directory.hpp"
 #include "services/session/wheel.hpp"
@@ -166,8 +167,14 @@ void session_state::reply(const origin& from, wire::frame_type type, std::string
   }
 }
 
+errc shown_to_client(const origin& from, errc code) {
+  if (code == errc::ok) return errc::undefined;
+  // Changes of relations, rooms and passwords have no key: refused when it came again, it may have been done before.
+  return to_wire(from.again && from.type == wire::frame_type::business ? shards::in_doubt(code) : code);
+}
+
 void session_state::refuse(const origin& from, errc code) {
-  const errc shown = code == errc::ok ? errc::undefined : to_wire(code);
+  const errc shown = shown_to_client(from, code);
   env_->metrics.count_refused(shown);
   wire::tim_ack ack;
   ack.ok = false;

@@ -33,7 +33,11 @@ struct origin {
   uint64_t trace = 0;
   int64_t received_ns = 0;
   uint64_t conn = 0;
+  bool again = false;  // the gateway sent it before: it may be done already
 };
+
+/// The code a refusal carries: one of the protocol's, unknown (5103) where a command may have been done before.
+errc shown_to_client(const origin& from, errc code);
 
 /// One terminal of the account.
 struct terminal {
@@ -42,6 +46,7 @@ struct terminal {
     std::string payload;
     uint64_t trace = 0;
     int64_t received_ns = 0;
+    bool again = false;
   };
   gateway_ptr gateway;
   uint64_t conn = 0;

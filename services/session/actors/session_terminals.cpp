@@ -184,7 +184,7 @@ void session_state::on(frame_event& what) {
     const command_row* row = find_command(frame.type());
     verdict = terminals_[*slot]->inbound.accept(
         frame.seq(), row == nullptr || row->barrier,
-        {frame.type(), std::move(*frame.mutable_payload()), frame.trace(), frame.received_ns()});
+        {frame.type(), std::move(*frame.mutable_payload()), frame.trace(), frame.received_ns(), frame.again()});
   }
   if (verdict == inbound::verdict::taken) {
     if (!rate_.take(env_->time.now(), env_->config.account_rate_per_second)) return cut_off(*slot, frame);
@@ -234,7 +234,8 @@ void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::co
               seq,
               what.trace,
               what.received_ns,
-              terminals_[slot]->conn};
+              terminals_[slot]->conn,
+              what.again};
   const command_row* row = find_command(what.type);
   if (row == nullptr || (env_->relay != nullptr && !relayed(row->type))) return refuse(from, errc::bad_interface);
   log::trace(what.trace, "session", "accept",

@@ -21,7 +21,7 @@ void accept(session_state& state, const origin& from, const ack_fields& fields) 
 }
 
 void refuse(session_state& state, const origin& from, errc code, const ack_fields& fields) {
-  const errc shown = code == errc::ok ? errc::undefined : to_wire(code);
+  const errc shown = shown_to_client(from, code);
   state.env().metrics.count_refused(shown);
   wire::tim_ack ack;
   ack.error = wire::tim_error{static_cast<int32_t>(shown), wire_text(shown)};

@@ -45,6 +45,18 @@ TEST_F(business_rooms_test, the_frame_that_made_a_room_finds_it_when_it_is_repla
   EXPECT_EQ(*answer(outsider)->n, first);
 }
 
+TEST_F(business_rooms_test, a_change_that_is_refused_when_it_comes_again_may_have_been_done) {
+  const uint64_t conn = terminal_of(outsider);
+  const std::string leave = wire::encode(wire::encoding::thrift, req_of(16, to_node(nowhere)));
+  raw_frame(conn, outsider, wire::frame_type::business, leave, 1);
+  settle();
+  EXPECT_EQ(answer(outsider)->error->code, 4109);
+  bind(bind_of(conn, outsider, false));
+  raw_frame(conn, outsider, wire::frame_type::business, leave, 1, true);
+  settle();
+  EXPECT_EQ(answer(outsider)->error->code, 5103);
+}
+
 TEST_F(business_rooms_test, a_room_id_that_is_in_use_is_tried_with_another) {
   room_owner.fail_next(errc::exists);
   business(outsider, 8, "second try", {}, {}, 1);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/shards/doubt.hpp"
+
 namespace tern::session {
 namespace {
 
@@ -133,7 +135,9 @@ void group_client::on_down(const std::string& node, uint64_t source) {
   if (at != streams_.end() && at->second.source == source) streams_.erase(at);
   std::erase_if(proven_, [source](const target& one) { return one.source == source; });
   for (auto& [call, one] : entries_) {
-    if (one.sent.source == source) one.sent = {};
+    if (one.sent.source != source) continue;
+    one.sent = {};
+    one.doubt = true;
   }
 }
 
@@ -166,6 +170,7 @@ void group_client::on_answer(uint64_t source, group::v1::Answer& answer) {
       std::erase_if(proven_, [&](const target& one) { return one.first == from.first && one.epoch < from.epoch; });
       proven_.push_back(from);
     }
+    if (at->second.doubt && at->second.request.has_change()) got.code = shards::in_doubt(got.code);
     got.source = source;
     got.epoch = from.epoch;
     then = take(answer.call());

@@ -82,6 +82,7 @@ class group_client final : public group_port {
     clock::time_point deadline;
     target sent;
     bool proven = false;  // the target had answered before this was sent
+    bool doubt = false;   // its link broke while it was there
   };
   struct stream {
     std::shared_ptr<group_sink> out;

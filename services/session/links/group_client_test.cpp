@@ -197,6 +197,22 @@ TEST_F(group_client_test, after_a_broken_link_requests_come_again_in_order) {
   EXPECT_EQ(node.kept[0].call(), sent[0].call());
 }
 
+TEST_F(group_client_test, a_change_refused_after_a_broken_link_has_an_unknown_outcome) {
+  node.silent = true;
+  group::v1::GroupRequest change;
+  change.set_room(5);
+  change.mutable_change()->set_change(storage::v1::RoomChange::LEAVE);
+  client.ask(std::move(change), [this](group_answer& got) { answered.push_back(got.code); });
+  kept();
+  node.out->close();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (node.kept.empty() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  ASSERT_EQ(node.kept.size(), 1U);
+  reply(node.kept[0], errc::permission_denied);
+  while (answered.empty() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_EQ(answered, std::vector<errc>{errc::deadline});
+}
+
 TEST_F(group_client_test, frames_carry_the_number_of_the_stream_and_come_in_order_with_answers) {
   listener heard;
   group_client other{*network, {"session", "session-1", 1}, time, std::chrono::seconds(2)};

@@ -155,7 +155,8 @@ class session_fixture : public testing::actor_fixture {
   void frame(uint64_t conn, account_id account, wire::frame_type type, const Struct& payload, uint64_t seq = 0) {
     raw_frame(conn, account, type, wire::encode(wire::encoding::thrift, payload), seq);
   }
-  void raw_frame(uint64_t conn, account_id account, wire::frame_type type, std::string payload, uint64_t seq = 0) {
+  void raw_frame(uint64_t conn, account_id account, wire::frame_type type, std::string payload, uint64_t seq = 0,
+                 bool again = false) {
     v1::GatewayItem item;
     v1::Frame& what = *item.mutable_frame();
     what.set_conn(conn);
@@ -164,6 +165,7 @@ class session_fixture : public testing::actor_fixture {
     what.set_type(static_cast<uint32_t>(type));
     what.set_payload(std::move(payload));
     what.set_received_ns(time.wall_ns());
+    what.set_again(again);
     send(std::move(item));
   }
   void ack(uint64_t conn, account_id account, const v1::DeliveryRef& ref) {
