@@ -193,17 +193,29 @@ result<void> befriend_pairs(client::loop& loop, std::vector<std::unique_ptr<memb
     request.node = to.node();
     from.terminal().send(wire::frame_type::business, request);
   };
+  // A few hundred pairs at a time: thousands of requests at once would be refused for load.
+  constexpr size_t pairs_at_once = 200;
+  size_t asked = 0;
+  const auto ask_next = [&] {
+    if (asked >= pairs) return;
+    const size_t i = asked++;
+    ask(*members[2 * i], *members[2 * i + 1]);
+  };
+  const auto is_ready = [&] {
+    ++ready;
+    ask_next();
+  };
   // Both ask. The second of the two requests makes them friends; both sides then see notice 5 or an answer "already".
   for (size_t i = 0; i < pairs; ++i) {
     auto& one = *members[2 * i];
     auto& other = *members[2 * i + 1];
     one.on_text = [&](member&, const wire::tim_message& message, bool) {
-      if (message.bn_type == 5) ++ready;
+      if (message.bn_type == 5) is_ready();
     };
     one.on_answer = [&](member&, const wire::tim_ack& ack) {
       const int32_t code = ack.error ? ack.error->code.value_or(0) : 0;
       if (!ack.ok && code == static_cast<int32_t>(errc::repeated)) {
-        ++ready;
+        is_ready();
       } else if (!ack.ok && failure.empty()) {
         failure = "add friend refused: " + std::to_string(code);
       }
@@ -212,8 +224,8 @@ result<void> befriend_pairs(client::loop& loop, std::vector<std::unique_ptr<memb
     other.on_text = [&, ask, i](member& self, const wire::tim_message& message, bool) {
       if (message.bn_type == 4) ask(self, *members[2 * i]);
     };
-    ask(one, other);
   }
+  for (size_t i = 0; i < pairs_at_once; ++i) ask_next();
   const bool complete = loop.run_until([&] { return ready >= pairs || !failure.empty(); },
                                        std::chrono::milliseconds(30'000 + pairs * 20));
   for (auto& each : members) {
