@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test lint format docs bench bench-peers cluster fuzz clean
+.PHONY: help install build run test soak lint format docs bench bench-peers cluster fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -30,11 +30,15 @@ run: build ## ternd with its data in ./tern-data; ARGS="--set key=value" for opt
 
 # The last line reads "N passed, N failed"; the exit code is ctest's.
 test: build ## all tests; TESTS="-R name" or "-L unit" for some of them
-	@status=0; ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2 $(TESTS) \
+	@status=0; ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j 2 -LE soak $(TESTS) \
 	  | tee $(BUILD)/ctest.log || status=$$?; \
 	sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$$/\1 \2/p' $(BUILD)/ctest.log \
 	  | { read -r failed all && echo "$$((all - failed)) passed, $$failed failed"; } || status=1; \
 	exit $$status
+
+soak: build ## rooms under one kill after the other, minutes per seed; SEEDS="1 2 3"
+	@for seed in $(or $(SEEDS),1 2 3); do \
+	  echo "seed $$seed"; TERN_SEED=$$seed ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L soak; done
 
 lint: ## formatting, dependency rules, file sizes, scripts
 	@python3 tools/lint/lint.py
