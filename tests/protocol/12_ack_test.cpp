@@ -19,7 +19,8 @@ TEST_P(protocol, 12_ack_ends_the_redelivery_of_a_message) {
   bob.reset();
   auto again = log_in(name);
   again->send_bytes(frame_type::offlinemsg, {});
-  const auto first = again->next();
+  auto first = again->next();
+  while (first && first->type == frame_type::presence) first = again->next();  // of the connection before
   ASSERT_TRUE(first);
   EXPECT_EQ(first->type, frame_type::offlinemsgend);
 }

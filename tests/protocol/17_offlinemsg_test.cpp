@@ -21,6 +21,7 @@ TEST_P(protocol, 17_offlinemsg_brings_what_came_meanwhile_in_order) {
     const auto frame = bob->next();
     ASSERT_TRUE(frame);
     if (frame->type == frame_type::offlinemsgend) break;
+    if (frame->type == frame_type::presence) continue;  // of the connection before
     ASSERT_EQ(frame->type, frame_type::offlinemsg);
     EXPECT_TRUE(frame->sync_id);
     const auto list = bob->read<wire::tim_message_list>(*frame);

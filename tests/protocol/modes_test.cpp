@@ -93,8 +93,13 @@ TEST_P(open_messaging, 91_presence_offline_notices_can_be_switched_off) {
   wire::tim_presence presence;
   presence.status = "back";
   presence.to_tid.emplace().node = alice->node();
-  bob->send(frame_type::presence, presence);
-  const auto frame = alice->find([](const server_frame& f) { return f.type == frame_type::presence; });
+  // Presence is sent at most once, and a friendship takes a moment to reach both rosters: said until it is heard.
+  std::optional<server_frame> frame;
+  for (int attempt = 0; attempt < 30 && !frame; ++attempt) {
+    bob->send(frame_type::presence, presence);
+    frame =
+        alice->find([](const server_frame& f) { return f.type == frame_type::presence; }, std::chrono::seconds(1));
+  }
   ASSERT_TRUE(frame);
   const auto seen = alice->read<wire::tim_presence>(*frame);
   EXPECT_EQ(seen.status, "back") << "the first presence is the one that was sent";
