@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -12,8 +13,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -185,6 +188,21 @@ pid_t process::detach() noexcept {
   return std::exchange(pid_, -1);
 }
 
+namespace {
+
+bool can_listen(uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  const bool free = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return free;
+}
+
+}  // namespace
+
 result<std::string> run_program(const std::vector<std::string>& arguments, const process_options& how,
                                 std::chrono::milliseconds limit) {
   const temp_dir scratch{"tern-run"};
@@ -201,18 +219,21 @@ result<std::string> run_program(const std::vector<std::string>& arguments, const
 }
 
 uint16_t free_port() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof address;
-  uint16_t port = 0;
-  if (::bind(fd, reinterpret_cast<sockaddr*>(&address), length) == 0 &&
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0) {
-    port = ntohs(address.sin_port);
+  // Below the ports the kernel gives to outgoing connections; the locks are kept until this process ends, so that
+  // tests that run side by side never choose the same one.
+  constexpr uint16_t first = 12000, count = 20000;
+  const std::filesystem::path locks = std::filesystem::temp_directory_path() / "tern-test-ports";
+  std::error_code ignored;
+  std::filesystem::create_directories(locks, ignored);
+  std::random_device random;
+  for (int tries = 0; tries < 1000; ++tries) {
+    const auto port = static_cast<uint16_t>(first + random() % count);
+    const int lock = ::open((locks / std::to_string(port)).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (lock < 0) continue;
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0 && can_listen(port)) return port;  // the lock stays open
+    ::close(lock);
   }
-  ::close(fd);
-  return port;
+  return 0;
 }
 
 }  // namespace tern::testing

@@ -54,7 +54,7 @@ class process {
 result<std::string> run_program(const std::vector<std::string>& arguments, const process_options& how = {},
                                 std::chrono::milliseconds limit = std::chrono::seconds(60));
 
-/// A TCP port of 127.0.0.1 that was free a moment ago.
+/// A free TCP port of 127.0.0.1 that no other process asking here gets until this one has ended; 0: none found.
 uint16_t free_port();
 
 }  // namespace tern::testing

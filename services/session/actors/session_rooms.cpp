@@ -131,6 +131,8 @@ void session_state::rooms_loaded(storage_answer& got) {
   }
   bound_rooms_.reset();
   count_open_rooms();
+  for (late_receipt& one : std::exchange(late_receipts_, {}))
+    send_room_receipt(one.from, one.room, one.stored, std::move(one.payload));
 }
 
 void session_state::join_room(own_room& room, bool fresh) {
@@ -178,6 +180,7 @@ void session_state::on(room_event& what) {
   if (what.wake) return delivery_.on_room_wake(log_of(what.room));
   standing(*one);
   count_open_rooms();
+  send_late_receipts(what.room);
 }
 
 uint64_t session_state::make_live(const conversation_id& room, uint64_t reached) {
@@ -205,6 +208,7 @@ void session_state::leave_hub() {
   rooms_now_ = rooms_state::none;
   rooms_by_themselves_ = false;
   bound_rooms_.reset();
+  late_receipts_.clear();  // of terminals that are gone
   for (own_room& one : rooms_) {
     one.position = std::max(one.position, env_->hub->leave(one.room, account_));
     one.open = one.fresh = false;
@@ -244,6 +248,7 @@ void session_state::note_room(const v1::RoomMembership& change) {
     }
   }
   for (const room_wait& one : ready) one.then(*this);
+  send_late_receipts(id);
 }
 
 void session_state::await_room(room_id room, uint64_t version, std::function<void(session_state&)> then) {
@@ -311,8 +316,35 @@ void session_state::tell_again(const delivery::entry_ref& entry, errc code, cons
   if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
 }
 
+bool session_state::place_is_open(room_id room) {
+  if (rooms_now_ == rooms_state::loading) return true;
+  const own_room* one = find_room(room);
+  return one != nullptr && is_member(*one) && env_->hub->standing_of(room, account_).place == room_place::waiting;
+}
+
 void session_state::send_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored,
                                       std::string payload) {
+  if (stored.duplicate()) return write_room_receipt(from, room, stored, std::move(payload));
+  const own_room* one = find_room(room);
+  const bool told = rooms_now_ != rooms_state::loaded || (one != nullptr && is_member(*one));
+  if (told && !place_is_open(room)) return write_room_receipt(from, room, stored, std::move(payload));
+  late_receipts_.push_back({from, room, stored, std::move(payload)});
+  if (told) return;
+  // Taken in by somebody a moment ago: its own row is on the way, unless it has left since.
+  call_later(wait_at_most, [room](session_state& state) { state.send_late_receipts(room); });
+}
+
+void session_state::send_late_receipts(room_id room) {
+  if (late_receipts_.empty() || place_is_open(room)) return;
+  const auto open = std::stable_partition(late_receipts_.begin(), late_receipts_.end(),
+                                          [room](const late_receipt& one) { return one.room != room; });
+  std::vector<late_receipt> ready(std::make_move_iterator(open), std::make_move_iterator(late_receipts_.end()));
+  late_receipts_.erase(open, late_receipts_.end());
+  for (late_receipt& one : ready) write_room_receipt(one.from, room, one.stored, std::move(one.payload));
+}
+
+void session_state::write_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored,
+                                       std::string payload) {
   terminal* sender = find(from);
   if (sender == nullptr) return;
   if (!stored.duplicate() && env_->hub->reaches(room, account_, *sender->gateway, sender->conn)) return finish(from);

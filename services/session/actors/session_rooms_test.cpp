@@ -160,6 +160,24 @@ TEST_F(session_rooms_test, a_sender_that_is_behind_gets_its_receipt_at_once) {
   EXPECT_EQ(message_of(receipt[0]).mid, 2);
 }
 
+TEST_F(session_rooms_test, a_sender_gets_its_message_once_although_the_room_is_still_being_subscribed) {
+  const uint64_t conn = terminal_of(outsider);
+  room_owner.hold_interest = true;
+  business(outsider, 9, node);
+  forget_all();
+  say(outsider);
+  EXPECT_TRUE(frames(conn, frame_type::message).empty());
+  room_owner.release_interest();
+  settle();
+  EXPECT_EQ(live(conn), mids{1});
+  EXPECT_TRUE(frames(conn, frame_type::message).empty()) << "the message of the room is the receipt";
+  uint64_t confirmed = 0;
+  for (const auto& item : gateway->items) {
+    if (item.has_confirm() && item.confirm().conn() == conn) confirmed = item.confirm().seq();
+  }
+  EXPECT_EQ(confirmed, 2U) << "the change and the message";
+}
+
 TEST_F(session_rooms_test, offlinemsg_ends_without_the_owner_of_the_room) {
   terminal_of(manager);
   say(manager, 2);

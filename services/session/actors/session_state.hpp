@@ -88,6 +88,14 @@ struct room_wait {
   std::function<void(session_state&)> then;
 };
 
+/// The answer to a sender of whom is not known yet whether the hub brings it its own message.
+struct late_receipt {
+  origin from;
+  room_id room;
+  storage::v1::Appended stored;
+  std::string payload;
+};
+
 struct state_timer {
   clock::time_point at;
   std::function<void(session_state&)> run;
@@ -143,7 +151,8 @@ class session_state : private delivery::port {
                     bool duplicate);
   /// After the owner of `room` has answered an append or a recall (payload as clients see it): ends the command.
   /// Where the hub brings the message to the terminal anyway nothing is sent; else, or when it repeats an earlier
-  /// one, the terminal gets it as a receipt. The account's other terminals get it as members do.
+  /// one, the terminal gets it as a receipt. The account's other terminals get it as members do. While the account's
+  /// place in the room is not settled the command stays open: a receipt at once would be the first of two.
   void send_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored, std::string payload);
   /// Calls `then` when the account's own row of `room` has `version` (RoomChanged.version) or a newer one: what the
   /// account asks afterwards sees its change, and messages reach it. After two seconds in any case. For changes of
@@ -239,6 +248,10 @@ class session_state : private delivery::port {
   void rooms_loaded(storage_answer& got);
   void join_room(own_room& room, bool fresh);
   void standing(own_room& room);
+  /// Not known yet whether the room's messages come from the hub.
+  bool place_is_open(room_id room);
+  void send_late_receipts(room_id room);
+  void write_room_receipt(const origin& from, room_id room, const storage::v1::Appended& stored, std::string payload);
   void count_open_rooms();
   own_room* find_room(room_id room);
   void note_room(const v1::RoomMembership& change);
@@ -265,6 +278,7 @@ class session_state : private delivery::port {
   std::vector<contact_check> contact_checks_;
   std::vector<own_room> rooms_;  // by id; positions are kept while the actor lingers
   std::vector<room_wait> room_waits_;
+  std::vector<late_receipt> late_receipts_;
   std::vector<state_timer> timers_;
   std::unique_ptr<bound_rooms> bound_rooms_;  // null: nothing
   std::vector<pair_turn> pair_turns_;

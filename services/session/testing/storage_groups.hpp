@@ -28,6 +28,10 @@ class storage_groups final : public group_port {
       failures_.erase(failures_.begin());
       return then(got);
     }
+    if (request.has_interest() && hold_interest) {
+      held_.emplace_back(std::move(request), std::move(then));
+      return;
+    }
     if (request.has_interest()) {
       got.code = std::exchange(fail_interest, errc::ok);
       if (got.code != errc::ok) return then(got);
@@ -52,7 +56,14 @@ class storage_groups final : public group_port {
     then(got);
   }
 
+  /// Answers the subscriptions held so far.
+  void release_interest() {
+    hold_interest = false;
+    for (auto& [request, then] : std::exchange(held_, {})) ask(std::move(request), std::move(then));
+  }
+
   std::vector<group::v1::GroupRequest> asked;
+  bool hold_interest = false;     // subscriptions wait for release_interest()
   errc fail_interest = errc::ok;  // the next subscription is answered with it
   group_listener* listener = nullptr;
 
@@ -80,6 +91,7 @@ class storage_groups final : public group_port {
   shards::fake_storage& storage_;
   std::set<uint64_t> interested_;
   std::vector<errc> failures_;
+  std::vector<std::pair<group::v1::GroupRequest, group_callback>> held_;
 };
 
 }  // namespace tern::session
