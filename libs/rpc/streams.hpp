@@ -1,4 +1,4 @@
-// The six stream kinds between nodes.
+// The seven stream kinds between nodes.
 #pragma once
 
 #include <tern/group/v1/group.pb.h>
@@ -51,6 +51,15 @@ struct group_stream {
   using down = group::v1::GroupReply;
   using down_batch = group::v1::GroupReplyBatch;
   static constexpr const char* method = "/tern.group.v1.GroupService/Exchange";
+};
+
+/// Gateway -> group: virtual rooms.
+struct live_stream {
+  using up = group::v1::LiveRequest;
+  using up_batch = group::v1::LiveRequestBatch;
+  using down = group::v1::LiveReply;
+  using down_batch = group::v1::LiveReplyBatch;
+  static constexpr const char* method = "/tern.group.v1.LiveService/Relay";
 };
 
 /// Session -> session: presence and what is not stored.
