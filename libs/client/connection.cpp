@@ -302,6 +302,10 @@ void connection::pause_reading(bool paused) {
   });
 }
 
+void connection::limit_receive_buffer(int bytes) {
+  if (fd_ >= 0) setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 void connection::abort(std::string_view why) { close_socket(why); }
 
 void connection::close_socket(std::string_view why) {

@@ -57,6 +57,8 @@ class connection final : public io_target {
   void abort(std::string_view why);
   /// No more reads until resumed: a client that stalls.
   void pause_reading(bool paused);
+  /// Makes the kernel take at most about so many bytes for us before we read them; for clients that stall.
+  void limit_receive_buffer(int bytes);
   size_t queued_bytes() const noexcept { return out_.size() - out_at_; }
 
   void on_ready(uint32_t events) override;

@@ -4,6 +4,12 @@ namespace tern::client {
 namespace {
 
 constexpr uint8_t json_bit = 0x80;
+constexpr char text_separator = '|';
+constexpr char binary_separator = static_cast<char>(0x83);
+
+char separator_of(wire::frame_type type) {
+  return type == wire::frame_type::bigstring ? text_separator : binary_separator;
+}
 
 /// Servers are trusted with larger lists than clients.
 wire::decode_limits from_server() {
@@ -26,6 +32,14 @@ terminal::terminal(loop& where, const endpoint& to, wire::encoding encoding, ter
 
 void terminal::send_raw(wire::frame_type type, std::string_view payload) {
   connection_.send(first_byte(type, encoding_), payload);
+}
+
+void terminal::send_big_data(wire::frame_type type, std::string_view node, std::string_view data) {
+  const auto total = static_cast<uint32_t>(1 + 4 + node.size() + 1 + data.size());
+  scratch_.clear();
+  for (int shift = 24; shift >= 0; shift -= 8) scratch_ += static_cast<char>(total >> static_cast<unsigned>(shift));
+  scratch_.append(node).append(1, separator_of(type)).append(data);
+  connection_.send(static_cast<uint8_t>(type), scratch_);
 }
 
 void terminal::send_text(std::string_view to_node, std::string_view text, int64_t id) {
@@ -87,6 +101,19 @@ void terminal::dispatch(const frame& received) {
         return observer_.on_ack(*this, *ack, received.type == static_cast<uint8_t>(wire::frame_type::logout));
       }
       break;
+    case wire::frame_type::stream:
+      if (auto pushed = wire::decode<wire::tim_stream>(encoding_, received.payload, memory_, limits)) {
+        return observer_.on_stream(*this, *pushed);
+      }
+      break;
+    case wire::frame_type::bigstring:
+    case wire::frame_type::bigbinary:
+    case wire::frame_type::bigbinarystream: {
+      const auto type = static_cast<wire::frame_type>(received.type);
+      const auto end = received.payload.find(separator_of(type));
+      if (end == std::string_view::npos) break;
+      return observer_.on_big_data(*this, type, received.payload.substr(0, end), received.payload.substr(end + 1));
+    }
     case wire::frame_type::offlinemsgend: return observer_.on_offline_end(*this);
     case wire::frame_type::ping: return observer_.on_pong(*this);
     default: return;

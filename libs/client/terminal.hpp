@@ -27,6 +27,10 @@ class terminal_observer {
   virtual void on_nodes(terminal&, const wire::tim_nodes&) {}
   virtual void on_history(terminal&, const wire::tim_message_list&) {}
   virtual void on_offline_end(terminal&) {}
+  /// STREAM: a frame of a virtual room.
+  virtual void on_stream(terminal&, const wire::tim_stream&) {}
+  /// BIGSTRING, BIGBINARY (`node` is the sender) and BIGBINARYSTREAM (`node` is the virtual room), without separator.
+  virtual void on_big_data(terminal&, wire::frame_type, std::string_view /*node*/, std::string_view /*data*/) {}
   virtual void on_pong(terminal&) {}
   /// Last call.
   virtual void on_closed(terminal& self, std::string_view why) = 0;
@@ -50,6 +54,8 @@ class terminal final : private connection_observer {
     send_raw(type, scratch_);
   }
   void send_raw(wire::frame_type type, std::string_view payload);
+  /// Sends `data` to a node (BIGSTRING, BIGBINARY) or a virtual room (BIGBINARYSTREAM) in one WebSocket message.
+  void send_big_data(wire::frame_type type, std::string_view node, std::string_view data);
 
   /// Whether frames that want it are acknowledged by themselves (default), after the observer has seen them.
   void set_auto_ack(bool on) noexcept { auto_ack_ = on; }
