@@ -29,7 +29,7 @@ class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
         continue;
       }
       caller who{stream_, item.call(), ticket{env_.metrics.open}};
-      mails.push_back({room, epoch, request_event{std::move(who), std::move(item)}});
+      mails.push_back({room, request_event{std::move(who), std::move(item)}, epoch});
     }
     if (!mails.empty()) {
       const actor::inline_scope here(env_.actors, mails.size() <= few_items);
