@@ -278,7 +278,14 @@ void connection::flush() {
   while (state_ != state::closed && state_ != state::connecting && out_at_ < out_.size()) {
     const auto sent = ::send(fd_, out_.data() + out_at_, out_.size() - out_at_, MSG_NOSIGNAL);
     if (sent < 0) {
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) {
+        // A sender that never waits until all is written must not keep what has been.
+        if (out_at_ > shrink_above && out_at_ > out_.size() / 2) {
+          out_.erase(0, out_at_);
+          out_at_ = 0;
+        }
+        return;
+      }
       if (errno == EINTR) continue;
       return close_socket(std::string("write: ") + std::strerror(errno));
     }

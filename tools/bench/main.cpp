@@ -11,6 +11,7 @@
 #include "tools/bench/costs.hpp"
 #include "tools/bench/scenarios.hpp"
 #include "tools/bench/suite.hpp"
+#include "tools/bench/suite_parts.hpp"
 
 namespace {
 
@@ -27,6 +28,8 @@ constexpr const char* usage_text =
     "  overload twice as many messages as at saturation: what is answered, refused and lost, memory\n"
     "  room     one open room with everybody on line in it: CPU per recipient, last receiver, receipts\n"
     "  rooms    many open rooms of two: CPU per message\n"
+    "  stream   publishers and viewers of virtual rooms: delivered, dropped, latency, CPU per delivered frame;\n"
+    "           with --file a file through a virtual room, with acknowledgements and checksums\n"
     "  login    a storm of token logins on fresh connections\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
     "  send-floor  the same for one message to N sockets\n"
@@ -44,6 +47,17 @@ constexpr const char* usage_text =
     "  --members N                room: members (default 1000), of whom\n"
     "  --online N                 room: are on line (default 1000); rate 0: one message at a time (default 2/s)\n"
     "  --rooms N                  rooms: how many (default 50), over --pairs; --rate (default 2000)\n"
+    "  --publishers N             stream: publishers, each with a virtual room of its own (default 1); --rooms "
+    "likewise\n"
+    "  --viewers N                stream: viewers of each room (default 1000); --rate of each publisher (default "
+    "20)\n"
+    "  --size N                   stream: bytes of a frame's body (default 4096)\n"
+    "  --binary                   stream: frames and subscriptions in binary form (type 97)\n"
+    "  --slow-fraction X          stream: after a run in which all read, this part of the viewers stops; 0..1\n"
+    "  --file BYTES               stream: send a file of so many bytes instead, in pieces of\n"
+    "  --chunk BYTES              at most gateway.big_data_bytes less 64 (default 131072), with at most\n"
+    "  --window-bytes BYTES       under way and not acknowledged (default 1048576)\n"
+    "  --gateways N               stream: start a local cluster with so many gateways instead of using --target\n"
     "  --metrics HOST:PORT[,...]  room: storage processes whose rows and statements are counted\n"
     "  --storage shards|none      chat: none for servers with session.storage=none (no friends needed)\n"
     "  --logins N                 login: how many (default 2000)\n"
@@ -52,7 +66,12 @@ constexpr const char* usage_text =
     "  --prefix TEXT              of account names (default bench)\n"
     "  --json-frames              clients speak JSON instead of Thrift\n"
     "  --json                     result as JSON on standard output; progress stays on standard error\n"
-    "  --bin DIR, --out FILE, --json-out FILE, --commit TEXT, --quick     suite only\n"
+    "  --bin DIR                  suite, --gateways: where the servers' binaries are\n"
+    "  --only PART[,...]          suite: idle, chat, room, stream, ping, growth, overload, relay, codec\n"
+    "  --out FILE, --json-out FILE, --commit TEXT, --quick     suite only\n"
+    "\n"
+    "By default a gateway lets a connection send 500 frames/s\n"
+    "(gateway.request_rate_per_second): --file and fast streams need that raised; --gateways does it itself.\n"
     "  --help\n";
 
 struct options {
@@ -67,6 +86,9 @@ struct options {
   room_options room;
   rooms_options rooms;
   send_floor_options send_floor;
+  stream_options stream;
+  stream_file_options file;
+  size_t gateways = 0;
   std::vector<client::endpoint> metrics;
   suite_options suite;
   bool json = false;
@@ -123,7 +145,29 @@ bool add_metrics(const std::string& part, options& o) {
   return from.has_value();
 }
 
-std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
+using flag_map = std::map<std::string, std::function<bool(const char*)>>;
+
+bool add_part(const std::string& part, options& o) {
+  o.suite.only.push_back(part);
+  return is_suite_part(part);
+}
+
+flag_map stream_flags_of(options& o) {
+  return {
+      {"--publishers", [&o](const char* v) { return to_size(v, o.stream.publishers); }},
+      {"--viewers", [&o](const char* v) { return to_size(v, o.stream.viewers); }},
+      {"--size", [&o](const char* v) { return to_size(v, o.stream.frame_bytes); }},
+      {"--slow-fraction",
+       [&o](const char* v) { return to_double(v, o.stream.slow_fraction) && o.stream.slow_fraction < 1; }},
+      {"--file", [&o](const char* v) { return to_size(v, o.file.bytes) && o.file.bytes > 0; }},
+      {"--chunk", [&o](const char* v) { return to_size(v, o.file.chunk) && o.file.chunk > 0; }},
+      {"--window-bytes", [&o](const char* v) { return to_size(v, o.file.window) && o.file.window > 0; }},
+      {"--gateways", [&o](const char* v) { return to_size(v, o.gateways); }},
+      {"--only", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_part(p, o); }); }},
+  };
+}
+
+flag_map flags_of(options& o) {
   return {
       {"--target",
        [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_gateway(p, o.with); }); }},
@@ -140,9 +184,13 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
        [&o](const char* v) { return to_size(v, o.chat.pairs) && o.chat.pairs > 0 && to_size(v, o.overload.pairs); }},
       {"--rate",
        [&o](const char* v) {
-         return to_double(v, o.chat.rate) && to_double(v, o.room.rate) && to_double(v, o.rooms.rate);
+         return to_double(v, o.chat.rate) && to_double(v, o.room.rate) && to_double(v, o.rooms.rate) &&
+                to_double(v, o.stream.rate);
        }},
-      {"--rooms", [&o](const char* v) { return to_size(v, o.rooms.rooms) && o.rooms.rooms > 0; }},
+      {"--rooms",
+       [&o](const char* v) {
+         return to_size(v, o.rooms.rooms) && to_size(v, o.stream.publishers) && o.rooms.rooms > 0;
+       }},
       {"--members", [&o](const char* v) { return to_size(v, o.room.members); }},
       {"--online", [&o](const char* v) { return to_size(v, o.room.online); }},
       {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
@@ -160,7 +208,7 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
          return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
                 to_double(v, o.suite.seconds) && to_double(v, o.ping.seconds) && to_double(v, o.overload.seconds) &&
                 to_double(v, o.room.seconds) && to_double(v, o.send_floor.seconds) && to_double(v, o.rooms.seconds) &&
-                o.chat.seconds > 0;
+                to_double(v, o.stream.seconds) && o.chat.seconds > 0;
        }},
       {"--prefix", [&o](const char* v) { return !(o.with.prefix = v).empty(); }},
       {"--bin", [&o](const char* v) { return !(o.suite.binaries = v).empty(); }},
@@ -172,7 +220,8 @@ std::map<std::string, std::function<bool(const char*)>> flags_of(options& o) {
 
 /// -1: go on; else the exit code.
 int parse(int argc, char** argv, options& o) {
-  const auto flags = flags_of(o);
+  auto flags = flags_of(o);
+  flags.merge(stream_flags_of(o));
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--help") {
@@ -183,6 +232,8 @@ int parse(int argc, char** argv, options& o) {
       o.json = true;
     } else if (word == "--json-frames") {
       o.with.encoding = wire::encoding::json;
+    } else if (word == "--binary") {
+      o.stream.binary = true;
     } else if (word == "--quick") {
       o.suite.quick = true;
     } else if (!word.starts_with("--") && o.scenario.empty()) {
@@ -201,7 +252,15 @@ int parse(int argc, char** argv, options& o) {
   return -1;
 }
 
+result<report> stream(const options& o, const setting& with) {
+  return o.file.bytes > 0 ? run_stream_file(with, o.file) : run_stream(with, o.stream);
+}
+
 result<report> run(const options& o) {
+  if (o.scenario == "stream" && o.gateways > 0) {
+    return on_fresh_cluster(o.suite.binaries, o.gateways, [&o](const setting& with) { return stream(o, with); });
+  }
+  if (o.scenario == "stream") return stream(o, o.with);
   if (o.scenario == "idle") return run_idle(o.with, o.idle);
   if (o.scenario == "chat") return run_chat(o.with, o.chat);
   if (o.scenario == "login") return run_login(o.with, o.login);

@@ -47,6 +47,8 @@ class member : public client::terminal_observer {
   std::function<void(member&, const wire::tim_ack&)> on_answer;
   std::function<void(member&, std::string_view)> on_lost;
   std::function<void(member&)> on_echo;  // of a ping
+  /// A frame of a virtual room, in either form.
+  std::function<void(member&, std::string_view room, std::string_view body)> on_frame;
 
  private:
   void on_open(client::terminal& self) override;
@@ -54,6 +56,12 @@ class member : public client::terminal_observer {
   void on_ack(client::terminal& self, const wire::tim_ack& ack, bool logout) override;
   void on_pong(client::terminal&) override {
     if (on_echo) on_echo(*this);
+  }
+  void on_stream(client::terminal&, const wire::tim_stream& pushed) override {
+    if (on_frame) on_frame(*this, pushed.vnode, pushed.body.value_or(""));
+  }
+  void on_big_data(client::terminal&, wire::frame_type type, std::string_view node, std::string_view data) override {
+    if (on_frame && type == wire::frame_type::bigbinarystream) on_frame(*this, node, data);
   }
   void on_closed(client::terminal& self, std::string_view why) override;
 

@@ -109,10 +109,13 @@ result<report> run_rooms(const setting& with, const rooms_options& how);
 
 struct send_floor_options {
   size_t connections = 1000;
-  size_t bytes = 124;
+  size_t bytes = 124;  // of a whole WebSocket message
   double seconds = 1.5;
+  double rate = 0;   // rounds per second; 0: the next one when everybody has the last
+  size_t group = 0;  // sockets of a round, the next ones in turn each time; 0: all
 };
-/// The least a room can cost on this machine: a child process that writes the same bytes to N sockets.
+/// The least a room can cost on this machine: a child process that writes the same WebSocket message to N sockets,
+/// which this process reads.
 result<report> run_send_floor(const send_floor_options& how);
 
 struct floor_options {
@@ -123,6 +126,29 @@ struct floor_options {
 /// The least a relay can cost on this machine: a child process that passes bytes from one socket of a pair to the
 /// other.
 result<report> run_floor(const floor_options& how);
+
+struct stream_options {
+  size_t publishers = 1;      // each with a virtual room of its own
+  size_t viewers = 1000;      // of each room, spread over the gateways
+  double rate = 20;           // frames/s of each publisher
+  size_t frame_bytes = 4096;  // of a frame's body
+  bool binary = false;        // BIGBINARYSTREAM both ways instead of STREAM
+  double slow_fraction = 0;   // this part of the viewers stops reading, after a run in which all read
+  double seconds = 10;
+  double warmup_seconds = 2;
+};
+/// Publishers and their viewers: frames sent, delivered, dropped, latency, CPU per delivered frame and its ratio to
+/// the send floor of the same shape. With slow viewers: what the others notice of them, and memory.
+result<report> run_stream(const setting& with, const stream_options& how);
+
+struct stream_file_options {
+  uint64_t bytes = 0;
+  size_t chunk = 128 * 1024;
+  uint64_t window = 1024 * 1024;  // bytes sent and not acknowledged
+};
+/// A file through a virtual room, with acknowledgements and checksums; its rate is compared with that of the same
+/// transfer through a plain relay.
+result<report> run_stream_file(const setting& with, const stream_file_options& how);
 
 /// Text for people: a table of values and costs, then the histograms.
 std::string to_text(const report& what);

@@ -1,5 +1,6 @@
 // The send floor: what the machine's kernel takes to give one message to N sockets, with nothing of ours in between.
-// The child owns N sockets and writes to all of them when it is told to; the parent receives.
+// The child owns N sockets and writes to all of them (or to the next group of them) when it is told to; the parent
+// receives.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <thread>
 
 #include "tools/bench/costs.hpp"
 
@@ -18,8 +20,23 @@ namespace {
 
 using steady = std::chrono::steady_clock;
 
+/// One binary WebSocket message of `bytes` in all, as a server writes it (RFC 6455, 5.2).
+std::string message_of(size_t bytes) {
+  std::string head(1, static_cast<char>(0x82));
+  const size_t payload = bytes - std::min<size_t>(bytes, bytes < 128 ? 2 : bytes < 65540 ? 4 : 10);
+  if (payload < 126) {
+    head += static_cast<char>(payload);
+  } else {
+    const bool wide = payload > 0xffff;
+    head += static_cast<char>(wide ? 127 : 126);
+    for (int shift = wide ? 56 : 8; shift >= 0; shift -= 8)
+      head += static_cast<char>(payload >> static_cast<unsigned>(shift));
+  }
+  return head + std::string(payload, 'x');
+}
+
 /// The child: never returns. A byte on the first socket starts a round.
-[[noreturn]] void send_rounds(int listener, size_t connections, size_t bytes) {
+[[noreturn]] void send_rounds(int listener, size_t connections, size_t group, size_t bytes) {
   std::vector<int> sockets(connections);
   for (int& each : sockets) {
     each = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -27,14 +44,19 @@ using steady = std::chrono::steady_clock;
     const int one = 1;
     setsockopt(each, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   }
-  const std::string message(bytes, 'x');
+  const auto message = message_of(bytes);
   char start = 0;
+  size_t turn = 0;
   while (recv(sockets[0], &start, 1, 0) == 1) {
-    for (const int each : sockets) {
-      if (send(each, message.data(), message.size(), MSG_NOSIGNAL) < 0) _exit(1);
+    for (size_t i = 0; i < group; ++i) {
+      if (send(sockets[turn++ % connections], message.data(), message.size(), MSG_NOSIGNAL) < 0) _exit(1);
     }
   }
   _exit(0);
+}
+
+size_t group_of(const send_floor_options& how) {
+  return how.group == 0 ? how.connections : std::min(how.group, how.connections);
 }
 
 /// The sockets of the parent and the process it talks to; ends both.
@@ -54,8 +76,8 @@ struct receiver {
     if (epoll >= 0) close(epoll);
   }
   bool start(const send_floor_options& how);
-  /// Until every socket has had `bytes` more; false when that takes too long.
-  bool take_round(size_t bytes, std::chrono::seconds limit);
+  /// Until the sockets have had so many bytes more; false when that takes too long.
+  bool take_round(size_t missing, std::chrono::seconds limit);
 };
 
 bool receiver::start(const send_floor_options& how) {
@@ -69,7 +91,7 @@ bool receiver::start(const send_floor_options& how) {
   }
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
   child = fork();
-  if (child == 0) send_rounds(listener, how.connections, how.bytes);
+  if (child == 0) send_rounds(listener, how.connections, group_of(how), how.bytes);
   if (child < 0) return false;
   epoll = epoll_create1(EPOLL_CLOEXEC);
   for (size_t i = 0; i < how.connections; ++i) {
@@ -83,8 +105,7 @@ bool receiver::start(const send_floor_options& how) {
   return true;
 }
 
-bool receiver::take_round(size_t bytes, std::chrono::seconds limit) {
-  size_t missing = bytes * sockets.size();
+bool receiver::take_round(size_t missing, std::chrono::seconds limit) {
   const auto end = steady::now() + limit;
   std::array<epoll_event, 512> events{};
   std::array<char, 65536> buffer{};
@@ -104,11 +125,17 @@ bool receiver::take_round(size_t bytes, std::chrono::seconds limit) {
 result<report> run_send_floor(const send_floor_options& how) {
   receiver all;
   if (how.connections == 0 || !all.start(how)) return error{errc::unavailable, "send floor: no sockets"};
+  const size_t group = group_of(how);
+  const size_t round_bytes = group * message_of(how.bytes).size();
   const auto round = [&] {
     const char start = 1;
-    return send(all.sockets[0], &start, 1, MSG_NOSIGNAL) == 1 && all.take_round(how.bytes, std::chrono::seconds(10));
+    return send(all.sockets[0], &start, 1, MSG_NOSIGNAL) == 1 &&
+           all.take_round(round_bytes, std::chrono::seconds(10));
   };
-  if (!round()) return error{errc::unavailable, "send floor: the first round failed"};
+  // Every socket once: the first byte of a connection costs more.
+  for (size_t warm = 0; warm < how.connections; warm += group) {
+    if (!round()) return error{errc::unavailable, "send floor: the first round failed"};
+  }
   report made;
   made.scenario = "send floor, " + std::to_string(how.connections) + " sockets";
   histogram last;
@@ -117,6 +144,10 @@ result<report> run_send_floor(const send_floor_options& how) {
   const auto began = steady::now();
   size_t rounds = 0;
   while (std::chrono::duration<double>(steady::now() - began).count() < how.seconds || rounds < 3) {
+    if (how.rate > 0) {
+      const auto due = std::chrono::duration<double>(static_cast<double>(rounds) / how.rate);
+      std::this_thread::sleep_until(began + std::chrono::duration_cast<steady::duration>(due));
+    }
     const auto sent = steady::now();
     if (!round()) return error{errc::unavailable, "send floor: a round failed"};
     last.add((steady::now() - sent).count());
@@ -124,7 +155,7 @@ result<report> run_send_floor(const send_floor_options& how) {
   }
   made.seconds = std::chrono::duration<double>(steady::now() - began).count();
   const double cpu = usage_of(sender, false).cpu_seconds - cpu_before;
-  made.values["cpu_us_per_recipient"] = cpu * 1e6 / static_cast<double>(rounds * how.connections);
+  made.values["cpu_us_per_recipient"] = cpu * 1e6 / static_cast<double>(rounds * group);
   made.values["rounds"] = static_cast<double>(rounds);
   made.latencies["last_receiver"] = last;
   return made;

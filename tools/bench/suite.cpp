@@ -1,5 +1,6 @@
 #include "tools/bench/suite.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -8,9 +9,8 @@
 #include <map>
 #include <sstream>
 
-#include "libs/cluster/cluster.hpp"
 #include "tools/bench/costs.hpp"
-#include "tools/bench/scenarios.hpp"
+#include "tools/bench/suite_parts.hpp"
 
 namespace tern::bench {
 namespace {
@@ -19,28 +19,16 @@ using namespace std::chrono_literals;
 
 void say(const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); }
 
-/// A figure to reach: what, measured, target, and whether less is better.
-struct goal {
-  std::string id;
-  std::string what;
-  double measured = 0;
-  double target = 0;
-  bool less_is_better = true;
-  std::string unit;
-};
-
-struct findings {
-  std::vector<goal> goals;
-  std::vector<std::pair<std::string, report>> reports;  // where, what
-  std::vector<std::string> tables;
-};
-
 // Passwords are hashed with small parameters here, so that thousands of accounts are made in seconds; the real cost
 // of a password login is one argon2id, by design, and is not what these scenarios measure.
 const std::map<std::string, std::string> cheap_passwords{{"storage.login.hash_memory_kib", "64"},
                                                          {"storage.login.hash_passes", "1"}};
-// Two generators' worth of traffic comes over few connections: the limit per connection is not what is measured.
-const std::map<std::string, std::string> no_rate_limit{{"gateway.request_rate_per_second", "0"}};
+// Two generators' worth of traffic comes over few connections: the limit per connection is not what is measured. And
+// viewers that stall on purpose stay for as long as they are measured.
+const std::map<std::string, std::string> no_rate_limit{{"gateway.request_rate_per_second", "0"},
+                                                       {"gateway.write_stall_timeout_ms", "60000"}};
+
+}  // namespace
 
 setting setting_of(testing::cluster& running) {
   setting with;
@@ -54,6 +42,20 @@ setting setting_of(testing::cluster& running) {
   return with;
 }
 
+result<report> on_fresh_cluster(const std::string& binaries, size_t gateways,
+                                const std::function<result<report>(const setting&)>& measure) {
+  testing::cluster_options options;
+  options.binaries = binaries;
+  options.gateways = gateways;
+  options.settings["storage"] = cheap_passwords;
+  options.settings["gateway"] = no_rate_limit;
+  auto started = testing::cluster::start(options);
+  if (!started) return started.error();
+  auto made = measure(setting_of(**started));
+  for (const auto& name : (*started)->stop()) say(name + " did not stop cleanly");
+  return made;
+}
+
 double value_of(const report& what, const std::string& name) {
   const auto found = what.values.find(name);
   return found == what.values.end() ? 0 : found->second;
@@ -63,6 +65,8 @@ double milliseconds(const report& what, const std::string& latency, double share
   const auto found = what.latencies.find(latency);
   return found == what.latencies.end() ? 0 : static_cast<double>(found->second.percentile(share)) / 1e6;
 }
+
+namespace {
 
 class suite {
  public:
@@ -81,12 +85,29 @@ class suite {
     floor_us_ = value_of(*floor, "cpu_us_per_message");
     if (auto done = on_ternd(); !done) return done;
     if (auto done = on_cluster(); !done) return done;
-    if (auto done = without_storage(); !done) return done;
-    codec();
+    if (wants("relay")) {
+      if (auto done = without_storage(); !done) return done;
+    }
+    if (wants("codec")) codec();
     return write();
   }
 
  private:
+  /// Whether a part is to be run.
+  bool wants(const std::string& part) const {
+    return how_.only.empty() || std::find(how_.only.begin(), how_.only.end(), part) != how_.only.end();
+  }
+
+  /// Runs the parts that are wanted, in the order given, until one fails.
+  result<void> run_parts(const std::vector<std::pair<std::string, std::function<result<void>()>>>& parts) const {
+    for (const auto& [name, part] : parts) {
+      if (!wants(name)) continue;
+      say(name);
+      if (auto done = part(); !done) return error{done.code(), name + ": " + done.error().detail};
+    }
+    return {};
+  }
+
   /// Scenarios that both deployments run. `counter` reads a series, summed over all storage processes.
   result<void> common(const std::string& where, setting with,
                       const std::function<double(const std::string&)>& counter, bool cluster) {
@@ -251,6 +272,10 @@ class suite {
     return {};
   }
 
+  result<void> streams(const std::string& where, setting with) {
+    return measure_streams(where, std::move(with), how_.quick, how_.seconds, found_);
+  }
+
   result<void> on_ternd() {
     say("ternd");
     testing::ternd_options options;
@@ -269,14 +294,15 @@ class suite {
     };
     const auto counter = [&](const std::string& name) { return scrape({"127.0.0.1", ternd.metrics_port()}, name); };
     // Idle first: memory that a storm has left behind would make connections look free.
-    if (auto done = idle("ternd", setting_now()); !done) return done;
-    if (auto done = common("ternd", setting_now(), counter, false); !done) return done;
-    if (auto done = room("ternd", setting_now(), counter); !done) return done;
-    if (auto done = pings("ternd", setting_now()); !done) return done;
-    if (auto done = growth("ternd", setting_now()); !done) return done;
-    if (auto done = overload("ternd", setting_now()); !done) return done;
-    cold_start(ternd);
-    return {};
+    auto done = run_parts({{"idle", [&] { return idle("ternd", setting_now()); }},
+                           {"chat", [&] { return common("ternd", setting_now(), counter, false); }},
+                           {"room", [&] { return room("ternd", setting_now(), counter); }},
+                           {"stream", [&] { return streams("ternd", setting_now()); }},
+                           {"ping", [&] { return pings("ternd", setting_now()); }},
+                           {"growth", [&] { return growth("ternd", setting_now()); }},
+                           {"overload", [&] { return overload("ternd", setting_now()); }}});
+    if (done && wants("chat")) cold_start(ternd);
+    return done;
   }
 
   /// From exec to the first receipt, on data that exists.
@@ -325,9 +351,11 @@ class suite {
       }
       return sum;
     };
-    if (auto done = idle("cluster", setting_of(running)); !done) return done;
-    if (auto done = common("cluster", setting_of(running), counter, true); !done) return done;
-    if (auto done = room("cluster", setting_of(running), counter); !done) return done;
+    auto done = run_parts({{"idle", [&] { return idle("cluster", setting_of(running)); }},
+                           {"chat", [&] { return common("cluster", setting_of(running), counter, true); }},
+                           {"room", [&] { return room("cluster", setting_of(running), counter); }},
+                           {"stream", [&] { return streams("cluster", setting_of(running)); }}});
+    if (!done) return done;
     for (const auto& name : running.stop()) say(name + " did not stop cleanly");
     return {};
   }
@@ -451,6 +479,12 @@ class suite {
 };
 
 }  // namespace
+
+bool is_suite_part(const std::string& name) {
+  static const std::vector<std::string> parts{"idle",   "chat",     "room",  "stream", "ping",
+                                              "growth", "overload", "relay", "codec"};
+  return std::find(parts.begin(), parts.end(), name) != parts.end();
+}
 
 result<void> run_suite(const suite_options& how) { return suite(how).run(); }
 

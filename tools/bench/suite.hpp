@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "libs/base/result.hpp"
 
@@ -14,9 +15,13 @@ struct suite_options {
   std::string commit;  // for the report
   double seconds = 8;  // of each measured chat run
   size_t idle_connections = 4000;
-  bool quick = false;  // a smoke run: a second each, few connections
+  std::vector<std::string> only{};  // parts to run: idle chat room stream ping growth overload relay codec; none: all
+  bool quick = false;               // a smoke run: a second each, few connections
 };
 
 result<void> run_suite(const suite_options& how);
+
+/// Whether `name` is a part of the suite.
+bool is_suite_part(const std::string& name);
 
 }  // namespace tern::bench
