@@ -1,4 +1,9 @@
-import { call, greeting, Link, ntype, od, rtype, type } from "/protocol.js";
+import { contact, contacts, nameOf, names, ownContacts, paintAvatar, setName } from "/contacts.js";
+import { dropOffer, fileCard, forgetFiles, isOffer, leaveFiles, offerFile, running, wireFiles } from "/files.js";
+import { dropLive, goLive, isLive, isPublishing, leaveLive, liveCard, stopLive } from "/live.js";
+import { failLogin, onLogin } from "/login.js";
+import { greeting, Link, ntype, od, rtype, type } from "/protocol.js";
+import { VirtualRooms } from "/vroom.js";
 import { $, clockTime, dayOf, explain, grow, make, randomId, toast } from "/ui.js";
 
 const page = 40;             // messages of one history request
@@ -6,46 +11,14 @@ const historyPatience = 1500;  // an empty history is not answered at all
 const sessionKey = "tern.session";
 
 let link = null;
+let rooms = null;            // virtual rooms of this login
 let credentials = null;
 let me = "";
 let current = null;
-let contacts = new Map();
 let requests = new Map();
-let registering = false;
 let leaving = "";            // the room that is being left
 let asked = 0;               // timer of "Request sent."
 let history = [];            // nodes whose history was asked for, oldest request first
-
-// ---- contacts ----
-
-function contact(node) {
-  if (!contacts.has(node)) {
-    contacts.set(node, {
-      node, friend: false, blocked: false, messages: new Map(), pending: [], unread: 0, complete: false, asked: false, last: 0,
-      room: false, topic: "", online: false,
-    });
-  }
-  return contacts.get(node);
-}
-
-const namesKey = () => `tern.names.${me}`;
-const names = () => JSON.parse(localStorage.getItem(namesKey()) || "{}");
-const nameOf = (node) => names()[node] || (contacts.has(node) && contacts.get(node).topic) || `${node.slice(0, 4)}…${node.slice(-3)}`;
-
-function setName(node, name) {
-  const all = names();
-  if (name) all[node] = name; else delete all[node];
-  localStorage.setItem(namesKey(), JSON.stringify(all));
-}
-
-function paintAvatar(element, node, text) {
-  let hash = 0;
-  for (const letter of node) hash = (hash * 31 + letter.codePointAt(0)) >>> 0;
-  const one = contacts.get(node);
-  element.className = `avatar h${hash % 8}${one && one.room ? " room" : ""}${one && one.online ? " on" : ""}`;
-  element.title = one && one.online ? "Online" : "";
-  element.textContent = ([...text][0] || "?").toUpperCase();
-}
 
 // ---- painting ----
 
@@ -125,7 +98,9 @@ function messageElement(message) {
   message.painted = true;
   const item = make("li", `msg${message.mine ? " mine" : ""}${message.failed ? " failed" : ""}${fresh}`);
   if (message.author) item.append(make("span", "author", nameOf(message.author)));
-  item.append(make("p", "", message.text));
+  const card = cardOf(message);
+  item.append(card || make("p", "", message.text));
+  if (card) item.classList.add("card-msg");
   const meta = make("div", "meta");
   meta.append(make("time", "", clockTime(message.time)));
   if (message.mine) {
@@ -142,6 +117,13 @@ function messageElement(message) {
   }
   item.append(meta);
   return item;
+}
+
+// A file or a live picture instead of the words that stand for it elsewhere.
+function cardOf(message) {
+  if (message.failed) return null;
+  if (isOffer(message)) return fileCard(host, message);
+  return isLive(message) ? liveCard(host, message) : null;
 }
 
 function paintChat(stay) {
@@ -163,6 +145,8 @@ function paintChat(stay) {
   paintAvatar($("chat-avatar"), current.node, nameOf(current.node));
   $("block").textContent = current.room ? "Leave" : current.blocked ? "Unblock" : "Block";
   $("members").hidden = !current.room;
+  $("go-live").hidden = current.blocked;
+  $("attach").hidden = current.blocked || current.room;
   $("text").disabled = current.blocked;
   $("send-form").querySelector("button").disabled = current.blocked;
   $("text").placeholder = current.blocked ? "You have blocked this contact" : "Write a message";
@@ -234,7 +218,7 @@ function store(one, message) {
   const time = message.timestamp ? message.timestamp / 1e6 : Date.now();
   // One's own message was on the screen already.
   one.messages.set(message.mid, { mid: message.mid, text: message.dataString || "", time, mine, painted: mine,
-    author: one.room && !mine && message.fromTid ? message.fromTid.node : "" });
+    author: one.room && !mine && message.fromTid ? message.fromTid.node : "", peer: one.room ? "" : one.node, extend: message.extend });
   if (message.mid === 1) one.complete = true;
   one.last = Math.max(one.last, time);
   return !mine;
@@ -338,6 +322,10 @@ function onNodes(answer) {
 }
 
 function onAck(ack) {
+  if (ack.timType === type.vroom || ack.timType === type.stream || ack.timType === type.bytesStream) {
+    rooms.onAck(ack);
+    return;
+  }
   if (ack.ok) {
     if (ack.timType === type.business && ack.t === rtype.leave) {
       forgetRoom(leaving);
@@ -363,6 +351,8 @@ function onAck(ack) {
       if (!waiting) continue;
       waiting.failed = explain(ack.error);
       toast(`Not sent: ${waiting.failed}`);
+      if (isOffer(waiting)) dropOffer(waiting.extend.room, waiting.failed);
+      if (isLive(waiting)) dropLive(waiting.extend.room);
       paintAll();
       return;
     }
@@ -379,6 +369,7 @@ function onFrame(kind, value) {
     case type.nodes: onNodes(value); break;
     case type.presence: onPresence(value); break;
     case type.ack: onAck(value); break;
+    case type.stream: case type.bytesStream: rooms.onFrame(kind, value); break;
     default: break;
   }
 }
@@ -395,19 +386,41 @@ function befriend(node, words) {
 function sendText() {
   const text = $("text").value.trim();
   if (!text || !current || current.blocked) return;
-  const message = { id: randomId(), text, time: Date.now(), mine: true };
-  current.pending.push(message);
-  current.last = message.time;
-  transmit(current, message);
+  say(current, text);
   $("text").value = "";
   grow($("text"));
+}
+
+function say(one, text, extend) {
+  const message = { id: randomId(), text, extend, time: Date.now(), mine: true };
+  one.pending.push(message);
+  one.last = message.time;
+  transmit(one, message);
   paintAll();
-  $("log").scrollTop = $("log").scrollHeight;
+  if (one === current) $("log").scrollTop = $("log").scrollHeight;
+}
+
+// What files and live pictures need of the screen.
+const host = {
+  me: () => me,
+  nameOf,
+  rooms: () => rooms,
+  waiting: () => link ? link.waiting : 0,
+  contact: (node) => ({ node, name: () => nameOf(node), online: () => contact(node).online }),
+  say,
+};
+
+function offerFiles(files) {
+  if (!current || current.room || current.blocked) return;
+  const to = current;
+  for (const file of files) {
+    offerFile(host, to, file).catch((problem) => toast(`${file.name} was not offered: ${problem.message}`));
+  }
 }
 
 // With the same id again after a reconnect: the server keeps one copy.
 function transmit(one, message) {
-  link.send(type.message, { ...place(one), odType: od.ordinary, id: message.id, dataString: message.text });
+  link.send(type.message, { ...place(one), odType: od.ordinary, id: message.id, dataString: message.text, extend: message.extend });
 }
 
 const place = (one) => one.room ? { msType: 3, roomTid: { node: one.node } } : { msType: 2, toTid: { node: one.node } };
@@ -418,52 +431,24 @@ function takeBack(one, mid) {
 
 // ---- login ----
 
-function setMode(register) {
-  registering = register;
-  $("tab-login").setAttribute("aria-selected", String(!register));
-  $("tab-register").setAttribute("aria-selected", String(register));
-  $("tab-login").tabIndex = register ? -1 : 0;
-  $("tab-register").tabIndex = register ? 0 : -1;
-  $("login-form").setAttribute("aria-labelledby", register ? "tab-register" : "tab-login");
-  $("login-button").textContent = register ? "Create account" : "Sign in";
-  $("password").autocomplete = register ? "new-password" : "current-password";
-  $("login-error").textContent = "";
-}
-
-async function submitLogin() {
-  const auth = { name: $("name").value, pwd: $("password").value };
-  if ($("domain").value) auth.domain = $("domain").value;
-  $("login-error").textContent = "";
-  $("login-button").disabled = true;
-  try {
-    if (registering) {
-      const ack = await call(type.register, auth);
-      if (!ack.ok) throw new Error(explain(ack.error));
-    }
-    signIn(auth);
-  } catch (problem) {
-    failLogin(problem.message);
-  }
-}
-
-function failLogin(text) {
-  $("login-error").textContent = text;
-  $("login-button").disabled = false;
-}
-
 function signIn(auth) {
   credentials = auth;
   link = new Link({ ...auth, resource: "web", termtyp: 3 }, {
-    state: paintStatus,
+    state: (state) => {
+      if (state !== "online" && rooms) rooms.lost();
+      paintStatus(state);
+    },
     ready: onReady,
     frame: onFrame,
     refused: (error) => signOut(error.code === 4105 || error.code === 4102 ? "Wrong name or password." : explain(error)),
     ended: (reason) => signOut(reason),
   });
+  rooms = new VirtualRooms(link);
 }
 
 function onReady(node) {
   me = node;
+  ownContacts(node);
   sessionStorage.setItem(sessionKey, JSON.stringify(credentials));
   $("welcome").hidden = true;
   $("app").hidden = false;
@@ -482,6 +467,7 @@ function onReady(node) {
   for (const one of contacts.values()) {
     one.pending.filter((message) => !message.failed).forEach((message) => transmit(one, message));
   }
+  rooms.ready();
   if (current) pull(current, 0);
   const invited = new URLSearchParams(location.hash.slice(1)).get("add");
   if (invited && invited !== me) $("add-node").value = invited;
@@ -489,10 +475,14 @@ function onReady(node) {
 }
 
 function signOut(reason) {
-  if (link) link.stop();
+  if (link) {
+    leaveLive();
+    forgetFiles();
+    link.stop();
+  }
   link = null;
   sessionStorage.removeItem(sessionKey);
-  contacts = new Map();
+  ownContacts("");
   requests = new Map();
   current = null;
   me = "";
@@ -508,16 +498,6 @@ function signOut(reason) {
 
 // ---- wiring ----
 
-$("tab-login").addEventListener("click", () => setMode(false));
-$("tab-register").addEventListener("click", () => setMode(true));
-for (const tab of ["tab-login", "tab-register"]) {
-  $(tab).addEventListener("keydown", (event) => {
-    if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
-    setMode(!registering);
-    $(registering ? "tab-register" : "tab-login").focus();
-  });
-}
-$("login-form").addEventListener("submit", (event) => { event.preventDefault(); submitLogin(); });
 $("sign-out").addEventListener("click", () => signOut());
 $("copy-node").addEventListener("click", async () => {
   try {
@@ -589,9 +569,14 @@ $("rename-dialog").addEventListener("close", () => {
   if ($("rename-dialog").returnValue === "ok" && current) setName(current.node, $("rename-input").value.trim());
   paintAll();
 });
+wireFiles(offerFiles, () => current && !current.room && !current.blocked);
+$("go-live").addEventListener("click", () => { if (current) goLive(host, current); });
+addEventListener("beforeunload", (event) => { if (running() || isPublishing()) event.preventDefault(); });
+addEventListener("pagehide", () => { if (link) { leaveFiles(); stopLive(); } });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && current) { current.unread = 0; paintRoster(); }
 });
 
+onLogin(signIn);
 const kept = sessionStorage.getItem(sessionKey);
 if (kept) signIn(JSON.parse(kept)); else $("welcome").hidden = false;

@@ -1,4 +1,4 @@
-# cmake -D DIR=<web> -D OUT=<files.cpp> -P embed.cmake: writes the page's files as byte arrays.
+# cmake -D DIR=<web> -D NAMES=<files> -D OUT=<files.cpp> -P embed.cmake: writes the page's files as byte arrays.
 set(type_html "text/html")
 set(type_js "text/javascript")
 set(type_css "text/css")
@@ -6,7 +6,7 @@ set(type_svg "image/svg+xml")
 set(arrays "")
 set(table "")
 set(number 0)
-foreach(name index.html protocol.js ui.js app.js style.css icon.svg)
+foreach(name ${NAMES})
   string(REGEX REPLACE ".*[.]" "" extension ${name})
   set(path "/${name}")
   if(name STREQUAL "index.html")

@@ -1,8 +1,9 @@
 // TIM frames over a WebSocket in their JSON form: type byte with the top bit, then JSON. A frame whose answer is wanted
-// carries 4 raw bytes in front of its payload, and they are sent back as they are.
+// carries 4 raw bytes in front of its payload, and they are sent back as they are. Bytes for a virtual room are raw both ways.
 export const type = {
   ack: 12, ping: 13, register: 14, token: 15, auth: 16, offline: 17, offlineEnd: 18, broadpresence: 19,
-  logout: 20, pull: 21, business: 41, nodes: 42, message: 90, presence: 91, revoke: 92,
+  logout: 20, pull: 21, vroom: 22, business: 41, nodes: 42, message: 90, presence: 91, revoke: 92, stream: 94,
+  bigString: 95, bytesStream: 97,
 };
 
 export const od = { ordinary: 1, revoke: 2, burn: 3, notice: 4 };
@@ -13,7 +14,11 @@ export const rtype = {
 export const ntype = { roster: 1, rooms: 2, members: 3, roomInfo: 5, blocked: 8 };
 export const greeting = "hello";    // status of a presence that is to be answered
 
+export const vroom = { create: 1, remove: 2, grant: 3, subscribe: 5, unsubscribe: 6 };
+
 const jsonBit = 0x80;
+const separator = 131;
+const piece = 60 * 1024;    // bytes of one WebSocket message; a frame of more of them goes on in the next
 const pingEvery = 60000;
 const firstDelay = 500;
 const longestDelay = 15000;
@@ -26,10 +31,34 @@ export function encode(kind, value) {
   return frame;
 }
 
-// -> {kind, sync (Uint8Array or null), value}
+// Type, length of the whole frame, virtual room, separator, parts of the data (Uint8Arrays).
+export function encodeBytes(node, parts) {
+  const name = new TextEncoder().encode(node);
+  const size = 6 + name.length + parts.reduce((sum, part) => sum + part.length, 0);
+  const frame = new Uint8Array(size);
+  frame[0] = type.bytesStream;
+  new DataView(frame.buffer).setUint32(1, size);
+  frame.set(name, 5);
+  frame[5 + name.length] = separator;
+  let at = 6 + name.length;
+  for (const part of parts) {
+    frame.set(part, at);
+    at += part.length;
+  }
+  return frame;
+}
+
+function decodeBytes(kind, bytes) {
+  const end = bytes.indexOf(separator, 1);
+  if (end < 0) throw new Error("no separator");
+  return { kind, sync: null, value: { node: new TextDecoder().decode(bytes.subarray(1, end)), data: bytes.subarray(end + 1) } };
+}
+
+// -> {kind, sync (Uint8Array or null), value}; of raw bytes the value is {node, data (Uint8Array)}.
 export function decode(buffer) {
   const bytes = new Uint8Array(buffer);
   if (bytes.length === 0) throw new Error("empty frame");
+  if (bytes[0] >= type.bigString && bytes[0] <= type.bytesStream) return decodeBytes(bytes[0], bytes);
   const wanted = (bytes[0] & jsonBit) !== 0;
   const start = wanted ? 5 : 1;
   const text = new TextDecoder().decode(bytes.subarray(start));
@@ -80,6 +109,17 @@ export class Link {
     this.socket.send(encode(kind, value));
     return true;
   }
+
+  // Raw bytes for the subscribers of a virtual room.
+  sendBytes(node, ...parts) {
+    if (!this.ready || this.socket.readyState !== WebSocket.OPEN) return false;
+    const frame = encodeBytes(node, parts);
+    for (let at = 0; at < frame.length; at += piece) this.socket.send(frame.subarray(at, at + piece));
+    return true;
+  }
+
+  // Bytes that have not left for the network yet.
+  get waiting() { return this.socket ? this.socket.bufferedAmount : 0; }
 
   receive(socket, data) {
     const { kind, sync, value } = decode(data);

@@ -37,6 +37,12 @@ export const randomId = () => {
   return (high & 0x1fffff) * 0x100000000 + low + 1;
 };
 
+const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+export function bytesOf(count) {
+  const step = count < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(count) / 10));
+  return `${(count / 1024 ** step).toLocaleString([], { maximumFractionDigits: step > 0 ? 1 : 0 })} ${units[step]}`;
+}
+
 // A text field as high as its text.
 export function grow(field) {
   field.style.height = "auto";
