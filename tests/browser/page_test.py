@@ -271,7 +271,7 @@ def scene_live(world):
     sees(bob, 320, 288, "r > 120 && g < 100 && b < 100", "the red line")
     alice.click("#live-colours .c1")
     alice.stroke("#live-canvas", [(0.2, 0.65), (0.35, 0.9), (0.5, 0.65), (0.65, 0.9), (0.8, 0.65)])
-    bob.wait("/pictures a second/.test(document.querySelector('#live-note').textContent)", "the rate of pictures")
+    bob.wait("/pictures? a second/.test(document.querySelector('#live-note').textContent)", "the rate of pictures")
     world.shot(alice, "live-1-drawing")
     world.shot(bob, "live-2-watching")
     alice.click("#live-clear")

@@ -111,7 +111,7 @@ function messageElement(message) {
     meta.append(mark);
     if (message.mid) {
       const recall = make("button", "recall", "Take back");
-      recall.addEventListener("click", () => takeBack(current, message.mid));
+      recall.addEventListener("click", () => takeBack(current, message));
       meta.prepend(recall);
     }
   }
@@ -351,8 +351,7 @@ function onAck(ack) {
       if (!waiting) continue;
       waiting.failed = explain(ack.error);
       toast(`Not sent: ${waiting.failed}`);
-      if (isOffer(waiting)) dropOffer(waiting.extend.room, waiting.failed);
-      if (isLive(waiting)) dropLive(waiting.extend.room);
+      drop(waiting, waiting.failed);
       paintAll();
       return;
     }
@@ -425,8 +424,14 @@ function transmit(one, message) {
 
 const place = (one) => one.room ? { msType: 3, roomTid: { node: one.node } } : { msType: 2, toTid: { node: one.node } };
 
-function takeBack(one, mid) {
-  link.send(type.revoke, { ...place(one), odType: od.revoke, mid });
+function takeBack(one, message) {
+  link.send(type.revoke, { ...place(one), odType: od.revoke, mid: message.mid });
+  drop(message, "Taken back.");
+}
+
+function drop(message, why) {
+  if (isOffer(message)) dropOffer(message.extend.room, why);
+  if (isLive(message)) dropLive(message.extend.room);
 }
 
 // ---- login ----

@@ -14,6 +14,9 @@ const ackEvery = 2 * chunk;
 const collected = 4 << 20;      // received bytes are handed to the browser's own keeping by so many
 const quiet = 2000;             // ms without a byte: ask again
 const silent = 15000;           // ms without a word: say so
+const vacant = 8000;            // ms without a word of a window that takes a file: another one may
+const retryEvery = 4000;
+const retries = 4;
 const given = 120000;           // ms without a word: end
 const keepEvery = 60000;        // a virtual room without traffic is removed after minutes
 
@@ -74,7 +77,7 @@ class Outgoing extends Transfer {
     super(host, offer, friend);
     Object.assign(this, { file, acked: 0, sent: 0, hashed: 0, hash: new Sha256(), window: widest, who: null, tokens: perSecond, filled: 0, summed: false });
     this.card.say(`Waiting for ${friend.name()} to accept.${friend.online() ? "" : " Not on line now: it waits as long as this page is open."}`, "waiting");
-    this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.")]]);
+    this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.", "over")]]);
     host.rooms().own(this.room, { over: () => this.close("The offer is over.", "failed"), back: () => this.resume() });
     this.begin();
   }
@@ -95,11 +98,12 @@ class Outgoing extends Transfer {
   // One window of the friend takes the file; another one may go on when that is gone.
   mine(who) {
     if (!who || who === this.who) return Boolean(who);
-    if (this.who && Date.now() - this.heard < silent) {
+    if (this.who && Date.now() - this.heard < vacant) {
       this.tell({ taken: this.who });
       return false;
     }
     this.who = who;
+    this.heard = Date.now();
     this.acked = this.sent = 0;
     this.summed = false;
     this.tell({ taken: who });
@@ -184,9 +188,9 @@ class Outgoing extends Transfer {
     this.host.rooms().say(this.back, { keep: true });
   }
 
-  cancel(text) {
+  cancel(text, state) {
     this.tell({ cancel: true });
-    this.close(text, "failed");
+    this.close(text, state || "failed");
   }
 
   close(text, state, note) {
@@ -207,19 +211,19 @@ class Incoming extends Transfer {
 
   decline() {
     this.host.rooms().say(this.back, { decline: true });
-    this.end("Declined.", "failed");
+    this.end("Declined.", "over");
   }
 
   async accept() {
     Object.assign(this, { who: String(randomId()), next: 0, acked: 0, hash: new Sha256(), parts: [], loose: [], looseBytes: 0, hole: -1, sum: "", patience: quiet });
-    this.card.say("Connecting…", "waiting");
-    this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.")]]);
+    if (!this.tries) this.card.say("Connecting…", "waiting");
+    this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.", "over")]]);
     try {
       await this.host.rooms().follow(this.room, {
         frame: (bytes) => this.onBytes(bytes), back: () => this.ask(), over: () => this.end(`${this.friend.name()} is gone. The file did not arrive.`, "failed"),
       }, true);
     } catch (problem) {
-      if (problem.code === 4109) return this.end("No longer offered.", "failed");
+      if (problem.code === 4109) return this.end("No longer offered.", "over");
       this.card.say(problem.message, "failed");
       return this.card.buttons([["Try again", "primary", () => this.accept()]]);
     }
@@ -269,11 +273,21 @@ class Incoming extends Transfer {
 
   onSaid(said) {
     if (said.cancel) this.end(`${this.friend.name()} cancelled.`, "failed");
-    else if (said.taken && said.taken !== this.who) this.end("Accepted in another window.", "failed");
+    else if (said.taken && said.taken !== this.who) this.isTaken();
     else if (said.sum) {
       this.sum = String(said.sum);
       this.check();
     }
+  }
+
+  // By another window, or by this one before it was loaded again: that is seen by its silence.
+  isTaken() {
+    clearInterval(this.timer);
+    this.host.rooms().leave(this.room);
+    this.tries = (this.tries || 0) + 1;
+    if (this.tries > retries) return this.end("Accepted in another window.", "over");
+    this.card.say("Another window has taken it. Trying again…", "waiting");
+    setTimeout(() => { if (!this.ended) this.accept(); }, retryEvery);
   }
 
   check() {
@@ -309,9 +323,9 @@ class Incoming extends Transfer {
     this.ask();
   }
 
-  cancel(text) {
+  cancel(text, state) {
     this.tell({ cancel: true });
-    this.end(text, "failed");
+    this.end(text, state || "failed");
   }
 
   away() { if (this.begun) this.tell({ left: true }); }
@@ -353,7 +367,10 @@ export function fileCard(host, message) {
 }
 
 // The message did not go out, the page goes, or somebody else signs in.
-export function dropOffer(room, text) { transfers.get(room)?.cancel?.(text); }
+export function dropOffer(room, text) {
+  const one = transfers.get(room);
+  if (one && one.file && !one.ended) one.cancel(text);
+}
 export function leaveFiles() {
   for (const one of transfers.values()) if (!one.ended) one.away();
 }

@@ -19,10 +19,15 @@ export const isLive = (message) => message.extend && message.extend.tern === kin
 export const isPublishing = () => own !== null;
 
 function paintPanel() {
+  const log = $("log");
+  const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   $("live").hidden = !own && !seen;
   $("live-own").hidden = !own;
   $("live-seen").hidden = !seen;
+  $("live-seen").classList.toggle("over", Boolean(seen && seen.over));
+  $("go-live").disabled = Boolean(own);
   for (const [room, one] of cards) paintCard(room, one);
+  if (atBottom) log.scrollTop = log.scrollHeight;
 }
 
 // ---- showing ----
@@ -44,7 +49,6 @@ export async function goLive(host, one) {
     own = null;
     toast(`Not live: ${problem.message}`);
   }
-  $("go-live").disabled = false;
   paintPanel();
 }
 
@@ -204,14 +208,18 @@ function showPicture(mine, picture) {
 function paintWatch(mine) {
   if (seen !== mine || mine.over || $("live-picture").hidden) return;
   mine.times = mine.times.filter((time) => Date.now() - time < 3000);
-  $("live-note").textContent = mine.times.length ? `${Math.max(1, Math.round(mine.times.length / 3))} pictures a second` : "No new picture at the moment…";
+  const rate = Math.max(1, Math.round(mine.times.length / 3));
+  $("live-note").textContent = mine.times.length ? `${rate} picture${rate > 1 ? "s" : ""} a second` : "No new picture at the moment…";
 }
 
 function ended(mine, why) {
   remember(mine.host.me(), mine.room, "Over.");
   mine.over = true;
   clearInterval(mine.timer);
-  if (seen === mine) $("live-note").textContent = why;
+  if (seen === mine) {
+    $("live-seen-title").textContent = `${mine.host.nameOf(mine.from)} was live`;
+    $("live-note").textContent = why;
+  }
   paintPanel();
 }
 
