@@ -5,53 +5,54 @@
 namespace tern::wire {
 namespace {
 
-constexpr char binary_separator = static_cast<char>(0x83);
 constexpr size_t shortest_frame = big_head_bytes + 2;  // one byte of node and the separator
 
-constexpr char separator_of(frame_type type) noexcept {
-  return type == frame_type::bigstring ? '|' : binary_separator;
-}
-
-constexpr bool separates(frame_type type, char byte) noexcept {
-  return byte == separator_of(type) || (type == frame_type::bigstring && byte == '\0');
-}
-
-size_t announced(std::string_view start) noexcept {
+size_t announced(std::string_view payload) noexcept {
   uint32_t length = 0;
-  for (size_t i = 1; i < big_head_bytes; ++i) length = length << 8U | static_cast<uint8_t>(start[i]);
+  for (size_t i = 0; i < big_head_bytes - 1; ++i) length = length << 8U | static_cast<uint8_t>(payload[i]);
   return length;
 }
 
 }  // namespace
 
-result<std::optional<size_t>> big_length(std::string_view start, size_t max_bytes) noexcept {
-  if (start.size() < big_head_bytes) return std::optional<size_t>{};
-  const size_t length = announced(start);
+result<size_t> big_length_in(std::string_view payload, size_t max_bytes) noexcept {
+  if (payload.size() < big_head_bytes - 1) return errc::big_data;
+  const size_t length = announced(payload);
   // A negative int32 shows as more than its maximum.
   if (length > std::numeric_limits<int32_t>::max() || length < shortest_frame || length > max_bytes) {
     return errc::big_data;
   }
-  return std::optional{length};
+  return length;
+}
+
+result<std::optional<size_t>> big_length(std::string_view start, size_t max_bytes) noexcept {
+  if (start.size() < big_head_bytes) return std::optional<size_t>{};
+  const auto length = big_length_in(start.substr(1), max_bytes);
+  if (!length) return length.code();
+  return std::optional{*length};
+}
+
+result<big_data> split_big(frame_type type, std::string_view body) noexcept {
+  for (size_t i = 0; i < body.size() && i <= big_node_bytes; ++i) {
+    if (!is_big_separator(type, body[i])) continue;
+    if (i == 0) return errc::big_data;
+    return big_data{type, body.substr(0, i), body.substr(i + 1)};
+  }
+  return errc::big_data;
 }
 
 result<big_data> parse_big(std::string_view frame) noexcept {
   const auto head = parse_frame(frame);
   if (!head || !is_big(head->type)) return errc::big_data;
-  if (frame.size() < shortest_frame || announced(frame) != frame.size()) return errc::big_data;
-  const std::string_view body = frame.substr(big_head_bytes);
-  for (size_t i = 0; i < body.size() && i <= big_node_bytes; ++i) {
-    if (!separates(head->type, body[i])) continue;
-    if (i == 0) return errc::big_data;
-    return big_data{head->type, body.substr(0, i), body.substr(i + 1)};
-  }
-  return errc::big_data;
+  if (frame.size() < shortest_frame || announced(frame.substr(1)) != frame.size()) return errc::big_data;
+  return split_big(head->type, frame.substr(big_head_bytes));
 }
 
 void write_big(const big_data& big, std::string& out) {
   out.reserve(out.size() + 2 + big.node.size() + big.data.size());
   out.push_back(static_cast<char>(big.type));
   out.append(big.node);
-  out.push_back(separator_of(big.type));
+  out.push_back(big_separator(big.type));
   out.append(big.data);
 }
 
@@ -62,7 +63,7 @@ result<void> write_big_request(const big_data& big, std::string& out) {
   out.push_back(static_cast<char>(big.type));
   for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<char>(length >> (24U - 8U * i)));
   out.append(big.node);
-  out.push_back(separator_of(big.type));
+  out.push_back(big_separator(big.type));
   out.append(big.data);
   return {};
 }

@@ -34,10 +34,26 @@ constexpr bool is_big(frame_type type) noexcept {
 /// errc::big_data when it is negative, too short to hold a node and a separator, or above `max_bytes`.
 result<std::optional<size_t>> big_length(std::string_view start, size_t max_bytes) noexcept;
 
+/// The same from what follows the type byte; errc::big_data also when that is too short to say.
+result<size_t> big_length_in(std::string_view payload, size_t max_bytes) noexcept;
+
+/// What follows type and length: node, separator, data. errc::big_data for a missing separator, an empty node or one
+/// longer than big_node_bytes.
+result<big_data> split_big(frame_type type, std::string_view body) noexcept;
+
 /// A complete frame from a client, type byte included. errc::big_data when its size is not the announced one, and for
-/// a missing separator, an empty node or one longer than big_node_bytes. For BIGSTRING the separator is '|' or, as a
-/// JavaScript client in circulation writes it, a zero byte.
+/// a missing separator, an empty node or one longer than big_node_bytes.
 result<big_data> parse_big(std::string_view frame) noexcept;
+
+/// What stands between node and data towards a client, and what a client should write.
+constexpr char big_separator(frame_type type) noexcept {
+  return type == frame_type::bigstring ? '|' : static_cast<char>(0x83);
+}
+
+/// The separator, or for BIGSTRING a zero byte, as a JavaScript client in circulation writes it.
+constexpr bool is_big_separator(frame_type type, char byte) noexcept {
+  return byte == big_separator(type) || (type == frame_type::bigstring && byte == '\0');
+}
 
 /// Appends the frame towards a client.
 void write_big(const big_data& big, std::string& out);

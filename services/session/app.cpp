@@ -46,7 +46,7 @@ class session_service final : public app::service {
         self_{"session", with.node, with.incarnation},
         storage_(with.network, self_, with.time, {options.storage_deadline, options.storage_queue}, &with.actors),
         groups_(with.network, self_, with.time, options.group_deadline),
-        peers_(with.network, self_, with.time, metrics_.presence, options.peer_queue_items),
+        peers_(with.network, self_, with.time, metrics_.presence, options.peer_queue_items, options.peer_queue_bytes),
         presence_(
             metrics_.presence, options.presence_recipients,
             [this] { caf::delayed_anon_send(supervisor_, config_.presence_window, presence_atom::value); },

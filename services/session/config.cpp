@@ -51,6 +51,8 @@ void declare(config::schema& into, session_config& o) {
   into.add("session.peer_queue_items", o.peer_queue_items,
            "presences and unstored messages waiting for a link to another session node; further ones are dropped",
            {16, 1'000'000});
+  into.add("session.peer_queue_bytes", o.peer_queue_bytes, "the same in bytes of their payloads",
+           {1 << 20, int64_t{4} << 30});
   into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from",
                   true);
 }

@@ -38,6 +38,7 @@ struct session_config {
   std::chrono::milliseconds offline_notice_delay{500};  // an account is off line to its friends after that
   bool presence_offline_block = false;                  // nobody is told that somebody went off line
   uint64_t peer_queue_items = 65536;                    // waiting for a link to another session node
+  uint64_t peer_queue_bytes = 64 << 20;                 // their payloads
   bool stores() const noexcept { return storage != "none"; }
   std::string identity_key;  // secret shared by gateways and session nodes
 };

@@ -36,7 +36,7 @@ struct delivery_event {
 };
 /// Something unstored of another account for the terminals there are.
 struct peer_event {
-  std::shared_ptr<const v1::PeerItem> item;
+  std::shared_ptr<v1::PeerItem> item;  // nobody else's when it names one account; else not to be changed
 };
 /// Look at the hub: where the account stands in a room has changed, or (`wake`) a message has come for a room that is
 /// behind.

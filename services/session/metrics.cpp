@@ -4,7 +4,7 @@
 
 namespace tern::session {
 
-session_metrics::session_metrics(metrics::registry& where) : presence(where) {
+session_metrics::session_metrics(metrics::registry& where) : presence(where), live(where) {
   const std::array<std::string, 4> results{"ok", "duplicate", "rejected", "throttled"};
   const std::array<std::string, 4> outcomes{"online", "offline", "suppressed", "failed"};
   const std::array<std::string, 3> kinds{"message", "notice", "batch"};

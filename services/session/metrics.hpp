@@ -7,6 +7,7 @@
 
 #include "libs/base/errc.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "services/session/live_metrics.hpp"
 #include "services/session/presence/metrics.hpp"
 
 namespace tern::session {
@@ -55,6 +56,7 @@ struct session_metrics {
   metrics::gauge storage_waiting;
 
   presence_metrics presence;
+  live_metrics live;
 
   std::atomic<int64_t> online{0};     // accounts with terminals
   std::atomic<int64_t> lingering{0};  // actors without

@@ -131,6 +131,11 @@ void session_state::rooms_loaded(storage_answer& got) {
   }
   bound_rooms_.reset();
   count_open_rooms();
+  const auto waits = std::stable_partition(room_waits_.begin(), room_waits_.end(),
+                                           [](const room_wait& one) { return one.room != room_id{}; });
+  std::vector<room_wait> ready(std::make_move_iterator(waits), std::make_move_iterator(room_waits_.end()));
+  room_waits_.erase(waits, room_waits_.end());
+  for (const room_wait& one : ready) one.then(*this, errc::ok);
   for (late_receipt& one : std::exchange(late_receipts_, {}))
     send_room_receipt(one.from, one.room, one.stored, std::move(one.payload));
 }
@@ -217,7 +222,7 @@ void session_state::leave_hub() {
 
 void session_state::note_room(const v1::RoomMembership& change) {
   const room_id id{change.room()};
-  const auto waits = std::partition(room_waits_.begin(), room_waits_.end(), [&](const room_wait& one) {
+  const auto waits = std::stable_partition(room_waits_.begin(), room_waits_.end(), [&](const room_wait& one) {
     return one.room != id || one.version > change.version();
   });
   std::vector<room_wait> ready(std::make_move_iterator(waits), std::make_move_iterator(room_waits_.end()));
@@ -247,22 +252,37 @@ void session_state::note_room(const v1::RoomMembership& change) {
       }
     }
   }
-  for (const room_wait& one : ready) one.then(*this);
+  for (const room_wait& one : ready) one.then(*this, errc::ok);
   send_late_receipts(id);
 }
 
 void session_state::await_room(room_id room, uint64_t version, std::function<void(session_state&)> then) {
   const own_room* known = find_room(room);
   if (known != nullptr && known->version >= version) return then(*this);
-  room_waits_.push_back({room, version, ++generations_, std::move(then)});
+  wait_for_room({room, version, 0, [then = std::move(then)](session_state& state, errc) { then(state); }});
+}
+
+void session_state::wait_for_room(room_wait what) {
+  what.number = ++generations_;
+  room_waits_.push_back(std::move(what));
   call_later(wait_at_most, [number = room_waits_.back().number](session_state& state) {
     const auto at = std::find_if(state.room_waits_.begin(), state.room_waits_.end(),
                                  [number](const room_wait& one) { return one.number == number; });
     if (at == state.room_waits_.end()) return;
     const auto late = std::move(at->then);
     state.room_waits_.erase(at);
-    late(state);
+    late(state, errc::deadline);
   });
+}
+
+void session_state::with_rooms(std::function<void(session_state&, errc)> then) {
+  if (rooms_now_ == rooms_state::loaded) return then(*this, errc::ok);
+  wait_for_room({room_id{}, 0, 0, std::move(then)});
+}
+
+bool session_state::is_member_of(room_id room) {
+  const own_room* one = find_room(room);
+  return one != nullptr && is_member(*one);
 }
 
 void session_state::membership_change(delivery_event& what) {

@@ -4,7 +4,7 @@
 #include "libs/actor/inline_run.hpp"
 #include "libs/crypto/identity.hpp"
 #include "libs/shards/doubt.hpp"
-#include "libs/wire/codec.hpp"
+#include "services/session/commands/answers.hpp"
 #include "services/session/directory.hpp"
 #include "services/session/wheel.hpp"
 
@@ -173,15 +173,7 @@ errc shown_to_client(const origin& from, errc code) {
   return to_wire(from.again && from.type == wire::frame_type::business ? shards::in_doubt(code) : code);
 }
 
-void session_state::refuse(const origin& from, errc code) {
-  const errc shown = shown_to_client(from, code);
-  env_->metrics.count_refused(shown);
-  wire::tim_ack ack;
-  ack.ok = false;
-  ack.tim_type = static_cast<int8_t>(from.type);
-  ack.error = wire::tim_error{static_cast<int32_t>(shown), wire_text(shown)};
-  reply(from, wire::frame_type::ack, wire::encode(wire::encoding::thrift, ack));
-}
+void session_state::refuse(const origin& from, errc code) { session::refuse(*this, from, code, {}); }
 
 void session_state::finish(const origin& from) {
   if (terminal* to = find(from)) {
@@ -218,9 +210,12 @@ void session_state::send_receipt(const origin& from, const conversation_id& conv
 
 void session_state::flush() {
   for (auto& [gateway, items] : out_) {
-    // A full queue cannot drop a frame: ending the stream makes the gateway bind anew and say what it has.
     if (!gateway->up || gateway->out->send_all(items)) continue;
-    gateway->out->close();
+    // A full queue may cost what is of the moment, but no other frame: ending the stream makes the gateway bind anew
+    // and say what it has.
+    const size_t dropped = std::erase_if(items, [](const v1::SessionItem& one) { return one.out().live(); });
+    if (dropped != 0) env_->metrics.live.count(live_drop::gateway, dropped);
+    if (!items.empty() && !gateway->out->send_all(items)) gateway->out->close();
   }
   out_.clear();
   for (auto& [source, reply] : replies_) {

@@ -80,12 +80,13 @@ struct own_room {
   bool fresh = false;     // came while the list was read
 };
 
-/// What waits for an account's own row of a room to have a version.
+/// What waits for an account's own row of a room to have a version, or (room 0) for its rows of all rooms to be read.
+/// errc::deadline after two seconds.
 struct room_wait {
   room_id room;
   uint64_t version = 0;
   uint64_t number = 0;
-  std::function<void(session_state&)> then;
+  std::function<void(session_state&, errc)> then;
 };
 
 /// The answer to a sender of whom is not known yet whether the hub brings it its own message.
@@ -158,6 +159,11 @@ class session_state : private delivery::port {
   /// account asks afterwards sees its change, and messages reach it. After two seconds in any case. For changes of
   /// the caller's own place (create, apply, leave, block), before the command is answered.
   void await_room(room_id room, uint64_t version, std::function<void(session_state&)> then);
+  /// Calls `then` when the account's own rows of rooms are known: at once, or when they were read, after two seconds
+  /// with errc::deadline.
+  void with_rooms(std::function<void(session_state&, errc)> then);
+  /// By the account's own row. With with_rooms() only.
+  bool is_member_of(room_id room);
   /// Ends all terminals but `from` with LOGOUT (password changed, account replaced). Returns how many.
   size_t log_out_others(const origin& from, errc reason);
   /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called
@@ -237,11 +243,14 @@ class session_state : private delivery::port {
   /// After a terminal was taken out for good.
   void terminal_gone(const terminal& gone);
   void presence_timer();
+  /// Something of the moment for all terminals; may move out of `item` if it is for this account alone.
+  void tell_live(v1::PeerItem& item);
   void flush_peers();
 
   // ---- rooms: session_rooms.cpp ----
   /// `old`: the stream the terminal was bound over until now, if it was bound here.
   void enter_rooms(delivery::terminal_slot slot, const v1::Bind& bind, const gateway_ptr& old);
+  void wait_for_room(room_wait what);
   void leave_rooms(const terminal& gone);
   void leave_hub();
   void load_rooms();

@@ -1,7 +1,7 @@
 // Terminals: binds, the device limit, frames in order, links that go.
 #include "libs/delivery/device_limit.hpp"
-#include "libs/wire/codec.hpp"
 #include "services/session/actors/session_state.hpp"
+#include "services/session/commands/answers.hpp"
 #include "services/session/commands/commands.hpp"
 #include "services/session/relay/relay_message.hpp"
 #include "services/session/wheel.hpp"
@@ -205,11 +205,8 @@ void session_state::on(frame_event& what) {
 void session_state::cut_off(delivery::terminal_slot slot, const v1::Frame& frame) {
   terminal& from = *terminals_[slot];
   env_->metrics.count(refusal::rate);
-  wire::tim_ack ack;
-  ack.tim_type = static_cast<int8_t>(frame.type());
-  ack.error = wire::tim_error{static_cast<int32_t>(errc::rate_limited), wire_text(errc::rate_limited)};
   v1::Out& told = out_frame(from, wire::frame_type::ack);
-  told.set_payload(wire::encode(wire::encoding::thrift, ack));
+  told.set_payload(refusal_of(static_cast<wire::frame_type>(frame.type()), errc::rate_limited));
   told.set_trace(frame.trace());
   v1::CloseTerminal& order = *out(from).mutable_close();
   order.set_conn(from.conn);

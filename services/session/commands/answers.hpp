@@ -18,9 +18,12 @@ struct ack_fields {
   std::string n2 = {};
 };
 
+/// What a client is told of a refusal; `shown` is one of the protocol's codes.
+std::string refusal_of(wire::frame_type type, errc shown, const ack_fields& fields = {});
+
 /// ACK ok; ends the command.
 void accept(session_state& state, const origin& from, const ack_fields& fields);
-/// ACK with the error a client sees for `code`; ends the command.
+/// ACK with the error a client sees for `code` (undefined for ok); ends the command.
 void refuse(session_state& state, const origin& from, errc code, const ack_fields& fields);
 
 /// Decodes a frame's payload. bad_format when it is no T, bad_parameter (counted) when a list or text is too long.

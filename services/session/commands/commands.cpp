@@ -1,5 +1,6 @@
 #include "services/session/commands/commands.hpp"
 
+#include "services/session/commands/big_data.hpp"
 #include "services/session/commands/burnmessage.hpp"
 #include "services/session/commands/business.hpp"
 #include "services/session/commands/message.hpp"
@@ -27,8 +28,8 @@ std::span<const command_row> commands() noexcept {
       {frame_type::revokemessage, false, run_revokemessage},
       {frame_type::burnmessage, false, run_burnmessage},
       {frame_type::stream, true, run_not_offered},
-      {frame_type::bigstring, true, run_not_offered},
-      {frame_type::bigbinary, true, run_not_offered},
+      {frame_type::bigstring, false, run_bigstring},
+      {frame_type::bigbinary, false, run_bigbinary},
       {frame_type::bigbinarystream, true, run_not_offered},
   };
   return rows;

@@ -7,6 +7,7 @@
 #include "services/session/commands/answers.hpp"
 #include "services/session/commands/message_form.hpp"
 #include "services/session/commands/pair_turns.hpp"
+#include "services/session/commands/stream_message.hpp"
 #include "services/session/contact.hpp"
 #include "services/session/relay/relay_message.hpp"
 
@@ -27,13 +28,12 @@ struct outgoing {
 using outgoing_ptr = std::shared_ptr<outgoing>;
 
 /// Kinds of messages this protocol knows and this server does not offer (yet); anything else is a bad parameter.
-bool known_kind(int8_t od_type) {
-  return od_type == 2 || od_type == 3 || od_type == 5 || od_type == 6 || od_type == 7;
-}
+bool known_kind(int8_t od_type) { return od_type == 2 || od_type == 3 || od_type == 6 || od_type == 7; }
 
 errc check(const wire::tim_message& message) {
   if (message.ms_type != user_to_user && message.ms_type != user_to_room) return errc::bad_parameter;
-  if (message.od_type == ordinary || message.od_type > last_reserved) return errc::ok;
+  const bool stored = message.od_type == ordinary || message.od_type > last_reserved;
+  if (stored || message.od_type == stream_od_type) return errc::ok;
   return known_kind(message.od_type) ? errc::bad_interface : errc::bad_parameter;
 }
 
@@ -189,6 +189,7 @@ void run_message(session_state& state, const origin& from, std::string payload) 
   errc problem = decode_request(state, payload, memory, message);
   if (problem == errc::ok) problem = check(message);
   if (problem != errc::ok) return reject(state, from, problem);
+  if (message.od_type == stream_od_type) return run_stream_message(state, from, message);
   if (message.ms_type == user_to_room) return to_room(state, from, message);
   to_account(state, from, message);
 }

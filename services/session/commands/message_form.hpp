@@ -15,8 +15,11 @@ inline constexpr size_t max_stored_bytes = 128 << 10;
 std::string key_of(session_state& state, const origin& from, const wire::tim_message& message);
 
 /// Thrift compact without mid and timestamp. The sender is who is logged on here, whatever the client wrote; an id is
-/// given if absent; toList is dropped. `message` is changed accordingly, and not to be used afterwards.
+/// given if absent; toList is dropped. `message` is changed accordingly; its fromTid lives as long as the terminal.
 std::string stored_form(session_state& state, const origin& from, wire::tim_message& message);
+
+/// The same as clients get it, for a message that is stored nowhere: with a timestamp, and no mid.
+std::string live_form(session_state& state, const origin& from, wire::tim_message& message);
 
 /// When the message was accepted, for latency histograms.
 int64_t accepted_ns(const session_state& state, const origin& from);

@@ -36,8 +36,13 @@ class peer_client::node_link final : public rpc::client_handler<rpc::peer_stream
 };
 
 peer_client::peer_client(rpc::network& network, rpc::peer self, const clock& time, const presence_metrics& metrics,
-                         size_t queue_items)
-    : network_(network), self_(std::move(self)), time_(time), metrics_(metrics), queue_items_(queue_items) {}
+                         size_t queue_items, size_t queue_bytes)
+    : network_(network),
+      self_(std::move(self)),
+      time_(time),
+      metrics_(metrics),
+      queue_items_(queue_items),
+      queue_bytes_(queue_bytes) {}
 
 peer_client::~peer_client() { stop(); }
 
@@ -52,16 +57,34 @@ void peer_client::send(const std::string& node, std::vector<v1::PeerItem>& items
       to = at->second;
       connects = !std::exchange(to->wanted, true);
       if (to->waiting.empty()) to->waits_since = time_.now();
-      const size_t room = queue_items_ - std::min(queue_items_, to->waiting.size());
-      const size_t taken = std::min(room, items.size());
-      std::move(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(taken), std::back_inserter(to->waiting));
-      dropped = items.size() - taken;
+      dropped = items.size() - queue(*to, items);
       pass_on(held, to);
     }
   }
   items.clear();
   if (dropped != 0) metrics_.count(peer_result::dropped, dropped);
   if (connects) connect(node, to);
+}
+
+/// Queues what there is room for, in order; how many.
+size_t peer_client::queue(node_entry& to, std::vector<v1::PeerItem>& items) const {
+  size_t taken = 0;
+  for (v1::PeerItem& one : items) {
+    const size_t bytes = one.payload().size();
+    if (to.waiting.size() >= queue_items_ || to.waiting_bytes + bytes > queue_bytes_) continue;
+    to.waiting_bytes += bytes;
+    to.waiting.push_back(std::move(one));
+    ++taken;
+  }
+  return taken;
+}
+
+/// All of it, or what the link's queue has room for.
+void peer_client::hand_over(peer_sink& out, std::vector<v1::PeerItem>& batch) const {
+  const size_t count = batch.size();
+  if (out.send_all(batch)) return metrics_.count(peer_result::sent, count);
+  for (v1::PeerItem& one : batch)
+    metrics_.count(out.send(std::move(one)) ? peer_result::sent : peer_result::dropped, 1);
 }
 
 /// Hands over what waits, in order: one thread per entry at a time.
@@ -71,10 +94,9 @@ void peer_client::pass_on(lock& held, const entry_ptr& to) {
   while (to->out && !to->waiting.empty()) {
     auto batch = std::exchange(to->waiting, {});
     const auto out = to->out;
-    const size_t count = batch.size();
+    to->waiting_bytes = 0;
     held.unlock();
-    const bool sent = out->send_all(batch);
-    metrics_.count(sent ? peer_result::sent : peer_result::dropped, count);
+    hand_over(*out, batch);
     held.lock();
   }
   to->sending = false;
@@ -127,6 +149,7 @@ void peer_client::sweep() {
       if (one->out || one->waiting.empty() || now - one->waits_since < worth_keeping) continue;
       dropped += one->waiting.size();
       one->waiting.clear();
+      one->waiting_bytes = 0;
     }
   }
   if (dropped != 0) metrics_.count(peer_result::dropped, dropped);

@@ -88,6 +88,27 @@ TEST_F(peer_client_test, what_waits_for_a_link_is_bounded_and_goes_in_order_when
   EXPECT_EQ(one.back(), 7U);
 }
 
+TEST_F(peer_client_test, what_waits_is_bounded_in_bytes_too_and_large_items_make_room_for_small_ones) {
+  peer_client small{*network, {"session", "session-0", 1}, time, metrics, 100, 1000};
+  add_node("session-1");
+  small.apply(map);
+  std::vector<v1::PeerItem> items(4);
+  const size_t sizes[] = {600, 600, 400, 1};
+  for (size_t i = 0; i < items.size(); ++i) {
+    items[i].set_sender(i + 1);
+    items[i].set_payload(std::string(sizes[i], 'x'));
+  }
+  small.send("session-1", items);
+  EXPECT_EQ(counted("dropped"), 2);
+  serve("session-1", one);
+  EXPECT_EQ(one, (std::vector<uint64_t>{1, 3}));
+  items.resize(1);
+  items[0].set_sender(9);
+  items[0].set_payload(std::string(900, 'x'));
+  small.send("session-1", items);
+  EXPECT_EQ(one.back(), 9U) << "nothing waits any more";
+}
+
 TEST_F(peer_client_test, what_has_waited_too_long_is_dropped) {
   add_node("session-1");
   send("session-1", {1, 2});

@@ -34,10 +34,28 @@ void roster_book::note(const row& change) {
   }
 }
 
-bool roster_book::reaches(account_id other) const {
+const roster_book::row* roster_book::find(account_id other) const {
   const auto at = std::lower_bound(rows_.begin(), rows_.end(), other,
                                    [](const row& one, account_id wanted) { return one.other < wanted; });
-  return at != rows_.end() && at->other == other && is_open(*at);
+  return at != rows_.end() && at->other == other ? &*at : nullptr;
+}
+
+bool roster_book::reaches(account_id other) const {
+  const row* known = find(other);
+  return known != nullptr && is_open(*known);
+}
+
+errc roster_book::may_write(account_id other, bool open) const {
+  const row* known = find(other);
+  if (known == nullptr) return open ? errc::ok : errc::permission_denied;
+  if ((known->theirs & v1::RELATION_BLOCKS) != 0) return errc::blocked;
+  if ((known->mine & v1::RELATION_BLOCKS) != 0) return errc::permission_denied;
+  return open || is_open(*known) ? errc::ok : errc::permission_denied;
+}
+
+bool roster_book::blocks(account_id other) const {
+  const row* known = find(other);
+  return known != nullptr && (known->mine & v1::RELATION_BLOCKS) != 0;
 }
 
 std::vector<account_id> roster_book::friends() const {

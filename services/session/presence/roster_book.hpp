@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "libs/base/errc.hpp"
 #include "libs/base/ids.hpp"
 
 namespace tern::session {
@@ -26,12 +27,18 @@ class roster_book {
   bool loaded() const noexcept { return loaded_; }
   /// Friends on both sides, and neither blocks the other.
   bool reaches(account_id other) const;
+  /// What the account may write to the other without a look at storage. blocked: the other side blocks it.
+  /// permission_denied: it blocks the other side, or (unless `open`) they are no friends.
+  errc may_write(account_id other, bool open) const;
+  /// The account blocks the other one.
+  bool blocks(account_id other) const;
   std::vector<account_id> friends() const;
   size_t size() const noexcept { return rows_.size(); }
 
  private:
   static bool is_open(const row& one) noexcept;
   std::vector<row>::iterator place_of(account_id other);
+  const row* find(account_id other) const;
 
   std::vector<row> rows_;  // by account
   bool loaded_ = false;

@@ -53,5 +53,22 @@ TEST(roster_book, who_becomes_a_friend_is_reached_without_another_read) {
   EXPECT_TRUE(book.reaches(account_id{9}));
 }
 
+TEST(roster_book, says_who_may_be_written_to_and_why_not) {
+  roster_book book;
+  book.load({row(5, 1), row(1, 1, blocking), row(3, 1, friends, blocking), row(4, 1, v1::RELATION_ASKED, 0),
+             row(2, 1, v1::RELATION_NONE, v1::RELATION_BLOCKS)});
+  for (const bool open : {false, true}) {
+    EXPECT_EQ(book.may_write(account_id{5}, open), errc::ok);
+    EXPECT_EQ(book.may_write(account_id{1}, open), errc::permission_denied) << "blocked by oneself";
+    EXPECT_EQ(book.may_write(account_id{3}, open), errc::blocked);
+    EXPECT_EQ(book.may_write(account_id{2}, open), errc::blocked) << "also by a stranger";
+    for (const uint64_t stranger : {4, 9}) {
+      EXPECT_EQ(book.may_write(account_id{stranger}, open), open ? errc::ok : errc::permission_denied);
+    }
+  }
+  EXPECT_TRUE(book.blocks(account_id{1}));
+  for (const uint64_t other : {2, 3, 4, 5, 9}) EXPECT_FALSE(book.blocks(account_id{other})) << other;
+}
+
 }  // namespace
 }  // namespace tern::session

@@ -1,6 +1,7 @@
 // Presence in a session actor: the roster it needs, what arrives for its terminals, and telling that they are gone.
 #include "services/session/presence/session_presence.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/wire/codec.hpp"
@@ -79,6 +80,7 @@ void session_state::on(peer_event& what) {
   const v1::PeerItem& item = *what.item;
   if (delivery_.terminals() == 0 || item.domain() != domain_) return env_->metrics.presence.missed_total.add();
   if (item.type() == static_cast<uint32_t>(wire::frame_type::presence)) return tell_own_terminals(item.payload(), 0);
+  if (item.live()) return tell_live(*what.item);
   for (const auto& one : terminals_) {
     if (!one) continue;
     v1::Out& frame = out_frame(*one, wire::frame_type::message);
@@ -90,6 +92,32 @@ void session_state::on(peer_event& what) {
   env_->metrics.count(kind::message, outcome::online);
   if (item.accepted_ns() == 0) return;
   env_->metrics.delivery_seconds.observe(static_cast<double>(env_->time.wall_ns() - item.accepted_ns()) / 1e9);
+}
+
+void session_state::tell_live(v1::PeerItem& item) {
+  if (presence_ && presence_->book.blocks(account_id{item.sender()})) {
+    return env_->metrics.live.count(live_drop::blocked, 1);
+  }
+  const auto type = static_cast<wire::frame_type>(item.type());
+  const auto told = static_cast<size_t>(
+      std::count_if(terminals_.begin(), terminals_.end(), [](const auto& one) { return one != nullptr; }));
+  size_t left = told;
+  for (const auto& one : terminals_) {
+    if (!one) continue;
+    v1::Out& frame = out_frame(*one, type);
+    if (--left == 0 && item.accounts_size() == 1) {
+      frame.set_payload(std::move(*item.mutable_payload()));  // may be large
+    } else {
+      frame.set_payload(item.payload());
+    }
+    frame.set_trace(item.trace());
+    frame.set_accepted_ns(item.accepted_ns());
+    frame.set_live(true);
+  }
+  const live_kind kind = type == wire::frame_type::bigstring   ? live_kind::bigstring
+                         : type == wire::frame_type::bigbinary ? live_kind::bigbinary
+                                                               : live_kind::stream;
+  env_->metrics.live.count_delivered(kind, told);
 }
 
 void session_state::terminal_gone(const terminal& gone) {

@@ -2,8 +2,9 @@
 
 #include <utility>
 
-#include "libs/crypto/random.hpp"
 #include "libs/wire/codec.hpp"
+#include "services/session/commands/message_form.hpp"
+#include "services/session/commands/stream_message.hpp"
 #include "services/session/contact.hpp"
 
 namespace tern::session {
@@ -13,13 +14,12 @@ constexpr int8_t user_to_user = 2;
 constexpr int8_t user_to_room = 3;
 constexpr int8_t ordinary = 1;
 constexpr int8_t last_of_ours = 30;  // kinds above are the application's own
-constexpr uint64_t id_mask = (uint64_t{1} << 53U) - 1;
 
 errc check(const wire::tim_message& message) {
   if (message.ms_type != user_to_user && message.ms_type != user_to_room) return errc::bad_parameter;
   const int8_t kind = message.od_type;
-  if (kind == 2 || kind == 3 || kind == 5 || kind == 6 || kind == 7) return errc::bad_interface;
-  if (kind != ordinary && kind <= last_of_ours) return errc::bad_parameter;
+  if (kind == 2 || kind == 3 || kind == 6 || kind == 7) return errc::bad_interface;
+  if (kind != ordinary && kind != stream_od_type && kind <= last_of_ours) return errc::bad_parameter;
   return message.ms_type == user_to_room || message.room_tid ? errc::bad_interface : errc::ok;
 }
 
@@ -33,7 +33,7 @@ void reject(session_state& state, const origin& from, errc code) {
 bool relayed(wire::frame_type type) noexcept {
   using wire::frame_type;
   return type == frame_type::message || type == frame_type::offlinemsg || type == frame_type::presence ||
-         type == frame_type::broadpresence;
+         type == frame_type::broadpresence || type == frame_type::bigstring || type == frame_type::bigbinary;
 }
 
 void run_relay_message(session_state& state, const origin& from, std::string payload) {
@@ -42,28 +42,13 @@ void run_relay_message(session_state& state, const origin& from, std::string pay
   if (!wire::decode_into(wire::encoding::thrift, payload, memory, message))
     return reject(state, from, errc::bad_format);
   if (const errc problem = check(message); problem != errc::ok) return reject(state, from, problem);
+  if (message.od_type == stream_od_type) return run_stream_message(state, from, message);
   const auto other = other_account(state, message.to_tid ? std::optional{message.to_tid->node} : std::nullopt);
   if (!other) return reject(state, from, other.code());
   if (message.to_tid->domain && *message.to_tid->domain != state.domain())
     return reject(state, from, errc::bad_account);
 
-  const terminal* sender = state.find(from);
-  const std::string& node = state.own_node();
-  wire::tid self;
-  self.node = node;
-  if (!state.domain().empty()) self.domain = state.domain();
-  if (!sender->resource.empty()) self.resource = sender->resource;
-  self.termtyp = static_cast<int8_t>(sender->termtyp);
-  message.from_tid = self;
-  if (!message.id || *message.id == 0) message.id = static_cast<int64_t>((crypto::random_u64() & id_mask) | 1U);
-  message.timestamp = state.env().time.wall_ns();
-  message.mid.reset();
-  message.is_offline.reset();
-  message.to_list.reset();
-  std::string shown;
-  shown.reserve(payload.size() + 64);
-  wire::encode(wire::encoding::thrift, message, shown);
-
+  std::string shown = live_form(state, from, message);
   v1::PeerItem item;
   item.set_type(static_cast<uint32_t>(wire::frame_type::message));
   item.set_sender(state.account().value);

@@ -115,6 +115,39 @@ TEST_F(relay_test, a_message_reaches_the_recipients_terminals_and_its_receipt_al
   }
 }
 
+TEST_F(relay_test, stream_messages_and_big_data_go_to_anybody_of_the_domain_without_a_receipt) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, bob));
+  ASSERT_TRUE(log_on(3, alice, 2));
+  auto now = text_to(bob_node, "now");
+  now.od_type = 5;
+  frame(1, alice, frame_type::message, now);
+  raw_frame(1, alice, frame_type::bigstring, bob_node + "|text");
+  settle();
+  const auto got = frames(2);
+  ASSERT_EQ(got.size(), 2U);
+  for (const v1::Out& one : got) {
+    EXPECT_TRUE(one.live());
+    EXPECT_FALSE(one.has_ref());
+  }
+  const auto shown = message_of(got[0]);
+  EXPECT_EQ(shown.od_type, 5);
+  EXPECT_EQ(shown.from_tid->node, to_node(alice));
+  EXPECT_FALSE(shown.mid);
+  EXPECT_EQ(got[1].type(), 95U);
+  EXPECT_EQ(got[1].payload(), to_node(alice) + "|text");
+  EXPECT_TRUE(frames(1).empty());
+  EXPECT_TRUE(frames(3).empty());
+  now.room_tid = now.to_tid;
+  EXPECT_EQ(code_of(now), 4107);
+  now = text_to(to_node(alice), "now");
+  now.od_type = 5;
+  EXPECT_EQ(code_of(now), 4105);
+  raw_frame(1, alice, frame_type::bigbinary, "nonsense\x83 data");
+  settle();
+  EXPECT_EQ(error_of(1), 4106);
+}
+
 TEST_F(relay_test, messages_keep_their_order) {
   ASSERT_TRUE(log_on(1, alice));
   ASSERT_TRUE(log_on(2, bob));
@@ -191,7 +224,7 @@ TEST_F(relay_test, kinds_of_messages_are_checked_as_with_storage) {
   auto message = text_to(bob_node, "x");
   message.od_type = 31;
   EXPECT_EQ(code_of(message), 0);
-  message.od_type = 5;
+  message.od_type = 6;
   EXPECT_EQ(code_of(message), 4107);
   message.od_type = 9;
   EXPECT_EQ(code_of(message), 4104);

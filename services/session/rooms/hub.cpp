@@ -217,6 +217,14 @@ void hub::on_frame(uint64_t source, group::v1::RoomFrame& frame) {
     one->ask_at = env_.time.now();
     return run(in, held);
   }
+  if (frame.live()) {
+    std::vector<room_send> sends;
+    one->room.pass_on(
+        {account_id{frame.sender()}, std::move(*frame.mutable_body()), frame.trace(), frame.accepted_ns()}, sends);
+    log::trace(frame.trace(), "session", "deliver", {{"gateways", sends.size()}});
+    hand_over_live(in, std::move(sends));
+    return run(in, held);
+  }
   const room_row row{frame.mid(),   account_id{frame.sender()}, frame.timestamp_ns(), frame.body(), frame.target(),
                      frame.trace(), frame.accepted_ns()};
   std::vector<room_send> sends;
@@ -240,6 +248,23 @@ void hub::hand_over(part& in, entry& one, std::vector<room_send> sends) {
     });
   }
   for (const account_id sleeper : one.room.take_asleep()) tell(in, sleeper, {one.room.id(), true});
+}
+
+void hub::hand_over_live(part& in, std::vector<room_send> sends) {
+  if (sends.empty()) return;
+  in.effects.emplace_back([this, sends = std::make_shared<std::vector<room_send>>(std::move(sends))] {
+    size_t reached = 0;
+    for (room_send& that : *sends) {
+      if (!that.gateway->up) continue;
+      const auto terminals = static_cast<size_t>(that.item.room_out().conns_size());
+      if (that.gateway->out->send(std::move(that.item))) {
+        reached += terminals;
+      } else {
+        env_.metrics.live.count(live_drop::gateway, 1);
+      }
+    }
+    env_.metrics.live.count_delivered(live_kind::room_stream, reached);
+  });
 }
 
 void hub::tell(part& in, account_id to, room_event what) {

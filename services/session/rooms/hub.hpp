@@ -125,6 +125,8 @@ class hub final : public group_listener {
   void fill(part& in, entry& one);
   void on_page(uint64_t room, uint64_t from, storage_answer& got);
   void hand_over(part& in, entry& one, std::vector<room_send> sends);
+  /// What a full queue has no room for is dropped.
+  void hand_over_live(part& in, std::vector<room_send> sends);
   void tell(part& in, account_id to, room_event what);
   void store(part& in, uint64_t room, account_id account, uint64_t mid);
   void remove(part& in, entry& one, account_id account);

@@ -115,6 +115,56 @@ TEST_F(hub_test, frames_of_others_than_the_subscribed_owner_are_ignored) {
   EXPECT_EQ(live(1), mids{1});
 }
 
+TEST_F(hub_test, what_is_of_the_moment_comes_from_the_subscribed_owner_only_and_moves_no_position) {
+  const auto now = [this](uint64_t source) {
+    group::v1::RoomFrame frame;
+    frame.set_room(open.value);
+    frame.set_sender(manager.value);
+    frame.set_body("now");
+    frame.set_live(true);
+    rooms.on_frame(source, frame);
+  };
+  join(member, 1, 0);
+  join(manager, 2, 0);
+  now(7);
+  owner.answer(errc::ok, 0, 7);
+  now(6);
+  EXPECT_TRUE(sink->items.empty());
+  now(7);
+  ASSERT_EQ(sink->items.size(), 1U);
+  const v1::RoomOut& out = sink->items[0].room_out();
+  EXPECT_TRUE(out.live());
+  EXPECT_EQ(out.payload(), "now");
+  EXPECT_EQ(std::vector<uint64_t>(out.conns().begin(), out.conns().end()), mids{1});
+  sink->items.clear();
+  frame_of(1, 7);
+  EXPECT_EQ(live(1), mids{1}) << "the next row is the next";
+  EXPECT_EQ(rooms.unstored(), 0U);
+}
+
+TEST_F(hub_test, what_is_of_the_moment_is_dropped_where_a_gateway_takes_nothing_and_its_stream_stays) {
+  class full_sink final : public rpc::sink<v1::SessionItem> {
+   public:
+    bool send(v1::SessionItem) override { return false; }
+    bool send_all(std::vector<v1::SessionItem>&) override { return false; }
+    void close() override { closed = true; }
+    bool closed = false;
+  };
+  const auto full = std::make_shared<full_sink>();
+  join(member, 1, 0);
+  owner.answer(errc::ok, 0);
+  stream->out = full;
+  group::v1::RoomFrame frame;
+  frame.set_room(open.value);
+  frame.set_body("now");
+  frame.set_live(true);
+  rooms.on_frame(1, frame);
+  EXPECT_FALSE(full->closed);
+  frame_of(1);
+  EXPECT_TRUE(full->closed) << "a stored message cannot be dropped";
+  EXPECT_NE(registry.render().find("tern_session_live_dropped_total{reason=\"gateway\"} 1"), std::string::npos);
+}
+
 TEST_F(hub_test, a_gap_is_read_once_for_the_node) {
   join(member, 1, 0);
   join(manager, 2, 0);

@@ -305,6 +305,52 @@ void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vect
   }
 }
 
+std::vector<uint64_t> live_room::all_terminals(uint32_t of) const {
+  std::vector<uint64_t> conns = lanes_[of].live;
+  for (const laggard& one : lagging_) {
+    if (one.lane == of) conns.push_back(one.conn);
+  }
+  if (conns.size() == lanes_[of].uses) return conns;
+  // The others' members wait, or are behind.
+  for (const auto& [account, who] : members_) {
+    for (const bound& one : who.terminals) {
+      if (one.lane == of && one.where == listing::none) conns.push_back(one.conn);
+    }
+  }
+  return conns;
+}
+
+void live_room::pass_on(live_row row, std::vector<room_send>& out) const {
+  const auto sender = members_.find(row.sender);
+  const size_t before = out.size();
+  for (uint32_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i].uses == 0) continue;
+    std::vector<uint64_t> conns = all_terminals(i);
+    if (sender != members_.end()) {
+      for (const bound& own : sender->second.terminals) {
+        if (own.lane == i) std::erase(conns, own.conn);
+      }
+    }
+    if (conns.empty()) continue;
+    room_send& one = out.emplace_back();
+    one.gateway = lanes_[i].stream;
+    v1::RoomOut& made = *one.item.mutable_room_out();
+    made.set_room(id_.value);
+    made.set_trace(row.trace);
+    made.set_accepted_ns(row.accepted_ns);
+    made.set_live(true);
+    made.mutable_conns()->Add(conns.begin(), conns.end());
+  }
+  for (size_t i = before; i < out.size(); ++i) {
+    std::string& payload = *out[i].item.mutable_room_out()->mutable_payload();
+    if (i + 1 == out.size()) {
+      payload = std::move(row.payload);
+    } else {
+      payload = row.payload;
+    }
+  }
+}
+
 bool live_room::acked(account_id account, const gateway_stream* gateway, uint64_t mid) {
   member* who = find(account);
   if (who == nullptr || mid <= who->acked) return false;

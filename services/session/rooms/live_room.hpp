@@ -43,6 +43,14 @@ struct room_row {
   int64_t accepted_ns = 0;
 };
 
+/// What is stored nowhere.
+struct live_row {
+  account_id sender;
+  std::string payload;
+  uint64_t trace = 0;
+  int64_t accepted_ns = 0;
+};
+
 /// Where a member stands.
 enum class room_place : uint8_t {
   waiting,  // the room's newest mid is not known yet
@@ -94,6 +102,9 @@ class live_room {
   enum class frame_verdict : uint8_t { taken, old, gap };
   /// A row from the owner; the next one, or nothing is done with it.
   frame_verdict take(const room_row& row, std::vector<room_send>& out);
+  /// Something of the moment, as clients get it: to every terminal of every member but the sender's account, wherever
+  /// they stand. It has no position.
+  void pass_on(live_row row, std::vector<room_send>& out) const;
   /// The mid to read on from, if anything is missing.
   std::optional<uint64_t> missing() const;
   /// The page read from there: rows in order, everything up to `reached` looked at. False when it got nobody further.
@@ -157,6 +168,7 @@ class live_room {
   void drop(bound& one);
   void promote();
   void emit(const room_row& row, bool to_live, uint64_t from, std::vector<room_send>& out);
+  std::vector<uint64_t> all_terminals(uint32_t of) const;
   void sender_first(account_id sender, uint32_t from, google::protobuf::RepeatedField<uint64_t>& conns) const;
 
   room_id id_;

@@ -64,6 +64,43 @@ class live_room_test : public ::testing::Test {
   v1::SessionItem last;
 };
 
+TEST_F(live_room_test, what_is_of_the_moment_reaches_members_wherever_they_stand_but_not_its_sender) {
+  room.join(alice, 5, false, {terminal(1), {other, 2, {}}});
+  room.join(bob, 5, false, {terminal(3)});
+  room.join(carol, 1, false, {terminal(4), {other, 5, {}}});  // behind
+  const auto pass_on = [&](account_id sender) {
+    std::vector<room_send> out;
+    room.pass_on({sender, "now", 7, 8}, out);
+    std::map<uint64_t, size_t> reached;
+    for (const room_send& one : out) {
+      EXPECT_EQ(one.item.room_out().payload(), "now");
+      EXPECT_EQ(one.item.room_out().room(), 77U);
+      EXPECT_EQ(one.item.room_out().mid(), 0U);
+      EXPECT_EQ(one.item.room_out().trace(), 7U);
+      EXPECT_EQ(one.item.room_out().accepted_ns(), 8);
+      EXPECT_TRUE(one.item.room_out().live());
+      for (const uint64_t conn : one.item.room_out().conns()) {
+        ++reached[conn];
+        EXPECT_EQ(one.gateway, conn == 2 || conn == 5 ? other : gateway);
+      }
+    }
+    return reached;
+  };
+  using counts = std::map<uint64_t, size_t>;
+  EXPECT_EQ(pass_on(alice), (counts{{3, 1}, {4, 1}, {5, 1}})) << "all wait for the newest mid";
+  room.set_head(5);
+  EXPECT_EQ(room.place_of(carol), room_place::behind);
+  EXPECT_EQ(pass_on(bob), (counts{{1, 1}, {2, 1}, {4, 1}, {5, 1}}));
+  room.attach(bob, terminal(6, 3));  // lags
+  EXPECT_EQ(pass_on(alice), (counts{{3, 1}, {4, 1}, {5, 1}, {6, 1}}));
+  EXPECT_EQ(pass_on(account_id{9}).size(), 6U) << "the sender has no terminal here";
+  EXPECT_EQ(room.last(), 5U);
+  EXPECT_EQ(room.position(bob), 5U);
+  room.leave(bob);
+  room.leave(carol);
+  EXPECT_TRUE(pass_on(alice).empty());
+}
+
 TEST_F(live_room_test, members_wait_until_the_newest_mid_is_known) {
   EXPECT_EQ(room.join(alice, 5, false, {terminal(1)}), room_place::waiting);
   EXPECT_EQ(room.join(bob, 3, false, {terminal(2)}), room_place::waiting);

@@ -43,6 +43,10 @@ class storage_groups final : public group_port {
       got.answer.set_head(storage_.head_of(room_id{request.room()}));
       return then(got);
     }
+    if (request.has_live()) {
+      tell_live(request);
+      return then(got);
+    }
     storage::v1::StorageRequest passed;
     if (request.has_create()) *passed.mutable_room_create() = request.create();
     if (request.has_append()) *passed.mutable_room_append() = request.append();
@@ -68,6 +72,17 @@ class storage_groups final : public group_port {
   group_listener* listener = nullptr;
 
  private:
+  void tell_live(group::v1::GroupRequest& request) {
+    if (listener == nullptr || !interested_.contains(request.room())) return;
+    group::v1::RoomFrame frame;
+    frame.set_room(request.room());
+    frame.set_sender(request.live().sender());
+    frame.set_body(std::move(*request.mutable_live()->mutable_body()));
+    frame.set_accepted_ns(request.live().accepted_ns());
+    frame.set_trace(request.trace());
+    frame.set_live(true);
+    listener->on_frame(1, frame);
+  }
   void tell(const group::v1::GroupRequest& request, const storage::v1::StorageReply& reply) {
     if (listener == nullptr || !interested_.contains(request.room())) return;
     if (reply.room_changed().gone_size() != 0) {
