@@ -11,6 +11,10 @@
 #include "services/group/actors/supervisor_actor.hpp"
 #include "services/group/directory.hpp"
 #include "services/group/links/exchange_server.hpp"
+#include "services/group/live/directory.hpp"
+#include "services/group/live/live_actor.hpp"
+#include "services/group/live/range_ages.hpp"
+#include "services/group/live/relay_server.hpp"
 
 namespace tern::group {
 namespace {
@@ -44,12 +48,19 @@ class group_service final : public app::service {
         directory_([this](room_id room, uint64_t epoch) {
           return context_.actors.spawn(room_behavior, &env_, room, epoch);
         }),
+        vrooms_([this](room_id vroom, uint64_t epoch) {
+          return context_.actors.spawn(live::vroom_behavior, &env_, vroom, epoch);
+        }),
+        pushes_(options.vroom_queue_bytes, options.vroom_node_queue_bytes),
         membership_(with.network, with.time, options_of(with, self_)),
         env_{config_, with.time, metrics_, with.node} {
     env_.cluster = &membership_.cluster();
     env_.lease_valid = [this] { return membership_.lease_valid(); };
     env_.storage = &storage_;
     env_.directory = &directory_;
+    env_.vrooms = &vrooms_;
+    env_.range_ages = &range_ages_;
+    env_.pushes = &pushes_;
     env_.wheel = &wheel_;
     env_.actors = &with.actors;
   }
@@ -63,12 +74,17 @@ class group_service final : public app::service {
     context_.metrics.on_collect([this, gone = gone_] {
       if (*gone) return;
       metrics_.refresh();
+      metrics_.live.refresh(pushes_.bytes());
       metrics_.storage_waiting.set(static_cast<double>(storage_.waiting()));
     });
     supervise();
     context_.network.serve<rpc::group_stream>(
         context_.address, exchange_acceptor(env_, [supervisor = supervisor_](const session_ptr& stream) {
           caf::anon_send(supervisor, stream_gone_message{stream});
+        }));
+    context_.network.serve<rpc::live_stream>(
+        context_.address, live::relay_acceptor(env_, [supervisor = supervisor_](const live::gateway_ptr& stream) {
+          caf::anon_send(supervisor, gateway_gone_message{stream});
         }));
     join();
     context_.health.set_ready(ready_open, true);
@@ -88,12 +104,14 @@ class group_service final : public app::service {
     if (!started_ || std::exchange(stopped_, true)) return;
     membership_.stop();
     context_.network.withdraw<rpc::group_stream>(context_.address);
+    context_.network.withdraw<rpc::live_stream>(context_.address);
     caf::anon_send(supervisor_, stop_message{});
     wait_for(supervisor_);
     storage_.stop();
-    directory_.end_if([](room_id, uint64_t) { return true; });
+    directory_.end_if([](room_id) { return true; });
+    vrooms_.end_if([](room_id) { return true; });
     // Their states refer to env_; they end with the mail they were just sent.
-    while (metrics_.rooms > 0) std::this_thread::sleep_for(poll);
+    while (metrics_.rooms > 0 || metrics_.live.actors > 0) std::this_thread::sleep_for(poll);
     *gone_ = true;
   }
 
@@ -120,6 +138,7 @@ class group_service final : public app::service {
           if (current->version == 0) return;
           if (previous->groups != current->groups) {
             env_.ranges_changed_ns.store(now_ns(context_.time), std::memory_order_relaxed);
+            range_ages_.on_map(current->groups, context_.node, context_.time.now());
           }
           context_.health.set_ready(ready_map, true);
           caf::anon_send(supervisor, map_message{current});
@@ -143,10 +162,12 @@ class group_service final : public app::service {
     for (const placement::node& one : map->nodes) {
       others = others || (one.service == "group" && one.alive && one.name != context_.node);
     }
-    const bool quiet = metrics_.open == 0 && storage_.waiting() == 0;
-    // No session node has anybody here: there is nothing to hand over, whoever gets the slots (all may be stopping).
-    if (quiet && (!others || metrics_.interests == 0)) return true;
-    return others && !ours && quiet && metrics_.rooms == 0;
+    const bool quiet = metrics_.open == 0 && storage_.waiting() == 0 && pushes_.bytes() == 0;
+    const bool wanted = metrics_.interests > 0 || metrics_.live.interests > 0;
+    // Nobody has anything to do with rooms here: there is nothing to hand over, whoever gets the slots (all may be
+    // stopping).
+    if (quiet && (!others || !wanted)) return true;
+    return others && !ours && quiet && metrics_.rooms == 0 && metrics_.live.actors == 0;
   }
 
   app::context& context_;
@@ -156,6 +177,9 @@ class group_service final : public app::service {
   shards::storage_client storage_;
   actor::wheel wheel_;
   group::directory directory_;
+  live::directory vrooms_;
+  live::range_ages range_ages_;
+  live::push_queue pushes_;
   placement::membership membership_;
   environment env_;
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);

@@ -1,4 +1,4 @@
-// The composition of a group node: the Exchange server and membership.
+// The composition of a group node: the Exchange and Relay servers and membership.
 #pragma once
 
 #include <memory>

@@ -24,6 +24,11 @@ class wheel;
 namespace tern::group {
 
 class directory;
+namespace live {
+class directory;
+class push_queue;
+class range_ages;
+}  // namespace live
 
 struct environment {
   const group_config& config;
@@ -34,6 +39,9 @@ struct environment {
   std::function<bool()> lease_valid = {};  // false: others may own our slots already
   shards::storage_port* storage = nullptr;
   group::directory* directory = nullptr;
+  live::directory* vrooms = nullptr;
+  live::range_ages* range_ages = nullptr;
+  live::push_queue* pushes = nullptr;
   actor::wheel* wheel = nullptr;
   caf::actor_system* actors = nullptr;  // null: links never run actors in their own thread
   log::logger log{"group"};
@@ -48,6 +56,7 @@ inline command command_of(const v1::GroupRequest& request) {
     case v1::GroupRequest::kChange: return command::change;
     case v1::GroupRequest::kRecall: return command::recall;
     case v1::GroupRequest::kInterest: return command::interest;
+    case v1::GroupRequest::kLive: return command::live;
     default: return command::append;
   }
 }

@@ -4,8 +4,8 @@
 
 namespace tern::group {
 
-group_metrics::group_metrics(metrics::registry& where) {
-  const std::array<std::string, 5> commands{"create", "append", "change", "recall", "interest"};
+group_metrics::group_metrics(metrics::registry& where) : live(where) {
+  const std::array<std::string, 6> commands{"create", "append", "change", "recall", "interest", "live"};
   const std::array<std::string, 6> results{"ok", "duplicate", "refused", "failed", "wrong_owner", "overload"};
   for (size_t i = 0; i < commands.size(); ++i) {
     for (size_t j = 0; j < results.size(); ++j) {
@@ -15,6 +15,10 @@ group_metrics::group_metrics(metrics::registry& where) {
   }
   frames_total = where.counter("tern_group_frames_total", "Room messages handed to session nodes, one per node.");
   frame_bytes_total = where.counter("tern_group_frame_bytes_total", "Message bytes of these.");
+  live_total = where.counter("tern_group_live_frames_total",
+                             "Room messages of the moment (stored nowhere) handed to session nodes, one per node.");
+  live_dropped_total = where.counter("tern_group_live_frames_dropped_total",
+                                     "The same, dropped because a session node did not take what was sent.");
   gone_total = where.counter("tern_group_gone_total", "Accounts session nodes were told are members no more.");
   gap_reads_total =
       where.counter("tern_group_gap_reads_total", "Reads of messages stored without this node's knowledge.");

@@ -7,10 +7,11 @@
 
 #include "libs/base/errc.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "services/group/live/metrics.hpp"
 
 namespace tern::group {
 
-enum class command : uint8_t { create, append, change, recall, interest };
+enum class command : uint8_t { create, append, change, recall, interest, live };
 /// How a command was answered. failed: the outcome is unknown.
 enum class outcome : uint8_t { ok, duplicate, refused, failed, wrong_owner, overload };
 
@@ -22,9 +23,11 @@ struct group_metrics {
     commands_total[static_cast<size_t>(what)][static_cast<size_t>(result)].add();
   }
 
-  std::array<std::array<metrics::counter, 6>, 5> commands_total;
+  std::array<std::array<metrics::counter, 6>, 6> commands_total;
   metrics::counter frames_total;
   metrics::counter frame_bytes_total;
+  metrics::counter live_total;
+  metrics::counter live_dropped_total;
   metrics::counter gone_total;
   metrics::counter gap_reads_total;
   metrics::counter rechecks_total;
@@ -36,6 +39,8 @@ struct group_metrics {
   metrics::gauge interests_gauge;
   metrics::gauge queue;
   metrics::gauge storage_waiting;
+
+  live::live_metrics live;
 
   std::atomic<int64_t> rooms{0};      // actors
   std::atomic<int64_t> interests{0};  // of all rooms

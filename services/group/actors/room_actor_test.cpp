@@ -92,6 +92,58 @@ TEST_F(room_actor_test, a_room_is_made_and_joined) {
   EXPECT_EQ(storage.bits_in(room_id{77}, alice), uint32_t{storage::v1::ROOM_MEMBER});
 }
 
+// ---- messages of the moment ----
+
+TEST_F(room_actor_test, a_message_of_the_moment_goes_to_all_interested_and_nowhere_else) {
+  subscribe(first);
+  subscribe(second);
+  send(first, live_of(7, "now"));
+  EXPECT_EQ(second.out->items.front().frame().sender(), alice.value);
+  EXPECT_EQ(second.out->items.front().frame().accepted_ns(), 55);
+  EXPECT_EQ(second.out->items.front().frame().mid(), 0U);
+  EXPECT_EQ(first.take(), (lines{"live:now", "#7 ok"}));
+  EXPECT_EQ(second.take(), lines{"live:now"});
+  EXPECT_EQ(storage.waiting(), 0U);
+}
+
+TEST_F(room_actor_test, a_message_of_the_moment_has_no_place_among_the_stored) {
+  subscribe(second);
+  append(first, 1, "one");
+  send(first, live_of(2, "now"));
+  append(first, 3, "two");
+  settle();
+  EXPECT_EQ(second.take(), (lines{"live:now", "1:one", "2:two"}));
+  EXPECT_EQ(first.take(), (lines{"#2 ok", "#1 ok 1", "#3 ok 2"}));
+}
+
+TEST_F(room_actor_test, nobody_interested_hears_nothing_and_the_room_leaves) {
+  send(first, live_of(7, "now"));
+  EXPECT_EQ(first.take(), lines{"#7 ok"});
+  pass(options.linger + std::chrono::milliseconds(256));
+  EXPECT_EQ(dir.size(), 0U);
+}
+
+TEST_F(room_actor_test, a_node_that_is_full_misses_a_message_of_the_moment_and_keeps_its_stream) {
+  subscribe(first);
+  subscribe(second);
+  second.out->full = true;
+  send(first, live_of(7, "now"));
+  second.out->full = false;
+  EXPECT_FALSE(second.out->closed);
+  append(first, 8, "one");
+  settle();
+  EXPECT_EQ(second.take(), lines{"1:one"});
+}
+
+TEST_F(room_actor_test, a_message_of_the_moment_for_another_owner_is_not_passed_on) {
+  subscribe(second);
+  auto late = live_of(1, "late");
+  late.set_epoch(0);
+  send(first, std::move(late));
+  EXPECT_EQ(first.take(), lines{"#1 wrong_owner"});
+  EXPECT_EQ(second.take(), lines{});
+}
+
 // ---- gaps and duplicates ----
 
 TEST_F(room_actor_test, a_message_whose_answer_was_lost_goes_out_before_the_next_one) {

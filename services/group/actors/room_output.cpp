@@ -1,4 +1,6 @@
 // What a room sends: frames, answers, and who is gone.
+#include <algorithm>
+
 #include "libs/log/log.hpp"
 #include "services/group/actors/room_state.hpp"
 
@@ -20,6 +22,25 @@ void room_state::fan_out(v1::RoomFrame& what, const std::vector<session_ptr>& to
   for (size_t i = 0; i + 1 < to.size(); ++i) *out(to[i]).mutable_frame() = what;
   if (!to.empty()) *out(to.back()).mutable_frame() = std::move(what);
   fanned_out_ = true;
+}
+
+/// A message of the moment goes to whoever is interested now. It has no place among those that are stored.
+void room_state::pass_live(const caller& who, v1::GroupRequest& request) {
+  v1::RoomLive& from = *request.mutable_live();
+  v1::RoomFrame frame;
+  frame.set_room(room_.value);
+  frame.set_live(true);
+  frame.set_sender(from.sender());
+  frame.set_accepted_ns(from.accepted_ns());
+  frame.set_trace(request.trace());
+  frame.set_body(std::move(*from.mutable_body()));
+  const auto& to = order_.interested();
+  env_->metrics.live_total.add(static_cast<double>(to.size()));
+  log::trace(request.trace(), "group", "fanout", {{"live", true}, {"sessions", to.size()}});
+  for (const session_ptr& one : to) *out(one).mutable_frame() = frame;
+  env_->metrics.count(command::live, outcome::ok);
+  v1::Answer answer;
+  send_answer(who, answer);
 }
 
 void room_state::tell_gone(const storage::v1::RoomChanged& what, const std::vector<session_ptr>& to) {
@@ -46,6 +67,11 @@ void room_state::refuse(const caller& who, errc code) {
 void room_state::flush() {
   for (auto& [stream, items] : out_) {
     if (!stream->up || stream->out->send_all(items)) continue;
+    const auto live = std::erase_if(items, [](const v1::GroupReply& one) { return one.frame().live(); });
+    if (live != 0) {
+      env_->metrics.live_dropped_total.add(static_cast<double>(live));
+      if (items.empty() || stream->out->send_all(items)) continue;
+    }
     // A frame cannot be left out: the node comes back with a new stream, is told the head and reads what it missed.
     env_->metrics.streams_cut_total.add();
     stream->out->close();

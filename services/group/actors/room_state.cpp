@@ -85,6 +85,7 @@ void room_state::take(request_event& what, command which) {
     env_->metrics.count(which, outcome::ok);
     return order_.interest(std::move(what.who), what.request.interest().on());
   }
+  if (which == command::live) return pass_live(what.who, what.request);
   if (what.request.op_case() == v1::GroupRequest::OP_NOT_SET) return refuse(what.who, errc::bad_interface);
   const bool full = commands_ >= env_->config.room_queue_requests || bytes_ >= env_->config.room_queue_bytes;
   if (full) {

@@ -59,6 +59,7 @@ class room_state : private room_order::port {
   void ask(storage::v1::StorageRequest request, shards::patience how,
            std::function<void(room_state&, shards::storage_answer&)> then);
   void refuse(const caller& who, errc code);
+  void pass_live(const caller& who, v1::GroupRequest& request);
   bool ours() const;
   /// Output is handed over when the actor has done what it had.
   v1::GroupReply& out(const session_ptr& to);

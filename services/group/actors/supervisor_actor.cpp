@@ -2,6 +2,7 @@
 
 #include "libs/actor/wheel.hpp"
 #include "services/group/directory.hpp"
+#include "services/group/live/directory.hpp"
 
 namespace tern::group {
 
@@ -17,16 +18,24 @@ void supervisor_state::on_map(const placement::snapshot_ptr& current) {
   env.metrics.slots_owned.set(static_cast<double>(slots));
   // Another epoch of ours may mean that somebody else was the owner in between: what actors remember is worthless. An
   // actor of an epoch this map does not know yet was made by a request that came with a newer map.
-  const size_t ended = env.directory->end_if([&](room_id room, uint64_t epoch) {
+  const auto lost = [&](room_id room, uint64_t epoch) {
     const placement::range* now = current->groups.find(slot_of(room));
     return now == nullptr || now->owner != env.node || now->epoch > epoch;
-  });
-  env.log.info("map", {{"version", current->version}, {"slots", slots}, {"rooms_ended", ended}});
+  };
+  const size_t ended = env.directory->end_if(lost);
+  const size_t vrooms = env.vrooms->end_if(lost);
+  env.log.info("map",
+               {{"version", current->version}, {"slots", slots}, {"rooms_ended", ended}, {"vrooms_ended", vrooms}});
 }
 
 void supervisor_state::on_gone(const session_ptr& stream) {
   what_.env->directory->broadcast(stream_gone_event{stream});
   what_.env->log.info("session node away", {{"session", stream->node}});
+}
+
+void supervisor_state::on_gone(const live::gateway_ptr& stream) {
+  what_.env->vrooms->broadcast(live::gateway_gone_event{stream});
+  what_.env->log.info("gateway away", {{"gateway", stream->node}});
 }
 
 void supervisor_state::on_tick() {
@@ -43,6 +52,7 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, super
   return {
       [self](const map_message& what) { self->state.on_map(what.map); },
       [self](const stream_gone_message& what) { self->state.on_gone(what.stream); },
+      [self](const gateway_gone_message& what) { self->state.on_gone(what.stream); },
       [self](tick_message) { self->state.on_tick(); },
       [self](stop_message) { self->quit(); },
   };

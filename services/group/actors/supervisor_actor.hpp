@@ -1,5 +1,5 @@
-// The range supervisor: follows the maps, ends rooms of slots this node lost, tells rooms of streams that ended, and
-// gives the service its tick.
+// The range supervisor: follows the maps, ends rooms and virtual rooms of slots this node lost, tells them of streams
+// that ended, and gives the service its tick.
 #pragma once
 
 #include <caf/all.hpp>
@@ -12,6 +12,7 @@
 #include "libs/placement/view.hpp"
 #include "services/group/environment.hpp"
 #include "services/group/links/streams.hpp"
+#include "services/group/live/streams.hpp"
 
 namespace tern::group {
 
@@ -20,6 +21,9 @@ struct map_message {
 };
 struct stream_gone_message {
   session_ptr stream;
+};
+struct gateway_gone_message {
+  live::gateway_ptr stream;
 };
 struct tick_message {};
 struct stop_message {};
@@ -40,6 +44,7 @@ class supervisor_state {
   void init(supervised what) { what_ = std::move(what); }
   void on_map(const placement::snapshot_ptr& current);
   void on_gone(const session_ptr& stream);
+  void on_gone(const live::gateway_ptr& stream);
   void on_tick();
 
  private:
@@ -48,12 +53,13 @@ class supervisor_state {
   placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();
 };
 
-/// Handlers: map, stream_gone, tick (to itself), stop.
+/// Handlers: map, stream_gone, gateway_gone, tick (to itself), stop.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised what);
 
 }  // namespace tern::group
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::map_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::stream_gone_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::gateway_gone_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::tick_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::stop_message)

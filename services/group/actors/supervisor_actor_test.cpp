@@ -1,12 +1,14 @@
 #include "services/group/actors/supervisor_actor.hpp"
 
-#include "services/group/testing/group_fixture.hpp"
+#include "services/group/testing/live_fixture.hpp"
 
 namespace tern::group {
 namespace {
 
-class group_supervisor_test : public group_fixture {
+class group_supervisor_test : public live::live_fixture {
  protected:
+  using group_fixture::interest;
+
   group_supervisor_test() {
     supervised what;
     what.env = &env;
@@ -78,6 +80,25 @@ TEST_F(group_supervisor_test, the_end_of_a_stream_reaches_every_room) {
   caf::anon_send(supervisor, stream_gone_message{stream});
   settle();
   EXPECT_EQ(metrics.interests, 0);
+}
+
+TEST_F(group_supervisor_test, virtual_rooms_of_lost_slots_end_too) {
+  ask(one, create(1));
+  publish("group-0", 2);
+  tell_map();
+  EXPECT_EQ(vrooms.size(), 0U);
+  EXPECT_EQ(metrics.live.rooms, 0);
+}
+
+TEST_F(group_supervisor_test, the_end_of_a_gateways_stream_reaches_its_virtual_rooms) {
+  ask(one, create(1));
+  ask(two, live_requests::interest(2));
+  EXPECT_EQ(metrics.live.interests, 2);
+  const auto stream = state().interested().back();
+  stream->up = false;
+  caf::anon_send(supervisor, gateway_gone_message{stream});
+  settle();
+  EXPECT_EQ(metrics.live.interests, 1);
 }
 
 TEST_F(group_supervisor_test, every_tick_sweeps_the_links) {

@@ -16,32 +16,37 @@
 #include "services/group/actors/supervisor_actor.hpp"
 #include "services/group/directory.hpp"
 #include "services/group/links/exchange_server.hpp"
+#include "services/group/live/directory.hpp"
+#include "services/group/live/live_actor.hpp"
+#include "services/group/live/range_ages.hpp"
 
 namespace tern::group {
 
-class collecting_sink final : public rpc::sink<v1::GroupReply> {
+template <class Item>
+class collecting_sink final : public rpc::sink<Item> {
  public:
-  bool send(v1::GroupReply item) override {
-    if (closed) return false;
+  bool send(Item item) override {
+    if (closed || full || items.size() >= capacity) return false;
     items.push_back(std::move(item));
     return true;
   }
-  bool send_all(std::vector<v1::GroupReply>& all) override {
-    if (closed || full) return false;
-    for (v1::GroupReply& one : all) items.push_back(std::move(one));
+  bool send_all(std::vector<Item>& all) override {
+    if (closed || full || items.size() + all.size() > capacity) return false;
+    for (Item& one : all) items.push_back(std::move(one));
     all.clear();
     return true;
   }
   void close() override { closed = true; }
 
-  std::vector<v1::GroupReply> items;
+  std::vector<Item> items;
+  size_t capacity = SIZE_MAX;
   bool full = false;
   bool closed = false;
 };
 
 /// A session node as the test plays it.
 struct session_node {
-  std::shared_ptr<collecting_sink> out = std::make_shared<collecting_sink>();
+  std::shared_ptr<collecting_sink<v1::GroupReply>> out = std::make_shared<collecting_sink<v1::GroupReply>>();
   std::shared_ptr<rpc::server_handler<rpc::group_stream>> in;
 
   /// What came since the last call, in short: "6:hello" a frame, "6>2" a recall of 2, "6-" a tombstone, "gone a",
@@ -54,6 +59,7 @@ struct session_node {
   static std::string shown(const v1::GroupReply& one) {
     if (one.has_frame()) {
       const v1::RoomFrame& frame = one.frame();
+      if (frame.live()) return "live:" + frame.body();
       const std::string mid = std::to_string(frame.mid());
       if (frame.target() != 0) return mid + ">" + std::to_string(frame.target());
       return frame.body().empty() ? mid + "-" : mid + ":" + frame.body();
@@ -84,12 +90,16 @@ class group_fixture : public testing::actor_fixture {
       : metrics(registry),
         timers(time),
         dir([this](room_id id, uint64_t epoch) { return actors.spawn(room_behavior, &env, id, epoch); }),
+        vrooms([this](room_id id, uint64_t epoch) { return actors.spawn(live::vroom_behavior, &env, id, epoch); }),
         env{options, time, metrics, "group-0"} {
     publish("group-0", 1);
     env.cluster = &cluster;
     env.lease_valid = [this] { return lease; };
     env.storage = &storage;
     env.directory = &dir;
+    env.vrooms = &vrooms;
+    env.range_ages = &ages;
+    env.pushes = &pushes;
     env.wheel = &timers;
     first = connect("session-0");
     second = connect("session-1");
@@ -98,7 +108,8 @@ class group_fixture : public testing::actor_fixture {
     storage.add_room(other_room, founder);
   }
   ~group_fixture() override {
-    dir.end_if([](room_id, uint64_t) { return true; });
+    dir.end_if([](room_id) { return true; });
+    vrooms.end_if([](room_id) { return true; });
     settle();
   }
 
@@ -120,6 +131,7 @@ class group_fixture : public testing::actor_fixture {
     map->groups = placement::range_map{{{0, slot_count - 1, owner, epoch}}};
     map_epoch = epoch;
     cluster.publish(map);
+    ages.on_map(map->groups, "group-0", time.now());
   }
 
   // ---- what a session node sends: asked without waiting; settle() lets storage answer ----
@@ -148,6 +160,13 @@ class group_fixture : public testing::actor_fixture {
   }
   void append(session_node& from, uint64_t call, const std::string& text, const std::string& key = {}) {
     send(from, append_of(call, text, key));
+  }
+  v1::GroupRequest live_of(uint64_t call, const std::string& text) const {
+    auto out = request(call);
+    out.mutable_live()->set_sender(alice.value);
+    out.mutable_live()->set_body(text);
+    out.mutable_live()->set_accepted_ns(55);
+    return out;
   }
   void interest(session_node& from, uint64_t call, bool on = true, room_id to = room) {
     auto what = request(call, to);
@@ -207,6 +226,9 @@ class group_fixture : public testing::actor_fixture {
   shards::fake_storage storage;
   actor::wheel timers;
   directory dir;
+  live::directory vrooms;
+  live::range_ages ages;
+  live::push_queue pushes{options.vroom_queue_bytes, options.vroom_node_queue_bytes};
   environment env;
   session_node first, second;
 };
