@@ -167,6 +167,14 @@ struct relay_process {
 
 }  // namespace
 
+file_plan plan_of(const stream_file_options& how) {
+  file_plan plan;
+  plan.total = how.bytes;
+  plan.chunk = how.chunk;
+  plan.window = std::max<uint64_t>(how.window, plan.ack_every * how.chunk);
+  return plan;
+}
+
 result<report> run_file_floor(const file_plan& plan) {
   const relay_process between;
   if (between.child < 0) return error{errc::unavailable, "file floor: no relay"};

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tools/bench/costs.hpp"
+#include "tools/bench/file_floor.hpp"
 #include "tools/bench/scenarios.hpp"
 #include "tools/bench/suite.hpp"
 #include "tools/bench/suite_parts.hpp"
@@ -31,7 +32,7 @@ constexpr const char* usage_text =
     "  stream   publishers and viewers of virtual rooms: delivered, dropped, latency, CPU per delivered frame;\n"
     "           with --file a file through a virtual room, with acknowledgements and checksums\n"
     "  login    a storm of token logins on fresh connections\n"
-    "  floor    the relay floor of this machine: nothing of ours, only the kernel\n"
+    "  floor    the relay floor of this machine: nothing of ours, only the kernel; with --file a file through it\n"
     "  send-floor  the same for one message to N sockets\n"
     "  suite    all of them on ternd and on a local cluster that it starts itself; writes docs/benchmarks.md\n"
     "\n"
@@ -269,7 +270,7 @@ result<report> run(const options& o) {
   if (o.scenario == "room") return run_room(o.with, o.room);
   if (o.scenario == "rooms") return run_rooms(o.with, o.rooms);
   if (o.scenario == "send-floor") return run_send_floor(o.send_floor);
-  if (o.scenario == "floor") return run_floor(o.floor);
+  if (o.scenario == "floor") return o.file.bytes > 0 ? run_file_floor(plan_of(o.file)) : run_floor(o.floor);
   return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};
 }
 

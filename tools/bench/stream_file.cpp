@@ -52,10 +52,7 @@ void report_memory(report& made, memory_sampler& memory, steady::time_point bega
 }  // namespace
 
 result<report> run_stream_file(const setting& with, const stream_file_options& how) {
-  file_plan plan;
-  plan.total = how.bytes;
-  plan.chunk = how.chunk;
-  plan.window = std::max<uint64_t>(how.window, plan.ack_every * how.chunk);
+  const auto plan = plan_of(how);
   auto floor = run_file_floor(plan);
   if (!floor) return floor.error();
   auto accounts = make_accounts(with.where, with.prefix, 2, with.progress);

@@ -83,8 +83,12 @@ class suite {
     if (!floor) return floor.error();
     found_.reports.emplace_back("this machine", *floor);
     floor_us_ = value_of(*floor, "cpu_us_per_message");
-    if (auto done = on_ternd(); !done) return done;
-    if (auto done = on_cluster(); !done) return done;
+    if (wants_any({"idle", "chat", "room", "stream", "ping", "growth", "overload"})) {
+      if (auto done = on_ternd(); !done) return done;
+    }
+    if (wants_any({"idle", "chat", "room", "stream"})) {
+      if (auto done = on_cluster(); !done) return done;
+    }
     if (wants("relay")) {
       if (auto done = without_storage(); !done) return done;
     }
@@ -96,6 +100,10 @@ class suite {
   /// Whether a part is to be run.
   bool wants(const std::string& part) const {
     return how_.only.empty() || std::find(how_.only.begin(), how_.only.end(), part) != how_.only.end();
+  }
+
+  bool wants_any(const std::vector<std::string>& parts) const {
+    return std::any_of(parts.begin(), parts.end(), [this](const auto& part) { return wants(part); });
   }
 
   /// Runs the parts that are wanted, in the order given, until one fails.
@@ -258,7 +266,7 @@ class suite {
 
   result<void> overload(const std::string& where, setting with) {
     with.prefix = "load";
-    overload_options options{.seconds = how_.quick ? 2.0 : 60.0};
+    overload_options options{.seconds = how_.quick ? 6.0 : 60.0};
     if (how_.quick) options.pairs = 20;
     auto made = run_overload(with, options);
     if (!made) return made.error();
