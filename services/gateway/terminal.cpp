@@ -67,6 +67,11 @@ std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uin
   return result;
 }
 
+bool terminal::awaits(int32_t sync_id) const noexcept {
+  return std::any_of(window_.begin(), window_.end(),
+                     [&](const written_frame& one) { return one.sync_id == sync_id; });
+}
+
 std::optional<uint32_t> terminal::oldest_unacked() const noexcept {
   if (window_.empty()) return std::nullopt;
   return window_.front().written_ms;

@@ -124,6 +124,8 @@ class terminal {
   std::optional<uint64_t> take_room_ack(uint64_t room);
   /// The same for all rooms with something to tell: the terminal is leaving its owner.
   std::vector<room_ack> take_room_acks();
+  /// The sync id is of a frame in the window.
+  bool awaits(int32_t sync_id) const noexcept;
   size_t unacked() const noexcept { return window_.size(); }
   size_t waiting() const noexcept { return queues_ ? queues_->waiting.size() : 0; }
   size_t waiting_bytes() const noexcept { return queues_ ? queues_->waiting_bytes : 0; }

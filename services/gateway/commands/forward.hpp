@@ -10,11 +10,11 @@ class client;
 namespace tern::gateway::commands {
 
 /// A payload that is not the command's struct is answered 4113; a command that only servers send, that belongs to
-/// POST /tim2, or big data, which is not offered, 4107 (4114 for a big-data header that cannot be right).
+/// POST /tim2, 4107.
 /// When too much is under way: 5104, and nothing is forwarded.
 void forward(client& from, const wire::inbound_frame& frame);
 
-/// A command switched off by configuration: 4107. The rest of a big-data frame is passed over.
+/// A command switched off by configuration: 4107. A big-data frame is passed over whole.
 void switched_off(client& from, const wire::inbound_frame& frame);
 
 }  // namespace tern::gateway::commands
