@@ -215,32 +215,63 @@ def scene_cancel(world):
 
 
 def scene_broken_line(world):
-    """The receiver's connection breaks twice on the way: the file goes on from where it was."""
+    """Bob's connection breaks on the way, as receiver and as sender: the file goes on from where it was."""
     alice, bob = world.people["alice"], world.people["bob"]
     path, digest = world.file("resumed.bin", 48 * MIB)
-    offer(world, alice, bob, path)
-    press(bob, "Accept")
-    under_way(bob)
-    for _ in range(2):
-        world.wire.cut()
-        bob.wait("document.querySelector('#status').classList.contains('offline') || document.querySelector('#status').textContent.startsWith('Conn')", "the break is seen")
-        before = bob.js(f"{LAST_CARD}.querySelector('progress').value")
-        world.wire.mend()
-        bob.wait(f"(() => {{ const bar = {LAST_CARD}.querySelector('progress'); return bar.hidden || bar.value > {before} + 0.02; }})()", "it goes on")
-    card_says(bob, "Received. The checksum agrees.", 4 * PATIENCE)
-    card_says(alice, "Sent. The checksum agrees.", 4 * PATIENCE)
-    saved(world, bob, path, digest)
+    for sender, receiver in ((alice, bob), (bob, alice)):
+        offer(world, sender, receiver, path)
+        press(receiver, "Accept")
+        for _ in range(2):
+            under_way(receiver)
+            world.wire.cut()
+            bob.wait("!document.querySelector('#status').classList.contains('online')", "the break is seen")
+            before = receiver.js(f"{LAST_CARD}.querySelector('progress').value")
+            world.wire.mend()
+            receiver.wait(f"(() => {{ const bar = {LAST_CARD}.querySelector('progress'); return bar.hidden || bar.value > {before} + 0.02; }})()", "it goes on")
+        card_says(receiver, "Received. The checksum agrees.", 4 * PATIENCE)
+        card_says(sender, "Sent. The checksum agrees.", 4 * PATIENCE)
+        saved(world, receiver, path, digest)
+        os.remove(os.path.join(world.downloads, os.path.basename(path)))
+
+
+def come_back(page, friend):
+    """The window is loaded again, the conversation opened."""
+    page.js("window.before = true")
+    page.call("Page.reload")
+    page.wait("!window.before && document.querySelector('#status')?.textContent === 'Online'", "signed in again")
+    page.js(RECORD)
+    open_chat(page, friend)
 
 
 def scene_reload(world):
-    """The receiver's window is loaded again on the way: the offer can be taken again."""
+    """The receiver's window is loaded again on the way: the offer can be taken again. The sender's is: the receiver is told."""
     alice, bob = world.people["alice"], world.people["bob"]
     path, digest = world.file("again.bin", 32 * MIB)
     offer(world, alice, bob, path)
     press(bob, "Accept")
     under_way(bob)
-    bob.call("Page.reload")
-    bob.wait("window.seenProgress === undefined && document.querySelector('#status')?.textContent === 'Online'", "signed in again")
+    come_back(bob, "Alice")
+    press(bob, "Accept")
+    card_says(bob, "Received. The checksum agrees.", 4 * PATIENCE)
+    card_says(alice, "Sent. The checksum agrees.", 4 * PATIENCE)
+    saved(world, bob, path, digest)
+    offer(world, bob, alice, path)
+    press(alice, "Accept")
+    under_way(alice)
+    come_back(bob, "Alice")
+    alice.wait(f"{LAST_CARD}.dataset.state === 'failed'", "the transfer has ended", 6 * PATIENCE)
+
+
+def scene_away(world):
+    """An offer to somebody who is not there waits, and is taken when they come."""
+    alice, bob = world.people["alice"], world.people["bob"]
+    path, digest = world.file("later.bin", 2 * MIB)
+    bob.call("Page.navigate", {"url": "about:blank"})
+    alice.wait("!document.querySelector('#chat-avatar').classList.contains('on')", "Bob is seen to be away")
+    alice.pick("#file", path)
+    card_says(alice, "Not on line now")
+    bob.open(f"http://127.0.0.1:{world.wire.port}/")
+    bob.wait("document.querySelector('#status')?.textContent === 'Online'", "signed in again")
     bob.js(RECORD)
     open_chat(bob, "Alice")
     press(bob, "Accept")
@@ -322,7 +353,7 @@ def scene_live_room(world):
         page.wait("document.querySelector('#live-note').textContent === 'The live picture is over.'", "the end")
 
 
-SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_live, scene_live_room]
+SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_away, scene_live, scene_live_room]
 
 
 def run(options, directory):

@@ -574,10 +574,22 @@ $("rename-dialog").addEventListener("close", () => {
   if ($("rename-dialog").returnValue === "ok" && current) setName(current.node, $("rename-input").value.trim());
   paintAll();
 });
+// Who reads the newest goes on seeing it when a card grows or the live picture takes room.
+let atNewest = true;
+$("log").addEventListener("scroll", () => { atNewest = $("log").scrollHeight - $("log").scrollTop - $("log").clientHeight < 80; });
+const keepNewest = new ResizeObserver(() => { if (atNewest) $("log").scrollTop = $("log").scrollHeight; });
+keepNewest.observe($("log"));
+keepNewest.observe($("messages"));
 wireFiles(offerFiles, () => current && !current.room && !current.blocked);
 $("go-live").addEventListener("click", () => { if (current) goLive(host, current); });
 addEventListener("beforeunload", (event) => { if (running() || isPublishing()) event.preventDefault(); });
-addEventListener("pagehide", () => { if (link) { leaveFiles(); stopLive(); } });
+addEventListener("pagehide", () => {
+  if (!link) return;
+  leaveFiles();
+  stopLive();
+  link.rest();
+});
+addEventListener("pageshow", () => { if (link) link.wake(); });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && current) { current.unread = 0; paintRoster(); }
 });

@@ -19,15 +19,12 @@ export const isLive = (message) => message.extend && message.extend.tern === kin
 export const isPublishing = () => own !== null;
 
 function paintPanel() {
-  const log = $("log");
-  const atBottom = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   $("live").hidden = !own && !seen;
   $("live-own").hidden = !own;
   $("live-seen").hidden = !seen;
   $("live-seen").classList.toggle("over", Boolean(seen && seen.over));
   $("go-live").disabled = Boolean(own);
   for (const [room, one] of cards) paintCard(room, one);
-  if (atBottom) log.scrollTop = log.scrollHeight;
 }
 
 // ---- showing ----

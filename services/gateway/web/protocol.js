@@ -87,7 +87,7 @@ export class Link {
     this.delay = firstDelay;
     this.stopped = false;
     this.ready = false;
-    this.online = () => { if (!this.socket && !this.stopped) this.connect(); };
+    this.online = () => { if (!this.socket && !this.stopped && !this.resting) this.connect(); };
     window.addEventListener("online", this.online);
     this.connect();
   }
@@ -157,9 +157,23 @@ export class Link {
     this.ready = false;
     if (this.stopped) return;
     this.on.state("offline");
+    if (this.resting) return;
     const wait = this.delay / 2 + Math.random() * this.delay / 2;
     this.delay = Math.min(this.delay * 2, longestDelay);
     this.timer = setTimeout(() => this.connect(), wait);
+  }
+
+  // The page is left: a browser may keep it, and its connection, for the way back.
+  rest() {
+    this.resting = true;
+    clearTimeout(this.timer);
+    if (this.socket) this.socket.close(1000);
+  }
+
+  wake() {
+    if (!this.resting) return;
+    this.resting = false;
+    if (!this.socket && !this.stopped) this.connect();
   }
 
   stop() {
