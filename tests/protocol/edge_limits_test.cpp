@@ -161,32 +161,6 @@ TEST_F(edge_limits, take_a_frame_of_the_limit_and_close_at_a_larger_one) {
   EXPECT_EQ(client.ws().wait_close(), 1009);
 }
 
-TEST_F(edge_limits, refuse_big_data_as_a_whole_and_skip_its_continuation) {
-  start();
-  uint64_t conn = 0;
-  auto client = logged_on(encoding::thrift, conn);
-  client.ws().send(std::string("\x5f\x00\x00\x00\x14node|", 10));
-  EXPECT_EQ(client.next_ack().error->code, 4107);
-  client.ws().send("0123456789");  // the other 10 of 20 bytes: no frame
-  client.send_bytes(frame_type::ping, {});
-  const auto frame = client.next();
-  ASSERT_TRUE(frame);
-  EXPECT_EQ(frame->type, frame_type::ping);
-}
-
-TEST_F(edge_limits, answer_4114_for_big_data_headers_that_cannot_be_right) {
-  options.max_bad_frames = 100;
-  start();
-  uint64_t conn = 0;
-  auto client = logged_on(encoding::thrift, conn);
-  for (const uint32_t length : {0xFFFFFFFFU, 0U, 5U, 6U, 0x7FFFFFFFU, 8U}) {
-    std::string frame(1, '\x5f');
-    for (int shift = 24; shift >= 0; shift -= 8) frame += static_cast<char>(length >> static_cast<unsigned>(shift));
-    client.ws().send(frame + "node|data");
-    EXPECT_EQ(client.next_ack().error->code, 4114) << length;
-  }
-}
-
 TEST_F(edge_limits, let_in_listed_origins_only) {
   options.origins = {"https://chat.example"};
   start();
