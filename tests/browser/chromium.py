@@ -11,10 +11,11 @@ import time
 PATIENCE = 30.0  # seconds that a condition may take; longer than any machine needs
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:"
+ELSEWHERE = "tern.test"  # a host that is not this machine to the browser: plain http from there has no crypto.subtle and no camera
 FLAGS = ["--headless=new", "--disable-gpu", "--no-first-run", "--disable-quic", "--disable-sync", "--disable-component-update",
          "--disable-background-networking", "--disable-dev-shm-usage", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
          "--disable-renderer-backgrounding", "--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows",
-         "--hide-scrollbars", "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets", "--remote-debugging-pipe"]
+         "--hide-scrollbars", f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1", "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets", "--remote-debugging-pipe"]
 
 
 class Failure(Exception):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The web page in Chromium, clicked through by people who talk, send files and watch live pictures.
 
-    page_test.py [--ternd build/bin/ternd] [--out build/page-test] [--web services/gateway/web] [--chromium PROGRAM] [SCENE...]
+    page_test.py [--ternd build/bin/ternd] [--out build/page-test] [--web services/gateway/web] [--chromium PROGRAM] [--set KEY=VALUE] [SCENE...]
 
 Starts ternd with new data and a Chromium of its own; screenshots go to --out. With --web the page's files come from the tree.
 """
@@ -16,7 +16,7 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from chromium import PATIENCE, Browser, Failure  # noqa: E402
+from chromium import ELSEWHERE, PATIENCE, Browser, Failure  # noqa: E402
 from server import Ternd, Wire  # noqa: E402
 
 MIB = 1 << 20
@@ -38,16 +38,17 @@ class World:
 
     def __init__(self, options, directory):
         self.out, self.directory, self.people = options.out, directory, {}
-        self.ternd = Ternd(options.ternd, directory)
+        self.ternd = Ternd(options.ternd, directory, options.set)
         self.log = open(os.path.join(directory, "chromium.log"), "wb")
         self.browser = Browser(options.chromium, os.path.join(directory, "profile"), self.log)
         self.browser.directory = options.web
         self.wire = Wire(self.ternd.port)
+        self.far = f"http://{ELSEWHERE}:{self.wire.port}/"
         self.downloads = os.path.join(directory, "downloads")
         os.mkdir(self.downloads)
 
-    def person(self, name, port=None, **look):
-        page = self.browser.person(name, f"http://127.0.0.1:{port or self.ternd.port}/", self.downloads, **look)
+    def person(self, name, url=None, **look):
+        page = self.browser.person(name, url or f"http://127.0.0.1:{self.ternd.port}/", self.downloads, **look)
         self.people[name] = page
         page.wait("document.querySelector('#welcome')?.hidden === false", "the scripts run")
         page.click("#tab-register")
@@ -141,7 +142,8 @@ def saved(world, page, path, digest):
 def scene_chat(world):
     """Two people become friends and write to each other."""
     alice = world.person("alice")
-    bob = world.person("bob", port=world.wire.port, scheme="dark")
+    bob = world.person("bob", url=world.far, scheme="dark")
+    check(not bob.js("isSecureContext"), "Bob's page comes from another host by plain http")
     alice.fill("#add-node", bob.node)
     alice.fill("#add-text", "Alice from the office")
     alice.click("#add-form .primary")
@@ -270,7 +272,7 @@ def scene_away(world):
     alice.wait("!document.querySelector('#chat-avatar').classList.contains('on')", "Bob is seen to be away")
     alice.pick("#file", path)
     card_says(alice, "Not on line now")
-    bob.open(f"http://127.0.0.1:{world.wire.port}/")
+    bob.open(world.far)
     bob.wait("document.querySelector('#status')?.textContent === 'Online'", "signed in again")
     bob.js(RECORD)
     open_chat(bob, "Alice")
@@ -353,7 +355,37 @@ def scene_live_room(world):
         page.wait("document.querySelector('#live-note').textContent === 'The live picture is over.'", "the end")
 
 
-SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_away, scene_live, scene_live_room]
+def scene_restart(world):
+    """The server is killed while a file and a picture are on their way: both sides are told, and after it is back all can be done again."""
+    alice, bob = world.people["alice"], world.people["bob"]
+    open_chat(alice, "Bob")
+    open_chat(bob, "Alice")
+    bob.click("#go-live")
+    press(alice, "Watch")
+    alice.wait("!document.querySelector('#live-picture').hidden", "a picture")
+    path, _ = world.file("restart.bin", 48 * MIB)
+    offer(world, alice, bob, path)
+    press(bob, "Accept")
+    under_way(bob)
+    world.ternd.kill()
+    world.ternd.start()
+    for page in (alice, bob):
+        page.wait(f"{LAST_CARD}.dataset.state === 'failed'", "the transfer has ended", 4 * PATIENCE)
+    alice.wait("document.querySelector('#live-note').textContent === 'The live picture is over.'", "the end")
+    bob.wait("document.querySelector('#live-own').hidden", "no longer live")
+    world.shot(alice, "restart-1-sender")
+    world.shot(bob, "restart-2-receiver")
+    os.truncate(path, 3 * MIB)
+    with open(path, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    offer(world, alice, bob, path)
+    press(bob, "Accept")
+    card_says(bob, "Received. The checksum agrees.", 4 * PATIENCE)
+    card_says(alice, "Sent. The checksum agrees.", 4 * PATIENCE)
+    saved(world, bob, path, digest)
+
+
+SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_away, scene_live, scene_live_room, scene_restart]
 
 
 def run(options, directory):
@@ -387,6 +419,7 @@ def main():
     parser.add_argument("--out", default=os.path.join(tree, "build/page-test"))
     parser.add_argument("--web", default=None)
     parser.add_argument("--chromium", default=shutil.which("chromium") or shutil.which("chromium-browser"))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of ternd")
     parser.add_argument("scenes", nargs="*")
     options = parser.parse_args()
     if not options.chromium:

@@ -16,13 +16,17 @@ def free_port():
 
 
 class Ternd:
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, options=()):
         self.port = free_port()
         self.log = open(os.path.join(directory, "ternd.log"), "wb")
-        self.process = subprocess.Popen(
-            [program, "--data-dir", os.path.join(directory, "data"), "--listen", f"127.0.0.1:{self.port}", "--metrics",
-             f"127.0.0.1:{free_port()}", "--set", "storage.login.hash_memory_kib=64", "--set", "storage.login.hash_passes=1"],
-            stdout=self.log, stderr=self.log)
+        self.command = [program, "--data-dir", os.path.join(directory, "data"), "--listen", f"127.0.0.1:{self.port}",
+                        "--metrics", f"127.0.0.1:{free_port()}"]
+        for option in ("storage.login.hash_memory_kib=64", "storage.login.hash_passes=1", *options):
+            self.command += ["--set", option]
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
         end = time.monotonic() + 60
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -34,6 +38,10 @@ class Ternd:
             return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5).status == 200
         except OSError:
             return False
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def close(self):
         self.process.send_signal(signal.SIGTERM)

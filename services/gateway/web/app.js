@@ -1,5 +1,5 @@
 import { contact, contacts, nameOf, names, ownContacts, paintAvatar, setName } from "/contacts.js";
-import { dropOffer, fileCard, forgetFiles, isOffer, leaveFiles, offerFile, running, wireFiles } from "/files.js";
+import { dropOffer, fileCard, forgetFiles, isOffer, leaveFiles, offerFile, running, sendSlower, wireFiles } from "/files.js";
 import { dropLive, goLive, isLive, isPublishing, leaveLive, liveCard, stopLive } from "/live.js";
 import { failLogin, onLogin } from "/login.js";
 import { greeting, Link, ntype, od, rtype, type } from "/protocol.js";
@@ -322,6 +322,7 @@ function onNodes(answer) {
 }
 
 function onAck(ack) {
+  if (!ack.ok && ack.error && ack.error.code === 5105) sendSlower();
   if (ack.timType === type.vroom || ack.timType === type.stream || ack.timType === type.bytesStream) {
     rooms.onAck(ack);
     return;

@@ -9,7 +9,7 @@ import { pack, unpack } from "/vroom.js";
 
 const chunk = 60 * 1024 - 128;  // with its head one WebSocket message, and below the server's largest frame
 const widest = 8 * chunk;       // bytes under way
-const perSecond = 200;          // frames, below what the server lets a connection send
+let perSecond = 200;            // frames, below what a server lets a connection send as it comes
 const ackEvery = 2 * chunk;
 const collected = 4 << 20;      // received bytes are handed to the browser's own keeping by so many
 const quiet = 2000;             // ms without a byte: ask again
@@ -22,6 +22,7 @@ const keepEvery = 60000;        // a virtual room without traffic is removed aft
 
 const transfers = new Map();    // room -> Transfer
 const kind = "file";
+const gone = "The server has ended it. Offer the file again.";
 
 export const isOffer = (message) => message.extend && message.extend.tern === kind;
 export const running = () => [...transfers.values()].some((one) => !one.ended && one.begun);
@@ -78,7 +79,7 @@ class Outgoing extends Transfer {
     Object.assign(this, { file, acked: 0, sent: 0, hashed: 0, hash: new Sha256(), window: widest, who: null, tokens: perSecond, filled: 0, summed: false });
     this.card.say(`Waiting for ${friend.name()} to accept.${friend.online() ? "" : " Not on line now: it waits as long as this page is open."}`, "waiting");
     this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.", "over")]]);
-    host.rooms().own(this.room, { over: () => this.close("The offer is over.", "failed"), back: () => this.resume() });
+    host.rooms().own(this.room, { over: () => this.close(gone, "failed"), back: () => this.resume() });
     this.begin();
   }
 
@@ -220,7 +221,7 @@ class Incoming extends Transfer {
     this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.", "over")]]);
     try {
       await this.host.rooms().follow(this.room, {
-        frame: (bytes) => this.onBytes(bytes), back: () => this.ask(), over: () => this.end(`${this.friend.name()} is gone. The file did not arrive.`, "failed"),
+        frame: (bytes) => this.onBytes(bytes), back: () => this.ask(), over: () => this.end(`${this.friend.name()} is gone, or the server has ended it. The file did not arrive.`, "failed"),
       }, true);
     } catch (problem) {
       if (problem.code === 4109) return this.end("No longer offered.", "over");
@@ -342,7 +343,7 @@ export async function offerFile(host, one, file) {
     await rooms.grant(back, one.node);
     let transfer = null;
     await rooms.follow(back, {
-      frame: (bytes, from) => transfer && transfer.onBack(bytes, from), over: () => transfer && transfer.close("The offer is over.", "failed"),
+      frame: (bytes, from) => transfer && transfer.onBack(bytes, from), over: () => transfer && transfer.close(gone, "failed"),
     });
     const offer = { room, back, name: file.name.slice(0, 200), size: file.size };
     transfer = new Outgoing(host, offer, host.contact(one.node), file);
@@ -365,6 +366,9 @@ export function fileCard(host, message) {
   card.say(ending || "Not offered from this window.", "over");
   return card.element;
 }
+
+// This server lets less through.
+export function sendSlower() { perSecond = Math.max(10, Math.floor(perSecond / 2)); }
 
 // The message did not go out, the page goes, or somebody else signs in.
 export function dropOffer(room, text) {
