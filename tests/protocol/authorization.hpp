@@ -28,7 +28,14 @@ struct table_row {
   /// Part of `about` before '/', and behind it.
   std::string object() const { return about.substr(0, about.find('/')); }
   std::string target() const;
+  /// What it sends is of the moment: an answer only when it is refused.
+  bool is_live() const;
+  /// It is answered by the owner of a virtual room, not by a session node.
+  bool is_virtual() const { return base() == "vroom" || base() == "stream" || base() == "bigbinarystream"; }
 };
+
+/// The row's command in the wire's table; fails the test where there is none.
+const wire::command& command_of(const table_row& row);
 
 /// All rows; fails the test for a line that has not ten columns.
 std::vector<table_row> read_table();
@@ -36,7 +43,7 @@ std::vector<table_row> read_table();
 /// Everybody a row needs, fresh: who has one role in one cell has no other in another.
 struct cast {
   std::unique_ptr<tim_client> founder, manager, member, ex, stranger, blocked, elsewhere;
-  std::unique_ptr<tim_client> target;  // of node2, and the person of rows about persons
+  std::unique_ptr<tim_client> target;  // of node2, and the person of rows about persons; listens
 };
 
 /// What a cell's request names.
@@ -67,6 +74,14 @@ class authorization : public protocol {
   void send_presence(const table_row& row, const scene& on, tim_client& from);
   void send_business(const table_row& row, const scene& on, tim_client& from);
   void send_nodes(const table_row& row, const scene& on, tim_client& from);
+  void send_vroom(const table_row& row, const scene& on, tim_client& from);
+  void send_live(const table_row& row, const scene& on, tim_client& from);
+  scene stage_vroom(const table_row& row, role who, cast& people);
+  /// A command behind the cell's, which is answered when that one has been.
+  void send_fence(const table_row& row, const scene& on, tim_client& from);
+  bool is_fence(const table_row& row, tim_client& actor, const server_frame& frame);
+  /// What is wrong with what the listener heard, or nothing.
+  std::optional<std::string> listen(tim_client& listener, bool wanted);
   std::string describe(const table_row& row, tim_client& actor, const server_frame& frame);
 };
 

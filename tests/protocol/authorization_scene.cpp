@@ -28,6 +28,18 @@ std::string table_row::target() const {
   return slash == std::string::npos ? std::string() : about.substr(slash + 1);
 }
 
+bool table_row::is_live() const {
+  return command == "message-odtype5" || base() == "stream" || base().starts_with("big");
+}
+
+const wire::command& command_of(const table_row& row) {
+  for (const auto& one : wire::commands()) {
+    if (one.name == row.base()) return one;
+  }
+  ADD_FAILURE() << "line " << row.line << ": no such command " << row.command;
+  return wire::commands().front();
+}
+
 std::vector<table_row> read_table() {
   const char* source = std::getenv("TERN_SOURCE");
   std::ifstream in(std::string(source == nullptr ? "." : source) + "/tests/protocol/authorization.txt");
@@ -114,6 +126,8 @@ scene authorization::stage_room(const table_row& row, role who, cast& people) {
   out.room = new_room(founder, row.object() == "private" ? private_room : open_room);
   const bool joins = who == role::manager || who == role::member || who == role::ex;
   const bool recalls = row.base() == "revokemessage";
+  if (row.is_live() && row.target().empty() && row.object() != "cancelled")
+    pull_in(founder, out.room, *people.target);
   if (joins || (recalls && who == role::blocked)) pull_in(founder, out.room, actor);
   out.node2 = stage_target(row, who, people, out.room);
   std::vector<std::string> managers;
@@ -179,6 +193,13 @@ scene authorization::stage(const table_row& row, role who, cast& people) {
   if (what == "person" || what == "others") return stage_person(row, who, people);
   if (what == "open" || what == "private" || what == "cancelled" || what == "open-others") {
     return stage_room(row, who, people);
+  }
+  if (what == "vroom") return stage_vroom(row, who, people);
+  if (row.is_virtual()) {
+    if (what == "novroom") out.room = to_node(node_kind::virtual_room, 0x123456789ULL);
+    if (what == "badnode") out.room = "nonsense";
+    if (row.base() == "vroom") out.node2 = people.target->node();
+    return out;
   }
   if (what == "norooms") out.room = to_node(room_id{0x123456789ULL});
   if (what == "noperson") out.node = to_node(account_id{12345});

@@ -14,14 +14,6 @@ using wire::frame_type;
 
 constexpr size_t players = 4;  // rows at once: each waits for commits most of the time
 
-const wire::command& command_of(const table_row& row) {
-  for (const auto& one : wire::commands()) {
-    if (one.name == row.base()) return one;
-  }
-  ADD_FAILURE() << "line " << row.line << ": no such command " << row.command;
-  return wire::commands().front();
-}
-
 std::vector<std::string> alternatives(const std::string& cell) {
   std::vector<std::string> out;
   std::istringstream in(cell);
@@ -32,9 +24,6 @@ std::vector<std::string> alternatives(const std::string& cell) {
 bool is_any(const std::vector<std::string>& list, const std::string& one) {
   return std::find(list.begin(), list.end(), one) != list.end();
 }
-
-/// Lists of nodes; NODES 5 is the fence except for rows about it.
-int fence_of(const table_row& row) { return row.command == "nodes-5" ? 4 : 5; }
 
 }  // namespace
 
@@ -50,7 +39,10 @@ void authorization::send_message(const table_row& row, const scene& on, tim_clie
     message.to_tid.emplace().node = on.node2;
   }
   if (row.command == "message-odtype31") message.od_type = 31;
-  if (row.command == "message-odtype5") message.od_type = 5;
+  if (row.command == "message-odtype5") {
+    message.od_type = 5;
+    message.data_string = "heard";
+  }
   from.send(frame_type::message, message);
 }
 
@@ -96,7 +88,6 @@ void authorization::send_nodes(const table_row& row, const scene& on, tim_client
 
 void authorization::request(const table_row& row, const scene& on, tim_client& from) {
   const auto type = command_of(row).type;
-  wire::tim_req req;
   switch (type) {
     case frame_type::ack: from.acknowledge(7); return;
     case frame_type::message:
@@ -109,25 +100,11 @@ void authorization::request(const table_row& row, const scene& on, tim_client& f
     case frame_type::pullmessage:
       from.send(type, history(row.number(), on.room.empty() ? on.node : on.room, 0, 10));
       return;
-    case frame_type::vroom:
-      req.rtype = 1;
-      from.send(type, req);
-      return;
-    case frame_type::stream: {
-      wire::tim_stream stream;
-      stream.vnode = "x";
-      from.send(type, stream);
-      return;
-    }
+    case frame_type::vroom: send_vroom(row, on, from); return;
+    case frame_type::stream:
     case frame_type::bigstring:
     case frame_type::bigbinary:
-    case frame_type::bigbinarystream: {
-      const std::string rest = type == frame_type::bigstring ? "node|data" : "node\x83 data";
-      std::string length(4, '\0');
-      length[3] = static_cast<char>(5 + rest.size());
-      from.send_bytes(type, length + rest);
-      return;
-    }
+    case frame_type::bigbinarystream: send_live(row, on, from); return;
     case frame_type::auth:
     case frame_type::reg:
     case frame_type::token: {
@@ -148,7 +125,7 @@ std::string authorization::describe(const table_row& row, tim_client& actor, con
       if (static_cast<uint8_t>(ack.tim_type) != static_cast<uint8_t>(command_of(row).type))
         return "ACK of another type";
       if (!ack.ok) return std::to_string(ack.error ? ack.error->code.value_or(0) : 0);
-      const bool numbered = row.base() == "business" || row.base() == "nodes";
+      const bool numbered = row.number() != 0 && row.base() != "pullmessage";
       return numbered && ack.t != row.number() ? "ok with t = " + std::to_string(ack.t.value_or(-1)) : "ok";
     }
     case frame_type::message: {
@@ -173,10 +150,7 @@ std::optional<std::string> authorization::play(const table_row& row, role who, c
   while (actor.find([](const server_frame&) { return true; }, std::chrono::milliseconds{0})) {
   }
   request(row, on, actor);
-  wire::tim_nodes fence;
-  fence.ntype = fence_of(row);
-  fence.nodelist = std::vector<wire::text>{"nonsense"};
-  actor.send(frame_type::nodes, fence);
+  send_fence(row, on, actor);
   std::vector<std::string> got;
   std::string aside;
   bool fenced = false;
@@ -187,21 +161,23 @@ std::optional<std::string> authorization::play(const table_row& row, role who, c
                             one == "message of another" || (one == "pong" && row.command != "ping");
     return !by_the_way || is_any(wanted, one);
   };
-  const bool silent = is_any(wanted, "none");
+  const bool heard = is_any(wanted, "heard"), silent = heard || is_any(wanted, "none");
   while (!fenced || (got.empty() && !silent)) {
     const auto frame = actor.next();
     if (!frame) break;
-    const std::string one = describe(row, actor, *frame);
-    if (one == "nodes" + std::to_string(fence.ntype)) {
+    if (!fenced && is_fence(row, actor, *frame)) {
       fenced = true;
-    } else if (counts(one)) {
+      continue;
+    }
+    const std::string one = describe(row, actor, *frame);
+    if (counts(one)) {
       got.push_back(one);
     } else {
       aside += " " + one;
     }
   }
-  if (fenced && got.empty() && silent) return std::nullopt;
-  if (fenced && got.size() == 1 && is_any(wanted, got[0])) return std::nullopt;
+  const bool right = fenced && (got.empty() ? silent : got.size() == 1 && is_any(wanted, got[0]));
+  if (right) return row.is_live() ? listen(*people.target, heard) : std::nullopt;
   std::string text = fenced ? "" : "(no answer to the command behind it)";
   for (const auto& one : got) text += " " + one;
   if (text.empty()) text = " nothing";
@@ -236,6 +212,7 @@ TEST(authorization_table, has_a_row_for_every_command_and_every_type_inside) {
   }
   for (int i = 1; i <= 21; ++i) EXPECT_TRUE(commands.contains("business-" + std::to_string(i))) << i;
   for (int i = 1; i <= 10; ++i) EXPECT_TRUE(commands.contains("nodes-" + std::to_string(i))) << i;
+  for (int i = 1; i <= 6; ++i) EXPECT_TRUE(commands.contains("vroom-" + std::to_string(i))) << i;
 }
 
 TEST_P(authorization, types_without_a_row_are_not_offered) {
@@ -252,6 +229,10 @@ TEST_P(authorization, types_without_a_row_are_not_offered) {
       nodes.ntype = i;
       alice->send(frame_type::nodes, nodes);
       expect_refused(*alice, frame_type::nodes, 4107);
+    }
+    if (!commands.contains("vroom-" + std::to_string(i))) {
+      vroom(*alice, i, to_node(node_kind::virtual_room, 1), alice->node());
+      expect_refused(*alice, frame_type::vroom, 4107);
     }
     if (!commands.contains("pullmessage-" + std::to_string(i))) {
       alice->send(frame_type::pullmessage, history(i, alice->node(), 0, 1));

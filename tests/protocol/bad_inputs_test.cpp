@@ -39,16 +39,6 @@ TEST_P(bad_inputs, frames_of_the_tim_layer) {
   table.push_back({"a payload in the other encoding", message_frame(wire::encode(wrong, message)), "4113"});
   table.push_back({"a JSON text said to be Thrift or the reverse",
                    client_frame(frame_type::message, wrong, wire::encode(enc(), message)), "4113"});
-  for (const uint32_t length : {0xFFFFFFFFU, 0U, 4U, 5U, 6U, 0x7FFFFFFFU}) {
-    std::string head;
-    for (int shift = 24; shift >= 0; shift -= 8) head += static_cast<char>(length >> static_cast<unsigned>(shift));
-    for (const auto type : {frame_type::bigstring, frame_type::bigbinary, frame_type::bigbinarystream}) {
-      for (const std::string rest : {"", "no separator", "|", "\x83"}) {
-        table.push_back({"big data of length " + std::to_string(length), client_frame(type, enc(), head + rest),
-                         "4107|4113|4114|close"});
-      }
-    }
-  }
   play(table);
 }
 

@@ -37,6 +37,18 @@ struct seen_message {
 };
 seen_message own(const wire::tim_message& message);
 
+/// A frame of a virtual room in either form: TimStream (94), or 97, which has neither id, dtype nor sender.
+struct seen_push {
+  bool binary = false;
+  int64_t id = 0;
+  int dtype = -1;  // absent
+  std::string room, from, body;
+};
+
+/// Separators of big data.
+inline constexpr char bar = '|';
+inline constexpr char high_bar = static_cast<char>(0x83);
+
 /// Room types of BUSINESS 8.
 inline constexpr int private_room = 1;
 inline constexpr int open_room = 2;
@@ -97,6 +109,44 @@ class protocol : public ::testing::TestWithParam<place> {
   std::vector<seen_message> pull(tim_client& who, const wire::tim_req& what);
   /// OFFLINEMSG until OFFLINEMSGEND: all entries of the lists; live messages are left where they are.
   std::vector<seen_message> drain(tim_client& who);
+
+  // ---- virtual rooms and big data (live.cpp) ----
+  void vroom(tim_client& who, int32_t rtype, std::string_view node = {}, std::string_view node2 = {},
+             int64_t form = 0);
+  /// VROOM 1; the room's node.
+  std::string new_vroom(tim_client& owner);
+  /// VROOM 3, 4, 5, 6; each has its answer when this returns.
+  void grant(tim_client& owner, std::string_view room, const tim_client& who);
+  void take_grant(tim_client& owner, std::string_view room, const tim_client& who);
+  void subscribe(tim_client& who, std::string_view room, bool binary = false);
+  void unsubscribe(tim_client& who, std::string_view room);
+  /// STREAM with a body only.
+  void push(tim_client& who, std::string_view room, std::string_view body);
+  /// Everything the room's owner answered to what this terminal sent to it is here: pushes too. Frames are kept.
+  void settle_room(tim_client& who, std::string_view room);
+  static bool is_push(const server_frame& frame) {
+    return frame.type == wire::frame_type::stream || frame.type == wire::frame_type::bigbinarystream;
+  }
+  /// The next frame of any virtual room, whatever it is; fails the test when none comes.
+  seen_push next_push(tim_client& at);
+  /// The next frame of any virtual room is this one.
+  void expect_push(tim_client& at, std::string_view room, std::string_view body);
+  /// The next ACK refuses VROOM `rtype` about `node`.
+  void expect_vroom_refused(tim_client& at, int32_t rtype, std::string_view node, int code);
+  /// The next ACK refuses a STREAM or BIGBINARYSTREAM into `room`.
+  void expect_push_refused(tim_client& at, wire::frame_type type, std::string_view room, int code);
+  /// The room's end, as the server tells a subscriber.
+  void expect_room_over(tim_client& at, std::string_view room);
+  /// Payload of big data from a client: total length, node, separator, data.
+  static std::string big_payload(std::string_view node, char separator, std::string_view data);
+  /// A frame of big data in several WebSocket messages of at most `piece` bytes.
+  void send_in_pieces(tim_client& who, wire::frame_type type, std::string_view payload, size_t piece);
+  /// Nothing of big data at all, now and for a moment.
+  void expect_no_big(tim_client& at);
+  /// The next frame of this type (95, 96) is from `from` with this data; it wants no acknowledgement.
+  void expect_big(tim_client& at, wire::frame_type type, std::string_view from, std::string_view data);
+  /// A MESSAGE of odType 5 with this text; it wants no acknowledgement and has no mid.
+  seen_message expect_live(tim_client& at, std::string_view from, std::string_view text);
 
   // ---- expectations; each fails the test with what was awaited ----
   /// The next MESSAGE with odType 1 and this text.

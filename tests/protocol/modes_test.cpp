@@ -7,26 +7,6 @@ namespace {
 
 using wire::frame_type;
 
-/// One server at a time for all cases of a suite.
-class own_server {
- public:
-  server& of(server_kind kind, const server_settings& more) {
-    if (!one_ || one_->kind() != kind || settings_ != more) {
-      one_.reset();
-      auto settings = default_settings();
-      for (const auto& [key, value] : more) settings[key] = value;
-      one_ = std::make_unique<server>(kind, settings);
-      settings_ = more;
-    }
-    return *one_;
-  }
-  void stop() { one_.reset(); }
-
- private:
-  std::unique_ptr<server> one_;
-  server_settings settings_;
-};
-
 class open_messaging : public protocol {
  protected:
   static own_server& own() {

@@ -149,4 +149,15 @@ void server::stop() {
   ports_.clear();
 }
 
+server& own_server::of(server_kind kind, const server_settings& more) {
+  if (!one_ || one_->kind() != kind || settings_ != more) {
+    one_.reset();
+    auto settings = default_settings();
+    for (const auto& [key, value] : more) settings[key] = value;
+    one_ = std::make_unique<server>(kind, settings);
+    settings_ = more;
+  }
+  return *one_;
+}
+
 }  // namespace tern::testing

@@ -63,4 +63,15 @@ class server {
   std::vector<uint16_t> ports_;
 };
 
+/// A server with settings of its own beside the default ones: one at a time for all cases of a suite.
+class own_server {
+ public:
+  server& of(server_kind kind, const server_settings& more);
+  void stop() { one_.reset(); }
+
+ private:
+  std::unique_ptr<server> one_;
+  server_settings settings_;
+};
+
 }  // namespace tern::testing
