@@ -78,7 +78,7 @@ void live_room::finish(ending why, clock::time_point now) {
   port_.ended(why);
 }
 
-void live_room::handle(const asked& what, clock::time_point now) {
+void live_room::handle(asked& what, clock::time_point now) {
   const v1::LiveRequest& item = what.item;
   since_ = now;
   switch (item.op_case()) {
@@ -146,17 +146,17 @@ void live_room::interest(const asked& what) {
   port_.answer(what, errc::ok, &state_);
 }
 
-void live_room::push(const asked& what) {
+void live_room::push(asked& what) {
   if (what.item.domain() != state_.domain()) return port_.refuse(what, errc::no_such_object);
   if (!may_push(what.item.account())) return port_.refuse(what, errc::permission_denied);
-  const v1::LivePush& from = what.item.push();
+  v1::LivePush& from = *what.item.mutable_push();
   v1::LiveFrame frame;
   frame.set_vroom(id_.value);
   frame.set_seq(++seq_);
   frame.set_sender(what.item.account());
   frame.set_id(from.id() != 0 ? from.id() : static_cast<int64_t>(seq_));
   frame.set_dtype(from.dtype());
-  frame.set_body(from.body());
+  frame.set_body(std::move(*from.mutable_body()));
   frame.set_received_ns(from.received_ns());
   port_.fan_out(frame, interested_);
 }

@@ -72,12 +72,12 @@ class live_room {
 
  private:
   void meet(asked& what, clock::time_point now);
-  void handle(const asked& what, clock::time_point now);
+  void handle(asked& what, clock::time_point now);
   void create(const asked& what);
   void remove(const asked& what, clock::time_point now);
   void grant(const asked& what);
   void interest(const asked& what);
-  void push(const asked& what);
+  void push(asked& what);
   void wait(asked& what);
   void answer_without_room(const asked& what);
   void start(v1::LiveState state, clock::time_point now);
