@@ -7,6 +7,7 @@ Starts ternd with new data and a Chromium of its own; screenshots go to --out. W
 """
 import argparse
 import hashlib
+import math
 import os
 import random
 import shutil
@@ -282,6 +283,12 @@ def scene_away(world):
     saved(world, bob, path, digest)
 
 
+def gull(x, y, size):
+    """Points of a bird as children draw it, its middle at x, y."""
+    left = [(x - size * t, y - size * math.sin(math.pi * t) / 1.6) for t in (1, 0.8, 0.6, 0.4, 0.2, 0)]
+    return left + [(2 * x - px, py) for px, py in reversed(left)]
+
+
 COLOUR = "[...document.querySelector('#live-picture').getContext('2d', {{ willReadFrequently: true }}).getImageData({x}, {y}, 1, 1).data.slice(0, 3)]"
 
 
@@ -295,16 +302,21 @@ def scene_live(world):
     alice, bob = world.people["alice"], world.people["bob"]
     before = cards(bob)
     alice.click("#go-live")
-    alice.stroke("#live-canvas", [(0.1, 0.5), (0.3, 0.2), (0.5, 0.5), (0.7, 0.2), (0.9, 0.5)])
+    for bird in (gull(0.5, 0.5, 0.14), gull(0.25, 0.3, 0.09), gull(0.68, 0.25, 0.06)):
+        alice.stroke("#live-canvas", bird)
     bob.wait(f"document.querySelectorAll('.card-in').length === {before + 1}", "the announcement")
     press(bob, "Watch")
     sees(bob, 320, 180, "r < 90 && g < 90 && b < 90", "the line that was drawn before")
     alice.click("#live-colours .c3")
     alice.stroke("#live-canvas", [(0.1, 0.8), (0.5, 0.8), (0.9, 0.8)])
     sees(bob, 320, 288, "r > 120 && g < 100 && b < 100", "the red line")
-    alice.click("#live-colours .c1")
-    alice.stroke("#live-canvas", [(0.2, 0.65), (0.35, 0.9), (0.5, 0.65), (0.65, 0.9), (0.8, 0.65)])
+    alice.click("#live-colours .c2")
+    for row in (0.86, 0.93):
+        alice.stroke("#live-canvas", [(x / 40, row + 0.015 * math.sin(x * 0.9)) for x in range(3, 38)])
+    alice.click("#live-colours .c4")
+    alice.stroke("#live-canvas", [(0.85 + 0.06 * math.cos(a / 4), 0.22 + 0.107 * math.sin(a / 4)) for a in range(26)])
     bob.wait("/pictures? a second/.test(document.querySelector('#live-note').textContent)", "the rate of pictures")
+    alice.wait("(() => { const log = document.querySelector('#log'); return log.scrollHeight - log.scrollTop - log.clientHeight < 5; })()", "the newest stays in sight")
     world.shot(alice, "live-1-drawing")
     world.shot(bob, "live-2-watching")
     alice.click("#live-clear")

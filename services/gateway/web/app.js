@@ -4,11 +4,12 @@ import { dropLive, goLive, isLive, isPublishing, leaveLive, liveCard, stopLive }
 import { failLogin, onLogin } from "/login.js";
 import { greeting, Link, ntype, od, rtype, type } from "/protocol.js";
 import { VirtualRooms } from "/vroom.js";
-import { $, clockTime, dayOf, explain, grow, make, randomId, toast } from "/ui.js";
+import { $, clockTime, dayOf, explain, grow, keepAtEnd, make, randomId, toast } from "/ui.js";
 
 const page = 40;             // messages of one history request
 const historyPatience = 1500;  // an empty history is not answered at all
 const sessionKey = "tern.session";
+const showNewest = keepAtEnd($("log"), $("messages"));
 
 let link = null;
 let rooms = null;            // virtual rooms of this login
@@ -169,7 +170,7 @@ function openChat(one) {
   $("app").classList.add("in-chat");
   if (!one.asked) pull(one, 0);
   paintAll();
-  $("log").scrollTop = $("log").scrollHeight;
+  showNewest();
   if (!matchMedia("(max-width: 720px)").matches) $("text").focus();
 }
 
@@ -201,7 +202,7 @@ function onHistory(list) {
   paintRoster();
   if (one === current) {
     paintChat(grows);
-    if (!grows) $("log").scrollTop = $("log").scrollHeight;
+    if (!grows) showNewest();
   }
 }
 
@@ -397,7 +398,7 @@ function say(one, text, extend) {
   one.last = message.time;
   transmit(one, message);
   paintAll();
-  if (one === current) $("log").scrollTop = $("log").scrollHeight;
+  if (one === current) showNewest();
 }
 
 // What files and live pictures need of the screen.
@@ -575,12 +576,6 @@ $("rename-dialog").addEventListener("close", () => {
   if ($("rename-dialog").returnValue === "ok" && current) setName(current.node, $("rename-input").value.trim());
   paintAll();
 });
-// Who reads the newest goes on seeing it when a card grows or the live picture takes room.
-let atNewest = true;
-$("log").addEventListener("scroll", () => { atNewest = $("log").scrollHeight - $("log").scrollTop - $("log").clientHeight < 80; });
-const keepNewest = new ResizeObserver(() => { if (atNewest) $("log").scrollTop = $("log").scrollHeight; });
-keepNewest.observe($("log"));
-keepNewest.observe($("messages"));
 wireFiles(offerFiles, () => current && !current.room && !current.blocked);
 $("go-live").addEventListener("click", () => { if (current) goLive(host, current); });
 addEventListener("beforeunload", (event) => { if (running() || isPublishing()) event.preventDefault(); });

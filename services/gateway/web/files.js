@@ -9,8 +9,8 @@ import { pack, unpack } from "/vroom.js";
 
 const chunk = 60 * 1024 - 128;  // with its head one WebSocket message, and below the server's largest frame
 const widest = 8 * chunk;       // bytes under way
-let perSecond = 200;            // frames, below what a server lets a connection send as it comes
-const ackEvery = 2 * chunk;
+let perSecond = 300;            // frames of all files, below what a server lets a connection send as it comes
+const ackEvery = 4 * chunk;
 const collected = 4 << 20;      // received bytes are handed to the browser's own keeping by so many
 const quiet = 2000;             // ms without a byte: ask again
 const silent = 15000;           // ms without a word: say so
@@ -20,6 +20,8 @@ const retries = 4;
 const given = 120000;           // ms without a word: end
 const keepEvery = 60000;        // a virtual room without traffic is removed after minutes
 
+let tokens = 0;                 // frames that may go now
+let filled = 0;
 const transfers = new Map();    // room -> Transfer
 const kind = "file";
 const gone = "The server has ended it. Offer the file again.";
@@ -76,7 +78,7 @@ class Transfer {
 class Outgoing extends Transfer {
   constructor(host, offer, friend, file) {
     super(host, offer, friend);
-    Object.assign(this, { file, acked: 0, sent: 0, hashed: 0, hash: new Sha256(), window: widest, who: null, tokens: perSecond, filled: 0, summed: false });
+    Object.assign(this, { file, acked: 0, sent: 0, hashed: 0, hash: new Sha256(), window: widest, who: null, summed: false });
     this.card.say(`Waiting for ${friend.name()} to accept.${friend.online() ? "" : " Not on line now: it waits as long as this page is open."}`, "waiting");
     this.card.buttons([["Cancel", "quiet", () => this.cancel("Cancelled.", "over")]]);
     host.rooms().own(this.room, { over: () => this.close(gone, "failed"), back: () => this.resume() });
@@ -128,9 +130,9 @@ class Outgoing extends Transfer {
 
   mayPush() {
     const now = performance.now();
-    this.tokens = Math.min(perSecond / 4, this.tokens + (now - this.filled) * perSecond / 1000);
-    this.filled = now;
-    if (this.tokens >= 1) return true;
+    tokens = Math.min(perSecond / 4, tokens + (now - filled) * perSecond / 1000);
+    filled = now;
+    if (tokens >= 1) return true;
     clearTimeout(this.later);
     this.later = setTimeout(() => this.pump(), 10);
     return false;
@@ -149,7 +151,7 @@ class Outgoing extends Transfer {
         new DataView(head.buffer).setUint32(1, Math.floor(at / 0x100000000));
         new DataView(head.buffer).setUint32(5, at >>> 0);
         if (!this.host.rooms().push(this.room, head, bytes)) break;
-        this.tokens -= 1;
+        tokens -= 1;
         this.told = Date.now();
         if (at === this.hashed) {
           this.hash.update(bytes);

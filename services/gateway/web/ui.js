@@ -48,3 +48,24 @@ export function grow(field) {
   field.style.height = "auto";
   field.style.height = `${field.scrollHeight}px`;
 }
+
+// Who sees the end of a box goes on seeing it when its content grows or it gets less room. Returns what scrolls there.
+export function keepAtEnd(box, content) {
+  let atEnd = true;
+  let measured = "";         // heights for which that was seen
+  const toEnd = () => {
+    atEnd = true;
+    box.scrollTop = box.scrollHeight;
+  };
+  const heights = () => `${box.clientHeight} ${box.scrollHeight}`;
+  box.addEventListener("scroll", () => {
+    if (heights() === measured) atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 80;
+  });
+  const observer = new ResizeObserver(() => {
+    if (atEnd) toEnd();
+    measured = heights();
+  });
+  observer.observe(box);
+  observer.observe(content);
+  return toEnd;
+}
