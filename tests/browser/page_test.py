@@ -333,6 +333,41 @@ def scene_live(world):
     bob.wait("document.querySelector('#live').hidden", "closed")
 
 
+def scene_two_windows(world):
+    """Bob has two windows: one takes the file, the other is told so; both watch a picture, and one closes it."""
+    alice, bob = world.people["alice"], world.people["bob"]
+    second = world.browser.window("bob's second", world.far, bob.context, 1100, 720, "dark")
+    world.people["second"] = second
+    second.wait("document.querySelector('#welcome')?.hidden === false", "the scripts run")
+    second.fill("#name", "bob")
+    second.fill("#password", PASSWORD)
+    second.click("#login-button")
+    for page in (bob, second):
+        open_chat(page, "Alice")
+    open_chat(alice, "Bob")
+    path, digest = world.file("shared.bin", 64 * MIB)
+    offer(world, alice, bob, path)
+    press(bob, "Accept")
+    under_way(bob)
+    press(second, "Accept")
+    card_says(bob, "Received. The checksum agrees.", 4 * PATIENCE)
+    card_says(alice, "Sent. The checksum agrees.", 4 * PATIENCE)
+    second.wait(f"{LAST_CARD}.dataset.state === 'over'", "the other window is told", 4 * PATIENCE)
+    saved(world, bob, path, digest)
+    alice.click("#go-live")
+    for page in (bob, second):
+        press(page, "Watch")
+        page.wait("!document.querySelector('#live-picture').hidden", "a picture")
+    second.click("#live-close")
+    alice.click("#live-colours .c3")
+    alice.stroke("#live-canvas", [(0.1, 0.8), (0.5, 0.8), (0.9, 0.8)])
+    sees(bob, 320, 288, "r > 120 && g < 100 && b < 100", "the red line")
+    alice.click("#live-stop")
+    bob.wait("document.querySelector('#live-note').textContent === 'The live picture is over.'", "the end")
+    second.wait("document.querySelector('#live').hidden", "nothing is watched any more")
+    second.call("Page.navigate", {"url": "about:blank"})
+
+
 def scene_live_room(world):
     """Several watch a picture in a room; one of them loses the connection and sees it again; one comes late."""
     alice, bob = world.people["alice"], world.people["bob"]
@@ -397,7 +432,7 @@ def scene_restart(world):
     saved(world, bob, path, digest)
 
 
-SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_away, scene_live, scene_live_room, scene_restart]
+SCENES = [scene_chat, scene_file, scene_small_files, scene_cancel, scene_broken_line, scene_reload, scene_away, scene_live, scene_two_windows, scene_live_room, scene_restart]
 
 
 def run(options, directory):
