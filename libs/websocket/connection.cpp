@@ -81,13 +81,17 @@ void connection_impl::send_made(std::string_view message, bool at_once) {
   auto& counters = thread_.counters();
   counters.messages_out.add();
   if (at_once && queued_bytes() == 0 && !write_armed_) {
-    const auto sent = write_socket(message.data(), message.size());
-    if (sent.status == io_status::eof || sent.status == io_status::failed) return die(close_reason::error);
-    if (sent.status == io_status::ok) {
-      counters.sent_bytes.add(sent.bytes);
-      message.remove_prefix(sent.bytes);
+    for (bool more = true; more;) {
+      const auto sent = write_socket(message.data(), message.size());
+      if (sent.status == io_status::eof || sent.status == io_status::failed) return die(close_reason::error);
+      if (sent.status == io_status::ok) {
+        counters.sent_bytes.add(sent.bytes);
+        message.remove_prefix(sent.bytes);
+      }
+      if (message.empty()) return;
+      // TLS takes one record at a time; a plain socket that did not take all is full.
+      more = tls_ && sent.status == io_status::ok;
     }
-    if (message.empty()) return;
   }
   out().append(message);  // the end of the wake-up writes it, or waits until it can be written
   counters.queued_bytes.add(message.size());
@@ -327,7 +331,8 @@ void connection_impl::flush() {
 }
 
 void connection_impl::on_drained() {
-  if (out_begin_ > 0) {
+  const bool had_queued = out_begin_ > 0;
+  if (had_queued) {
     thread_.give_buffer(std::exchange(out_, {}));
     out_begin_ = 0;
     if (phase_ == phase::http && !in_.empty()) {  // a pipelined request had to wait for the answer to leave
@@ -340,6 +345,7 @@ void connection_impl::on_drained() {
     close_flushed_ = true;
     set_deadline(thread_.state().options.close_timeout);
   }
+  if (phase_ == phase::open && had_queued) return handler_->on_drained(*this);
   if (phase_ != phase::finishing) return;
   if (tls_) tls_->shutdown();
   phase_ = phase::lingering;

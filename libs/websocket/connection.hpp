@@ -16,8 +16,9 @@
 namespace tern::websocket {
 
 /// Lives on its io thread. Calls of the application and of asio only change the state and mark the connection dirty;
-/// settle(), at the end of the wake-up, does what follows from it: on_close, writing, waiting, removal. So no handler
-/// is ever entered from inside send(), close() or abort(), and all that was queued in a wake-up leaves in one write.
+/// settle(), at the end of the wake-up, does what follows from it: on_close, writing, on_drained, waiting, removal.
+/// So no handler is ever entered from inside send(), close() or abort(), and all that was queued in a wake-up leaves
+/// in one write.
 class connection_impl final : public connection, public std::enable_shared_from_this<connection_impl> {
  public:
   connection_impl(io_thread_impl& thread, uint64_t id, peer_address address);

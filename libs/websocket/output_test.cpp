@@ -98,5 +98,43 @@ TEST(server_output, loses_nothing_of_messages_made_beforehand_when_the_peer_read
   EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes == 0; }));
 }
 
+TEST(server_output, tells_when_a_full_socket_has_taken_all_so_that_nothing_more_is_queued_than_one_message) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  const std::string text(60'000, 'z');
+  client.send(frame(1, "limit 100000") + frame(1, "held 300 " + text));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes > 0; }));
+  for (int i = 1; i <= 300; ++i) {
+    ASSERT_LE(server.one->stats().queued_bytes, text.size() + 20);
+    ASSERT_EQ(client.read_frame().payload, std::to_string(i) + "-" + text);
+  }
+  EXPECT_GE(server.events.count("drained"), 1U);
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes == 0; }));
+}
+
+TEST(server_output, does_not_tell_of_messages_that_were_never_queued) {
+  echo_server server;
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  client.send(frame(1, "held 3 text"));
+  for (int i = 1; i <= 3; ++i) EXPECT_EQ(client.read_frame().payload, std::to_string(i) + "-text");
+  client.send(frame(2, "echo"));  // queued until the end of the wake-up
+  EXPECT_EQ(client.read_frame().payload, "echo");
+  EXPECT_TRUE(server.events.wait_for("drained"));
+  EXPECT_EQ(server.events.count("drained"), 1U);
+}
+
+TEST(server_output, cuts_off_a_peer_that_reads_nothing_of_what_is_held_for_it) {
+  server_options options;
+  options.write_stall_timeout = 300ms;
+  echo_server server(options);
+  raw_client client(server.port());
+  ASSERT_TRUE(client.upgrade());
+  client.send(frame(1, "limit 100000") + frame(1, "held 300 " + std::string(60'000, 'z')));
+  EXPECT_TRUE(server.events.wait_for("close:slow_consumer"));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.open == 0 && s.queued_bytes == 0; }));
+}
+
 }  // namespace
 }  // namespace tern::websocket

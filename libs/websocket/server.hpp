@@ -70,6 +70,9 @@ class connection_handler {
   virtual void on_message(connection& self, std::string_view bytes, bool binary) = 0;
   /// All messages of one socket read have been given: the place to hand over what was gathered.
   virtual void on_batch_end(connection& self) = 0;
+  /// The kernel has taken all that was queued, after a time in which something was: the place to send what was held
+  /// back. Not called from inside send() and the like, and not for what send_made() wrote at once.
+  virtual void on_drained(connection&) {}
   /// Last call; the connection sends nothing more. `reason` is why (who closed first).
   virtual void on_close(connection& self, close_reason reason) = 0;
 };

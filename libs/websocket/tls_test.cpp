@@ -220,6 +220,22 @@ TEST(tls, loses_nothing_when_the_peer_reads_slowly) {
   EXPECT_EQ(client.read_bytes(6).substr(2), "done");
 }
 
+TEST(tls, tells_when_a_full_socket_has_taken_all) {
+  const certificate files("localhost");
+  echo_server server(options_of(files));
+  tls_client client(server.port());
+  ASSERT_TRUE(client.echoes());
+  const std::string text(50'000, 'z');
+  client.send(frame(1, "limit 100000") + frame(1, "held 300 " + text));
+  EXPECT_TRUE(server.wait_stats([](const auto& s) { return s.queued_bytes > 0; }));
+  for (int i = 1; i <= 300; ++i) {
+    ASSERT_LE(server.one->stats().queued_bytes, text.size() + 20);
+    const std::string wanted = std::to_string(i) + "-" + text;
+    ASSERT_EQ(client.read_bytes(4 + wanted.size()).substr(4), wanted) << i;
+  }
+  EXPECT_GE(server.events.count("drained"), 1U);
+}
+
 TEST(tls, survives_writing_to_a_peer_that_is_gone) {
   const certificate files("localhost");
   echo_server server(options_of(files));

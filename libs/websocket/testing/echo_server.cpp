@@ -9,7 +9,8 @@ namespace tern::websocket::testing {
 namespace {
 
 /// Echo; text commands: "close CODE", "abort", "flood BYTES", "pause", "limit BYTES", and "made N TEXT": N times
-/// three messages made beforehand, at once, later and at once, then "end".
+/// three messages made beforehand, at once, later and at once, then "end"; "held N TEXT": N numbered messages, the
+/// next one only when nothing is queued.
 class echo_handler final : public connection_handler {
  public:
   explicit echo_handler(journal& events) : events_(events) {}
@@ -24,6 +25,12 @@ class echo_handler final : public connection_handler {
 
   void on_batch_end(connection&) override { events_.add("batch"); }
 
+  void on_drained(connection& self) override {
+    if (held_ == 0) return;
+    events_.add("drained");
+    send_held(self);
+  }
+
   void on_close(connection& self, close_reason reason) override {
     events_.add("close:" + std::string(to_string(reason)));
     self.send("after", "close");  // must have no effect
@@ -32,7 +39,7 @@ class echo_handler final : public connection_handler {
   }
 
  private:
-  static bool command(connection& self, const std::string& text) {
+  bool command(connection& self, const std::string& text) {
     const auto number = [&] { return std::stoul(text.substr(text.find(' ') + 1)); };
     if (text.starts_with("close ")) {
       self.close(static_cast<uint16_t>(number()), "bye", close_reason::drain);
@@ -43,6 +50,10 @@ class echo_handler final : public connection_handler {
       for (size_t sent = 0, all = number(); sent < all; sent += block.size()) self.send({}, block);
     } else if (text.starts_with("made ")) {
       send_made(self, number(), text.substr(text.rfind(' ') + 1));
+    } else if (text.starts_with("held ")) {
+      held_ += number();
+      text_ = text.substr(text.rfind(' ') + 1);
+      send_held(self);
     } else if (text == "pause") {
       self.pause_reading(true);
     } else if (text.starts_with("limit ")) {
@@ -64,7 +75,17 @@ class echo_handler final : public connection_handler {
     self.send({}, "end");
   }
 
+  void send_held(connection& self) {
+    while (sent_ < held_ && self.queued_bytes() == 0) {
+      std::string message;
+      append_message(message, std::to_string(++sent_) + "-", text_);
+      self.send_made(message, true);
+    }
+  }
+
   journal& events_;
+  size_t held_ = 0, sent_ = 0;
+  std::string text_;
 };
 
 void answer(const request& what, const reply_function& reply) {
