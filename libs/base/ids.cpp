@@ -18,14 +18,26 @@ constexpr std::array<int8_t, 256> make_digits() {
 constexpr auto digits = make_digits();
 
 /// One byte that depends on every bit of kind and id (64-bit finaliser of MurmurHash3, public domain).
-uint8_t check_byte(node_kind kind, uint64_t id) {
-  uint64_t x = id ^ (static_cast<uint64_t>(kind) << 56U) ^ 0x5445524EULL;
+uint8_t mixed(uint64_t kind, uint64_t id) {
+  uint64_t x = id ^ (kind << 56U) ^ 0x5445524EULL;
   x ^= x >> 33U;
   x *= 0xFF51AFD7ED558CCDULL;
   x ^= x >> 33U;
   x *= 0xC4CEB9FE1A85EC53ULL;
   x ^= x >> 33U;
   return static_cast<uint8_t>(x);
+}
+
+/// Of the three kinds of one id no two have the same: a node reads as one kind only.
+uint8_t check_byte(node_kind kind, uint64_t id) {
+  const uint8_t account = mixed(static_cast<uint64_t>(node_kind::account), id);
+  if (kind == node_kind::account) return account;
+  uint8_t room = mixed(static_cast<uint64_t>(node_kind::room), id);
+  if (room == account) ++room;
+  if (kind == node_kind::room) return room;
+  uint8_t other = mixed(static_cast<uint64_t>(kind), id);
+  while (other == account || other == room) ++other;
+  return other;
 }
 
 }  // namespace
