@@ -9,6 +9,7 @@
 #include "services/gateway/actors/supervisor_actor.hpp"
 #include "services/gateway/client.hpp"
 #include "services/gateway/http.hpp"
+#include "services/gateway/live/hub.hpp"
 #include "services/gateway/tls_watch.hpp"
 
 namespace tern::gateway {
@@ -59,11 +60,12 @@ class service_impl final : public gateway_service {
         });
     if (auto listening = server_->listen(); !listening) return listening;
     make_lanes();
+    const rpc::peer self{"gateway", context_.node, context_.incarnation};
+    attach_rooms(self);
     watch_certificates();
     server_->start();
     export_gauges();
-    const rpc::peer self{"gateway", context_.node, context_.incarnation};
-    supervisor_ = context_.actors.spawn(supervisor_behavior, &core_, &context_.network, self, lanes_);
+    supervisor_ = context_.actors.spawn(supervisor_behavior, &core_, &context_.network, self, lanes_, live_.get());
     join(self);
     context_.health.set_ready(ready_open, true);
     core_.log.info("listening", {{"address", core_.config.listen_address},
@@ -115,6 +117,7 @@ class service_impl final : public gateway_service {
       thread->every(tick_length, [this, made, beat] {
         beat->store(core_.time.now().time_since_epoch().count(), std::memory_order_relaxed);
         made->on_tick();
+        if (made->thread().index() == 0) live_->on_tick(made->tick());
       });
       context_.health.add_liveness(
           "gateway.io-" + std::to_string(thread->index()), [beat, &time = core_.time, gone = gone_] {
@@ -122,6 +125,17 @@ class service_impl final : public gateway_service {
             return gone->load() || time.now() - last < stuck_after;
           });
     }
+  }
+
+  /// The io threads get what happens to virtual rooms as batches of events.
+  void attach_rooms(const rpc::peer& self) {
+    live_ = std::make_unique<live::hub>(core_, context_.network, self, lanes_.size(),
+                                        [lanes = lanes_](size_t thread, std::vector<live::event> events) {
+                                          auto batch = std::make_shared<std::vector<live::event>>(
+                                              std::move(events));  // std::function wants to be copied
+                                          lanes[thread]->post([to = lanes[thread], batch] { to->on_live(*batch); });
+                                        });
+    for (const auto& each : lanes_) each->attach(*live_);
   }
 
   void watch_certificates() {
@@ -144,6 +158,7 @@ class service_impl final : public gateway_service {
       const websocket::server_stats now = server_->stats();
       core_.metrics.connections.set(static_cast<double>(now.websockets));
       core_.metrics.half_open.set(static_cast<double>(now.half_open));
+      core_.big_data.refresh();
       core_.metrics.send_queue_bytes.set(static_cast<double>(now.queued_bytes));
       core_.metrics.received_bytes.set(static_cast<double>(now.received_bytes));
       core_.metrics.refused_connections.set(static_cast<double>(now.refused_limit));
@@ -170,6 +185,7 @@ class service_impl final : public gateway_service {
   app::context& context_;
   core core_;
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
+  std::unique_ptr<live::hub> live_;  // before the server, whose connections use it
   std::unique_ptr<websocket::server> server_;
   lane_list lanes_;
   std::unique_ptr<placement::membership> membership_;

@@ -36,6 +36,11 @@ void client::on_open(websocket::connection& self) {
 
 void client::on_message(websocket::connection&, std::string_view bytes, bool binary) {
   if (is_closing() || !admit(bytes, binary)) return;
+  if (takes_big_data() != nullptr && !stands_between(bytes)) {
+    if (!bytes.empty()) big_data_->heard_tick = lane_.tick();
+    commands::more_big_data(*this, bytes);
+    return;
+  }
   const auto frame = wire::parse_frame(bytes);
   if (frame) {
     if (is_bound() || admit_before_login(*frame)) handle(*frame);
@@ -57,16 +62,14 @@ bool client::admit(std::string_view bytes, bool binary) {
     close(close_unsupported, "binary messages only", websocket::close_reason::protocol);
     return false;
   }
-  if (skip_ != 0) {  // the rest of a big-data frame that was refused
-    if (bytes.size() > skip_) refuse(0, errc::big_data, refusal::malformed);
-    skip_ -= static_cast<uint32_t>(std::min<size_t>(skip_, bytes.size()));
-    return false;
+  if (takes_big_data() != nullptr && !stands_between(bytes)) {
+    const big_data_assembler& frame = *big_data_->frame;
+    return !too_many_frames(static_cast<uint8_t>(frame.type()), frame.encoding());
   }
-  return !too_many_frames(bytes);
+  return !too_many_frames(type_byte(bytes), encoding_bit(bytes));
 }
 
-bool client::too_many_frames(std::string_view bytes) {
-  const uint8_t type = type_byte(bytes);
+bool client::too_many_frames(uint8_t type, wire::encoding enc) {
   // Acknowledgements answer what we sent, as fast as we sent it: they do not count.
   if (type == static_cast<uint8_t>(wire::frame_type::ack)) return false;
   const auto& config = shared().config;
@@ -76,10 +79,47 @@ bool client::too_many_frames(std::string_view bytes) {
     if (!others.limits() || others.take(address_key(remote_address()), lane_.tick())) return false;
     why = refusal::address_rate;
   }
-  shared().metrics.command(type, encoding_bit(bytes), outcome::limited);
+  shared().metrics.command(type, enc, outcome::limited);
   refuse(type, errc::rate_limited, why);
   close(close_policy, "too many frames", websocket::close_reason::limit);
   return true;
+}
+
+// ---- big data -----------------------------------------------------------------------------------------------------
+
+/// PING, or ACK of something in the window: between the messages of a big-data frame nothing else can be told from
+/// its bytes.
+bool client::stands_between(std::string_view bytes) const noexcept {
+  if (type_byte(bytes) == static_cast<uint8_t>(wire::frame_type::ping)) return bytes.size() == 1;
+  if (type_byte(bytes) != static_cast<uint8_t>(wire::frame_type::ack)) return false;
+  const auto sync_id = wire::parse_sync_id(bytes.substr(1));
+  return sync_id && terminal_.awaits(*sync_id);
+}
+
+big_data_input& client::begin_big_data(big_data_assembler frame) {
+  if (!big_data_) big_data_ = std::make_unique<big_data_input>(shared().big_data.memory);
+  big_data_->frame.emplace(std::move(frame));
+  big_data_->heard_tick = lane_.tick();
+  schedule();
+  return *big_data_;
+}
+
+/// What was forwarded counts until it is confirmed.
+void client::note_big_data() {
+  big_data_->under_way = 0;
+  for (const inbound_frame& each : terminal_.kept()) {
+    if (wire::is_big(static_cast<wire::frame_type>(each.type))) big_data_->under_way += each.payload.size();
+  }
+  big_data_->share.resize(big_data_->under_way + (big_data_->frame ? big_data_->frame->held() : 0));
+}
+
+bool client::big_data_waits() const noexcept {
+  return big_data_ && big_data_->under_way > 2 * lane_.shared().config.big_data_bytes;
+}
+
+bool client::big_data_overdue() const {
+  return big_data_ && big_data_->frame &&
+         reached(lane_.tick(), big_data_->heard_tick + core::ticks(lane_.shared().config.big_data_timeout));
 }
 
 bool client::admit_before_login(const wire::inbound_frame& frame) {
@@ -116,6 +156,10 @@ void client::on_batch_end(websocket::connection&) {
   lane_.flush();
 }
 
+void client::on_drained(websocket::connection&) {
+  if (live_ && !is_closing()) live_->on_drained(shared().milliseconds());
+}
+
 void client::on_cooled() {
   cooling_ = false;
   if (!paused_ && !is_closing()) connection_->pause_reading(false);
@@ -143,6 +187,9 @@ uint32_t client::next_deadline() const {
     const std::chrono::milliseconds waited{lane_.shared().milliseconds() - *oldest};
     due = std::min(
         due, lane_.tick() + 1 + core::ticks(std::max(config.ack_timeout - waited, std::chrono::milliseconds{0})));
+  }
+  if (big_data_ && big_data_->frame) {
+    due = std::min(due, big_data_->heard_tick + core::ticks(config.big_data_timeout));
   }
   // A Bind without an answer is repeated: the session node may have lost it with its own start.
   if (phase_ == phase::rebinding) due = std::min(due, bind_tick_ + core::ticks(config.owner_timeout));
@@ -190,6 +237,8 @@ void client::on_deadline(uint32_t at) {
   } else {
     if (phase_ == phase::rebinding && !waiting_ && reached(now, bind_tick_ + core::ticks(config.owner_timeout)))
       place();
+    if (big_data_overdue()) commands::stalled_big_data(*this);
+    if (big_data_ && !big_data_->frame && big_data_->under_way == 0) big_data_.reset();
     terminal_.trim();
   }
   schedule();
@@ -220,7 +269,8 @@ void client::forward(uint8_t type, std::string payload, uint64_t trace) {
   if (phase_ == phase::bound) {
     if (gateway_item* item = lane_.add(stream_)) fill_frame(*item->mutable_frame(), kept);
   }
-  if (!paused_ && terminal_.full(shared().limits)) {
+  if (big_data_) note_big_data();
+  if (!paused_ && (terminal_.full(shared().limits) || big_data_waits())) {
     paused_ = true;
     connection_->pause_reading(true);
   }

@@ -12,7 +12,9 @@
 #include "libs/base/ids.hpp"
 #include "libs/websocket/server.hpp"
 #include "libs/wire/frame.hpp"
+#include "services/gateway/big_data.hpp"
 #include "services/gateway/lane.hpp"
+#include "services/gateway/live/viewer.hpp"
 #include "services/gateway/rate.hpp"
 #include "services/gateway/terminal.hpp"
 
@@ -37,6 +39,7 @@ class client final : public websocket::connection_handler, private frame_writer 
   void on_open(websocket::connection& self) override;
   void on_message(websocket::connection& self, std::string_view bytes, bool binary) override;
   void on_batch_end(websocket::connection& self) override;
+  void on_drained(websocket::connection& self) override;
   void on_close(websocket::connection& self, websocket::close_reason reason) override;
 
   // ---- from the lane ----
@@ -55,6 +58,12 @@ class client final : public websocket::connection_handler, private frame_writer 
   /// See terminal::take_room_ack.
   std::optional<uint64_t> take_room_ack(uint64_t room) { return terminal_.take_room_ack(room); }
   void on_confirm(uint64_t seq);
+  /// A command about a virtual room was answered. The client takes over the room's use, if there is one.
+  void on_live_answer(const live::event& done);
+  /// A frame for a virtual room was refused by its owner.
+  void on_live_refused(const live::event& what);
+  /// A virtual room has ended; `tell`: if the connection is subscribed, its client hears of it.
+  void on_live_gone(const live::event& what);
   void on_close_terminal(const session::v1::CloseTerminal& order);
   void close_for_drain();
 
@@ -67,11 +76,18 @@ class client final : public websocket::connection_handler, private frame_writer 
   const std::string& remote_address() const noexcept { return connection_->remote_address(); }
   uint64_t id() const noexcept { return id_; }
   account_id account() const noexcept { return account_; }
+  const std::string& domain() const noexcept { return domain_; }
+  wire::encoding encoding() const noexcept { return enc_; }
   link_handle stream() const noexcept { return stream_; }
   /// Sends a frame that wants no acknowledgement, at once.
   void send(wire::frame_type type, std::string_view payload);
   /// ACK ok false for `type`, in the client's encoding. Counted as refused for `why`.
   void refuse(uint8_t type, errc code, refusal why);
+  /// The connection's part in virtual rooms, made when first used.
+  live::viewer& live();
+  /// ACK about a virtual room: t = `rtype` unless 0, n = `node` unless empty. What is not ok is counted as refused
+  /// for `why`.
+  void answer_live(uint8_t type, errc code, int64_t rtype, std::string_view node, refusal why = refusal::live);
   /// The answer to AUTH, also to a second one.
   void send_login_ack();
   /// Sends the login to the owner of its slot, now or when there is one.
@@ -88,8 +104,10 @@ class client final : public websocket::connection_handler, private frame_writer 
   void bogus_ack();
   /// Counts a frame that made no sense; too many close the connection.
   void bad_frame(uint8_t type, wire::encoding enc, errc code);
-  /// Bytes of the following messages that belong to a frame already refused.
-  void skip(uint32_t bytes) noexcept { skip_ = bytes; }
+  /// A frame of big data begins: until it ends, further messages are its bytes.
+  big_data_input& begin_big_data(big_data_assembler frame);
+  /// Null unless such a frame is coming in.
+  big_data_input* takes_big_data() noexcept { return big_data_ && big_data_->frame ? big_data_.get() : nullptr; }
   void close(uint16_t code, std::string_view text, websocket::close_reason reason);
 
  private:
@@ -102,6 +120,7 @@ class client final : public websocket::connection_handler, private frame_writer 
   };
 
   void write(const outbound_frame& frame, int32_t sync_id) override;
+  void write_live(const session::v1::Out& out);
   bool admit(std::string_view bytes, bool binary);
   bool admit_before_login(const wire::inbound_frame& frame);
   void handle(const wire::inbound_frame& frame);
@@ -123,7 +142,11 @@ class client final : public websocket::connection_handler, private frame_writer 
   void ack_delivery(const delivery_ref& ref);
   void tell_room_acks();
   void await_ack();
-  bool too_many_frames(std::string_view bytes);
+  bool too_many_frames(uint8_t type, wire::encoding enc);
+  bool stands_between(std::string_view bytes) const noexcept;
+  void note_big_data();
+  bool big_data_waits() const noexcept;
+  bool big_data_overdue() const;
 
   lane& lane_;
   websocket::connection* connection_ = nullptr;
@@ -134,13 +157,14 @@ class client final : public websocket::connection_handler, private frame_writer 
   int64_t login_ns_ = 0;
   terminal terminal_;
   std::unique_ptr<login_attempt> login_;
+  std::unique_ptr<live::viewer> live_;
+  std::unique_ptr<big_data_input> big_data_;  // null: none at all
   std::string domain_, resource_;
   token_bucket rate_;
   uint32_t opened_tick_ = 0, opened_ms_ = 0;
   uint32_t heard_tick_ = 0;  // of the last frame
   uint32_t due_tick_ = 0;    // the wheel calls at this tick
   uint32_t bind_tick_ = 0;   // of the last Bind
-  uint32_t skip_ = 0;
   uint16_t bad_frames_ = 0, bogus_acks_ = 0, frames_ = 0;
   uint8_t more_auths_ = 0;
   int8_t termtyp_ = 0;

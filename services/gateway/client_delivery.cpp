@@ -30,6 +30,7 @@ void client::on_out(session::v1::Out& out) {
     return;
   }
   if (out.confirm() != 0) on_confirm(out.confirm());
+  if (out.live()) return write_live(out);
   outbound_frame frame;
   frame.type = static_cast<uint8_t>(out.type());
   frame.wants_ack = out.has_ref();
@@ -66,6 +67,10 @@ bool client::on_room(room_frame& frame) {
     shared().log.error("room message of a session node cannot be read", {{"conn", id_}});
     return false;
   }
+  if (frame.live()) {
+    live().offer(frame.live_message(enc_), frame.now_ms());
+    return true;
+  }
   const bool idle = terminal_.unacked() == 0;
   switch (terminal_.admit(frame.ref(), frame.payload_bytes(enc_), shared().limits)) {
     case terminal::verdict::write: {
@@ -96,7 +101,9 @@ void client::write(const outbound_frame& frame, int32_t sync_id) {
 }
 
 void client::cut_if_slow() {
-  if (is_closing() || connection_->queued_bytes() <= shared().config.max_queue_bytes) return;
+  // The rest of a live frame is not held against the client: a big one may be larger than the bound.
+  const size_t live = live_ ? live_->socket_bytes() : 0;
+  if (is_closing() || connection_->queued_bytes() <= shared().config.max_queue_bytes + live) return;
   unplace();
   phase_ = phase::closing;
   connection_->abort(websocket::close_reason::slow_consumer);
@@ -106,11 +113,13 @@ void client::on_confirm(uint64_t seq) {
   const size_t before = terminal_.unconfirmed();
   if (!terminal_.confirm(seq)) return;
   lane_.load().done(before - terminal_.unconfirmed());
+  if (big_data_) note_big_data();
   resume_if_room();
 }
 
 void client::resume_if_room() {
-  if (!paused_ || terminal_.unconfirmed() > shared().limits.unconfirmed / 2 || is_closing()) return;
+  if (!paused_ || terminal_.unconfirmed() > shared().limits.unconfirmed / 2 || big_data_waits() || is_closing())
+    return;
   paused_ = false;
   if (!cooling_) connection_->pause_reading(false);
 }

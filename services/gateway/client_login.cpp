@@ -222,6 +222,7 @@ void client::unplace() {
   }
   stream_ = {};
   login_.reset();
+  if (live_) live_->leave();
 }
 
 }  // namespace tern::gateway

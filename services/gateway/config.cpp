@@ -23,6 +23,17 @@ std::string address_complaint(const std::string& address) {
 
 void declare_limits(config::schema& into, gateway_config& o) {
   into.add("gateway.max_frame_bytes", o.max_frame_bytes, "largest frame after login", {1024, 16 << 20});
+  into.add(
+      "gateway.big_data_bytes", o.big_data_bytes,
+      "most data of one BIGSTRING, BIGBINARY or BIGBINARYSTREAM, in WebSocket messages of max_frame_bytes; above: "
+      "error 4114",
+      {1024, 10 << 20});
+  into.add("gateway.big_data_total_bytes", o.big_data_total_bytes,
+           "memory for big data that is coming in, or not confirmed by its session node, of all connections; above: "
+           "error 5104",
+           {1 << 20, int64_t{64} << 30});
+  into.add("gateway.big_data_timeout_ms", o.big_data_timeout,
+           "big data of which nothing more came for so long is dropped: error 4114", {100, 3'600'000});
   into.add("gateway.prelogin.frame_bytes", o.prelogin_frame_bytes, "largest frame before login", {64, 65536});
   into.add("gateway.prelogin.frames", o.prelogin_frames, "frames a connection may send before it is logged in",
            {1, 100});
@@ -70,6 +81,22 @@ void declare_limits(config::schema& into, gateway_config& o) {
            {1, 1'000'000});
 }
 
+void declare_live(config::schema& into, gateway_config& o) {
+  into.add("gateway.live.rooms_per_connection", o.live_rooms_per_connection,
+           "virtual rooms a connection may have made; further ones: 4111", {0, 100'000});
+  into.add("gateway.live.subscriptions_per_connection", o.live_subscriptions_per_connection,
+           "virtual rooms a connection may be subscribed to; further ones: 4111", {1, 10'000});
+  into.add(
+      "gateway.live.command_timeout_ms", o.live_command_timeout,
+      "how long VROOM waits for the owner of the room and its answer; then 5104. A frame waits as long for an owner",
+      {100, 60'000});
+  into.add("gateway.live.queue_bytes", o.live_queue_bytes,
+           "live frames that wait for a connection's socket; above, the oldest ones are dropped", {1024, 1 << 30});
+  into.add("gateway.live.queue_ms", o.live_queue_time,
+           "a live frame that has waited longer for a connection's socket is dropped when a newer one waits, too",
+           {10, 600'000});
+}
+
 }  // namespace
 
 void declare(config::schema& into, gateway_config& o) {
@@ -89,6 +116,7 @@ void declare(config::schema& into, gateway_config& o) {
            "commands switched off, by name (register, message, bigstring, …)");
   into.add("gateway.web_page", o.web_page, "serve the built-in web page at /");
   declare_limits(into, o);
+  declare_live(into, o);
   into.add("gateway.drain.close_per_second", o.close_per_second, "connections closed per second by a drain",
            {1, 1'000'000});
   into.add("gateway.log.trace_every", o.trace_every, "each N-th MESSAGE is traced through the log; 0: none",
@@ -106,6 +134,9 @@ std::vector<std::string> complaints(const gateway_config& options) {
   for (const auto& name : options.disabled_commands) {
     if (name == "ack") out.push_back("gateway.disabled_commands: ack cannot be switched off");
     if (!is_command(name)) out.push_back("gateway.disabled_commands: no command is named " + name);
+  }
+  if (options.big_data_total_bytes < options.big_data_bytes + 128) {
+    out.push_back("gateway.big_data_total_bytes: must hold gateway.big_data_bytes and a node");
   }
   if (options.identity_key.size() < 16) out.push_back("identity.key: at least 16 bytes");
   return out;

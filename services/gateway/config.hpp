@@ -25,7 +25,10 @@ struct gateway_config {
   std::vector<std::string> disabled_commands;  // names of the command table, e.g. "register"
   bool web_page = true;                        // GET / answers the built-in page
 
-  uint64_t max_frame_bytes = 65536;  // after login
+  uint64_t max_frame_bytes = 65536;           // after login
+  uint64_t big_data_bytes = 1 << 20;          // of one BIGSTRING, BIGBINARY or BIGBINARYSTREAM, behind its node
+  uint64_t big_data_total_bytes = 256 << 20;  // big data on its way in, of the whole gateway
+  std::chrono::milliseconds big_data_timeout{30'000};  // the next bytes of one must come within
   uint64_t prelogin_frame_bytes = 1024;
   uint64_t prelogin_frames = 3;
   std::chrono::milliseconds auth_timeout{5000};
@@ -47,10 +50,15 @@ struct gateway_config {
   std::chrono::milliseconds overload_target{500};  // so long may the commands under way take; 5104 above
   uint64_t overload_least = 2000;                  // under way per io thread: always let in
   uint64_t overload_most = 50'000;                 // and never more
-  uint64_t max_http_calls = 1000;                  // REGISTER and TOKEN waiting per io thread; 503 above
-  uint64_t close_per_second = 500;                 // of a drain
-  uint64_t trace_every = 1000;                     // each N-th MESSAGE is traced; 0: none
-  std::string identity_key;                        // secret shared by gateways and session nodes
+  uint64_t live_rooms_per_connection = 16;         // virtual rooms made by one connection and not ended
+  uint64_t live_subscriptions_per_connection = 64;
+  std::chrono::milliseconds live_command_timeout{3000};  // VROOM waits so long for an owner and its answer; then 5104
+  uint64_t live_queue_bytes = 1 << 20;  // live frames a connection's socket has not taken: the oldest go above
+  std::chrono::milliseconds live_queue_time{2000};  // and those that have waited longer
+  uint64_t max_http_calls = 1000;                   // REGISTER and TOKEN waiting per io thread; 503 above
+  uint64_t close_per_second = 500;                  // of a drain
+  uint64_t trace_every = 1000;                      // each N-th MESSAGE is traced; 0: none
+  std::string identity_key;                         // secret shared by gateways and session nodes
 };
 
 /// Declares every option above in `into`; `options` must outlive the schema.

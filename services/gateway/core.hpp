@@ -11,7 +11,9 @@
 #include "libs/log/log.hpp"
 #include "libs/wire/frame.hpp"
 #include "services/gateway/addresses.hpp"
+#include "services/gateway/big_data.hpp"
 #include "services/gateway/config.hpp"
+#include "services/gateway/live/queue.hpp"
 #include "services/gateway/load.hpp"
 #include "services/gateway/metrics.hpp"
 #include "services/gateway/terminal.hpp"
@@ -31,9 +33,13 @@ struct core {
         node(std::move(node_name)),
         incarnation(process_incarnation),
         started(machine_time.now()),
+        big_data(options.big_data_total_bytes, registry),
         frames_of_address(options.address_rate_per_second, 2 * options.address_rate_per_second),
         handshakes_of_address(options.handshake_rate_per_second, 2 * options.handshake_rate_per_second) {
     limits = {options.window_frames, options.waiting_frames, options.waiting_bytes, options.unconfirmed_frames, 256};
+    live_limits.created = options.live_rooms_per_connection;
+    live_limits.subscriptions = options.live_subscriptions_per_connection;
+    live_limits.queue = {options.live_queue_bytes, static_cast<uint32_t>(options.live_queue_time.count())};
     for (const auto& name : options.disabled_commands) {
       for (const wire::command& one : wire::commands()) {
         if (one.name == name) disabled[static_cast<uint8_t>(one.type) & 0x7F] = true;
@@ -61,8 +67,10 @@ struct core {
   const std::string node;
   const uint64_t incarnation;
   const clock::time_point started;
+  big_data_shared big_data;
   address_rates frames_of_address, handshakes_of_address;
   terminal_limits limits;
+  live::viewer_limits live_limits;
   std::array<bool, 128> disabled{};
   std::atomic<uint64_t> messages{0};  // MESSAGE frames seen, for tracing each N-th
   std::atomic<bool> draining{false};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/gateway/client.hpp"
+#include "services/gateway/live/hub.hpp"
 
 namespace tern::gateway {
 

@@ -26,6 +26,10 @@
 namespace tern::gateway {
 
 class client;
+namespace live {
+class hub;
+struct event;
+}  // namespace live
 using gateway_item = session::v1::GatewayItem;
 using session_item = session::v1::SessionItem;
 using item_sink = rpc::sink<gateway_item>;
@@ -68,6 +72,10 @@ class lane {
   websocket::io_thread& thread() noexcept { return thread_; }
   uint32_t tick() const noexcept { return tick_; }
   account_calls& calls() noexcept { return calls_; }
+  /// Virtual rooms; null until attach().
+  live::hub* live() noexcept { return live_; }
+  /// Before the server starts. `rooms` outlives the lane.
+  void attach(live::hub& rooms) noexcept { live_ = &rooms; }
   /// Room for one transcoding, reused by all clients of the thread.
   wire::arena& scratch() noexcept { return scratch_; }
   std::string& buffer() noexcept {
@@ -108,6 +116,8 @@ class lane {
   void on_link_up(link_handle stream, const std::string& node, std::shared_ptr<item_sink> out);
   void on_link_down(link_handle stream);
   void on_items(link_handle stream, lane_batch& batch);
+  /// What happened to virtual rooms, in order.
+  void on_live(std::vector<live::event>& events);
   /// Called, on any thread, with the batches that are posted: how many room messages are on their way here.
   void expect_rooms(size_t count) noexcept { expected_rooms_.fetch_add(count, std::memory_order_relaxed); }
   /// Every tick: deadlines, waiting clients, calls.
@@ -125,6 +135,7 @@ class lane {
   };
 
   client* find(uint64_t conn) noexcept;
+  void on_live_frame(const live::event& of);
   void retry_waiting(size_t most);
   void end_cooling();
   void report_load();
@@ -149,6 +160,7 @@ class lane {
   load_guard load_;
   uint64_t reported_under_way_ = 0, reported_limit_ = 0;
   room_acks room_acks_;
+  live::hub* live_ = nullptr;
   std::atomic<size_t> expected_rooms_{0};
   wire::arena scratch_;
   std::string buffer_;

@@ -9,9 +9,9 @@ namespace tern::gateway {
 namespace {
 
 constexpr const char* outcome_names[] = {"ok", "malformed", "refused", "limited"};
-constexpr const char* refusal_names[] = {"malformed", "not_offered", "disabled",     "before_login",
-                                         "login",     "rate",        "address_rate", "handshake_rate",
-                                         "overload",  "origin",      "draining",     "transport"};
+constexpr const char* refusal_names[] = {"malformed", "not_offered",  "disabled",       "before_login", "login",
+                                         "rate",      "address_rate", "handshake_rate", "overload",     "origin",
+                                         "draining",  "live",         "transport"};
 static_assert(std::size(refusal_names) == refusals);
 
 metrics::counter auth_counter(metrics::registry& r, const char* result) {
@@ -65,7 +65,8 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
                                      metrics::latency_buckets())),
       room_fanout_seconds(r.histogram("tern_gateway_room_fanout_seconds",
                                       "room message accepted to given to the last terminal of an io thread",
-                                      metrics::latency_buckets())) {
+                                      metrics::latency_buckets())),
+      live(r) {
   for (size_t i = 0; i < refusals; ++i) {
     refused_[i] = r.counter("tern_gateway_refused_total", "what clients were refused, by reason",
                             {{"reason", refusal_names[i]}});

@@ -7,6 +7,7 @@
 #include "libs/metrics/metrics.hpp"
 #include "libs/websocket/server.hpp"
 #include "libs/wire/codec.hpp"
+#include "services/gateway/live/metrics.hpp"
 
 namespace tern::gateway {
 
@@ -26,9 +27,10 @@ enum class refusal : uint8_t {
   overload,        // too much under way
   origin,
   draining,
+  live,       // virtual rooms: no such room, no right, a limit, or a name that is none
   transport,  // WebSocket or HTTP that is not right, or text messages
 };
-inline constexpr size_t refusals = 12;
+inline constexpr size_t refusals = 13;
 
 /// Handles, made once. Thread-safe.
 class gateway_metrics {
@@ -58,6 +60,7 @@ class gateway_metrics {
   metrics::histogram delivery_seconds;                // accepted from the sender to written to the recipient's socket
   metrics::histogram client_ack_seconds;              // written to acknowledged
   metrics::histogram room_fanout_seconds;             // accepted to given to the last terminal of an io thread
+  live::live_metrics live;
 
  private:
   static constexpr size_t outcomes = 4;

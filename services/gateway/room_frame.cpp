@@ -40,6 +40,16 @@ std::string_view room_frame::message(wire::encoding enc, int32_t sync_id) {
   return found.websocket;
 }
 
+std::shared_ptr<const std::string> room_frame::live_message(wire::encoding enc) {
+  form& found = form_of(enc);
+  if (!found.shared) {
+    std::string made;
+    websocket::append_message(made, wire::make_head(wire::frame_type::message).view(), payload(found));
+    found.shared = std::make_shared<const std::string>(std::move(made));
+  }
+  return found.shared;
+}
+
 outbound_frame room_frame::waiting(wire::encoding enc) {
   form& found = form_of(enc);
   if (!found.shared) found.shared = std::make_shared<const std::string>(payload(found));

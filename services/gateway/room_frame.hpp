@@ -33,6 +33,10 @@ class room_frame {
   size_t payload_bytes(wire::encoding enc) { return payload(form_of(enc)).size(); }
   /// The whole WebSocket message; valid until the next call.
   std::string_view message(wire::encoding enc, int32_t sync_id);
+  /// Of the moment: no acknowledgement, no place in a window.
+  bool live() const noexcept { return message_->live(); }
+  /// The whole WebSocket message without a sync id, shared by all terminals.
+  std::shared_ptr<const std::string> live_message(wire::encoding enc);
   /// The frame for the queue of a terminal whose window is full; all of them share the payload.
   outbound_frame waiting(wire::encoding enc);
 

@@ -34,14 +34,18 @@ bool supervisor_state::pace() {
 }
 
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, core* shared, rpc::network* network,
-                                  const rpc::peer& who, const lane_list& lanes) {
+                                  const rpc::peer& who, const lane_list& lanes, live::hub* rooms) {
   actor::set_common_handlers(self);
   auto& state = self->state;
   state.shared = shared;
   state.lanes = lanes;
+  state.live = rooms;
   state.links = std::make_unique<session_links>(*shared, *network, who, lanes);
   return {
-      [self](map_atom, const placement::snapshot_ptr& current) { self->state.links->apply(current); },
+      [self](map_atom, const placement::snapshot_ptr& current) {
+        self->state.links->apply(current);
+        self->state.live->apply(current);
+      },
       [self](drain_atom, const std::shared_ptr<drain_progress>& progress) {
         self->state.drain = progress;
         self->state.shared->metrics.draining.set(1);
@@ -52,6 +56,7 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, core*
       },
       [self](quit_atom) {
         self->state.links->clear();
+        self->state.live->clear();
         self->quit();
       },
   };

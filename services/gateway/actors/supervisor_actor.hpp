@@ -6,6 +6,7 @@
 #include "libs/actor/actor.hpp"
 #include "services/gateway/actors.hpp"
 #include "services/gateway/links.hpp"
+#include "services/gateway/live/hub.hpp"
 
 namespace tern::gateway {
 
@@ -21,12 +22,13 @@ struct supervisor_state {
   core* shared = nullptr;
   lane_list lanes;
   std::unique_ptr<session_links> links;
+  live::hub* live = nullptr;
   std::shared_ptr<drain_progress> drain;
   double carry = 0;
 };
 
-/// Makes the supervisor. `shared` and `network` outlive it.
+/// Makes the supervisor. `shared`, `network` and `rooms` outlive it.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, core* shared, rpc::network* network,
-                                  const rpc::peer& who, const lane_list& lanes);
+                                  const rpc::peer& who, const lane_list& lanes, live::hub* rooms);
 
 }  // namespace tern::gateway

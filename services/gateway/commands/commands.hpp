@@ -5,10 +5,13 @@
 #include "libs/wire/frame.hpp"
 #include "services/gateway/commands/ack.hpp"
 #include "services/gateway/commands/auth.hpp"
+#include "services/gateway/commands/big_data.hpp"
 #include "services/gateway/commands/forward.hpp"
 #include "services/gateway/commands/ping.hpp"
 #include "services/gateway/commands/register.hpp"
+#include "services/gateway/commands/stream.hpp"
 #include "services/gateway/commands/token.hpp"
+#include "services/gateway/commands/vroom.hpp"
 
 namespace tern::gateway::commands {
 
@@ -22,6 +25,11 @@ inline constexpr socket_command socket_commands[] = {
     {wire::frame_type::ack, ack},
     {wire::frame_type::ping, ping},
     {wire::frame_type::auth, auth},
+    {wire::frame_type::bigstring, big_data},
+    {wire::frame_type::bigbinary, big_data},
+    {wire::frame_type::bigbinarystream, big_data},
+    {wire::frame_type::vroom, vroom},
+    {wire::frame_type::stream, stream},
 };
 
 /// Handles a frame of POST /tim2 on an io thread.
