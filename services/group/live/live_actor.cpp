@@ -11,9 +11,27 @@ namespace {
 
 /// Without a lease nothing ends; a look again is due after this.
 constexpr std::chrono::seconds look_again{1};
+/// Timers are no longer: the wheel keeps the memory of an actor that has ended until then.
+constexpr std::chrono::seconds longest_sleep{30};
 
 /// May be lost on a link that is full: live data.
 bool droppable(const v1::LiveReply& item) { return item.has_frame() || item.has_refused(); }
+
+/// Frames of a batch, to be counted when they are gone.
+struct tally {
+  void add(const v1::LiveReply& item) {
+    if (!item.has_frame()) return;
+    ++frames;
+    bytes += item.frame().body().size();
+  }
+  void count(const live_metrics& into) const {
+    if (frames == 0) return;
+    into.frames_out_total.add(static_cast<double>(frames));
+    into.bytes_out_total.add(static_cast<double>(bytes));
+  }
+  size_t frames = 0;
+  size_t bytes = 0;
+};
 
 }  // namespace
 
@@ -109,12 +127,9 @@ void vroom_state::refuse(const asked& what, errc code) {
 }
 
 void vroom_state::fan_out(v1::LiveFrame& frame, const std::vector<gateway_ptr>& to) {
-  const auto bytes = static_cast<double>(frame.body().size());
   env_->metrics.live.frames_in_total.add();
-  env_->metrics.live.bytes_in_total.add(bytes);
+  env_->metrics.live.bytes_in_total.add(static_cast<double>(frame.body().size()));
   if (to.empty()) return;
-  env_->metrics.live.frames_out_total.add(static_cast<double>(to.size()));
-  env_->metrics.live.bytes_out_total.add(bytes * static_cast<double>(to.size()));
   for (size_t i = 0; i + 1 < to.size(); ++i) *out(to[i]).mutable_frame() = frame;
   *out(to.back()).mutable_frame() = std::move(frame);
 }
@@ -153,7 +168,14 @@ v1::LiveReply& vroom_state::out(const gateway_ptr& to) {
 
 void vroom_state::flush() {
   for (auto& [stream, items] : out_) {
-    if (stream->up && !stream->out->send_all(items)) send_one_by_one(stream, items);
+    if (!stream->up) continue;
+    tally sent;
+    for (const v1::LiveReply& one : items) sent.add(one);
+    if (stream->out->send_all(items)) {
+      sent.count(env_->metrics.live);
+    } else {
+      send_one_by_one(stream, items);
+    }
   }
   out_.clear();
 }
@@ -164,7 +186,12 @@ void vroom_state::send_one_by_one(const gateway_ptr& to, std::vector<v1::LiveRep
   for (v1::LiveReply& one : items) {
     const bool may_drop = droppable(one);
     const bool frame = one.has_frame();
-    if (to->out->send(std::move(one))) continue;
+    tally sent;
+    sent.add(one);
+    if (to->out->send(std::move(one))) {
+      sent.count(env_->metrics.live);
+      continue;
+    }
     if (frame) env_->metrics.live.dropped(drop::sink);
     if (may_drop) continue;
     env_->metrics.live.streams_cut_total.add();
@@ -191,6 +218,7 @@ void vroom_state::after_work() {
 }
 
 void vroom_state::poke_at(clock::time_point due) {
+  due = std::min<clock::time_point>(due, env_->time.now() + longest_sleep);
   if (poke_at_ != clock::time_point{} && poke_at_ <= due) return;  // one comes before
   poke_at_ = due;
   const auto delay = std::chrono::ceil<std::chrono::milliseconds>(due - env_->time.now());

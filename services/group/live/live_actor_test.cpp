@@ -52,6 +52,7 @@ TEST_F(live_actor_test, a_gateway_that_is_full_misses_frames_and_keeps_its_strea
   EXPECT_EQ(two.take(), lines{"1:a"});
   EXPECT_FALSE(two.out->closed);
   EXPECT_EQ(counted("tern_group_vroom_frames_dropped_total{reason=\"sink\"}"), 2);
+  EXPECT_EQ(counted("tern_group_vroom_frames_out_total"), 4);
   two.out->capacity = SIZE_MAX;
   ask(one, push("d"));
   EXPECT_EQ(two.take(), lines{"4:d"});
