@@ -133,6 +133,7 @@ class live_kill_test : public ::testing::Test {
  protected:
   void SetUp() override {
     testing::cluster_options options;
+    options.gateways = 3;
     options.groups = 2;
     options.databases = 0;
     options.settings["gateway"] = {{"gateway.request_rate_per_second", "0"}};
@@ -143,6 +144,7 @@ class live_kill_test : public ::testing::Test {
     owner_ = enter(0, "owner");
     guest_ = enter(1, "guest");
     stranger_ = enter(1, "stranger");
+    newcomer_ = enter(2, "newcomer");
     for (size_t i = 0; i < 6; ++i) viewers_.push_back(enter(i % 2, "viewer-" + std::to_string(i)));
     if (HasFatalFailure()) return;
     owner_->ask(make);
@@ -189,7 +191,7 @@ class live_kill_test : public ::testing::Test {
 
   std::vector<participant*> everybody() {
     std::vector<participant*> out;
-    for (auto* one : {&owner_, &guest_, &stranger_}) {
+    for (auto* one : {&owner_, &guest_, &stranger_, &newcomer_}) {
       if (*one) out.push_back(one->get());
     }
     for (auto& one : viewers_) out.push_back(one.get());
@@ -261,6 +263,7 @@ class live_kill_test : public ::testing::Test {
   std::vector<client::endpoint> gates_;
   client::loop loop_;
   participant_ptr owner_, guest_, stranger_;
+  participant_ptr newcomer_;  // at a gateway that has nothing to do with the room at first
   std::vector<participant_ptr> viewers_;
   std::string room_;
   const std::string stranger_node_ = to_node(account_id{12345});
@@ -272,8 +275,17 @@ class live_kill_test : public ::testing::Test {
 TEST_F(live_kill_test, rooms_survive_their_owners_and_gateways_keep_order_and_rights) {
   const std::string first = owner_node();
   ASSERT_FALSE(first.empty()) << "no group node says that it has the room";
-  fault(first + " (the owner) killed", [&] { cluster_->kill(first); });
+  fault(first + " (the owner) killed", [&] {
+    cluster_->kill(first);
+    newcomer_->ask(watch, room_);
+  });
   ASSERT_NE(owner_node(), first);
+  // A gateway that knows nothing of the room asks a new owner that knows nothing of it: somebody else tells, in time.
+  ASSERT_TRUE(until([&] { return newcomer_->answered == newcomer_->asked; })) << "a subscription without an answer";
+  if (newcomer_->refused_late > 0) newcomer_->ask(watch, room_);
+  ASSERT_TRUE(until([&] { return newcomer_->count("owner") > 0 && newcomer_->count("guest") > 0; }));
+  check_promises("a subscription in the gap");
+  viewers_.push_back(std::move(newcomer_));
   ASSERT_TRUE(cluster_->restart(first));
   ASSERT_TRUE(cluster_->wait_ready(first, 30s));
   fault(first + " is back", [] {});

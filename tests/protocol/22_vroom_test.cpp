@@ -39,6 +39,7 @@ TEST_P(protocol, 22_vroom_refuses_nodes_that_are_no_virtual_room) {
   twisted[3] = twisted[3] == '2' ? '3' : '2';
   for (const std::string& node : {std::string(), std::string("nonsense"), owner->node(), to_node(room_id{5}),
                                   room.substr(1), room + "1", twisted, std::string(65, 'z')}) {
+    if (from_node(node_kind::virtual_room, node)) continue;  // a wrong one passes the check byte once in 256 times
     for (const int32_t rtype : {2, 3, 4, 5, 6}) {
       vroom(*owner, rtype, node, owner->node());
       expect_vroom_refused(*owner, rtype, node, 4104);
