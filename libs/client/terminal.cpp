@@ -4,6 +4,7 @@ namespace tern::client {
 namespace {
 
 constexpr uint8_t json_bit = 0x80;
+constexpr size_t most_message_bytes = 60 * 1024;
 constexpr char text_separator = '|';
 constexpr char binary_separator = static_cast<char>(0x83);
 
@@ -36,10 +37,16 @@ void terminal::send_raw(wire::frame_type type, std::string_view payload) {
 
 void terminal::send_big_data(wire::frame_type type, std::string_view node, std::string_view data) {
   const auto total = static_cast<uint32_t>(1 + 4 + node.size() + 1 + data.size());
-  scratch_.clear();
+  scratch_.assign(1, static_cast<char>(type));
   for (int shift = 24; shift >= 0; shift -= 8) scratch_ += static_cast<char>(total >> static_cast<unsigned>(shift));
   scratch_.append(node).append(1, separator_of(type)).append(data);
-  connection_.send(static_cast<uint8_t>(type), scratch_);
+  // Parts of about one size: a last part of a few bytes could be taken for a PING or an acknowledgement.
+  const size_t parts = (scratch_.size() + most_message_bytes - 1) / most_message_bytes;
+  const size_t part = (scratch_.size() + parts - 1) / parts;
+  for (size_t at = 0; at < scratch_.size(); at += part) {
+    const auto bytes = std::string_view(scratch_).substr(at, part);
+    connection_.send(static_cast<uint8_t>(bytes[0]), bytes.substr(1));
+  }
 }
 
 void terminal::send_text(std::string_view to_node, std::string_view text, int64_t id) {

@@ -54,7 +54,8 @@ class terminal final : private connection_observer {
     send_raw(type, scratch_);
   }
   void send_raw(wire::frame_type type, std::string_view payload);
-  /// Sends `data` to a node (BIGSTRING, BIGBINARY) or a virtual room (BIGBINARYSTREAM) in one WebSocket message.
+  /// Sends `data` to a node (BIGSTRING, BIGBINARY) or a virtual room (BIGBINARYSTREAM), in WebSocket messages of a
+  /// size that every server takes.
   void send_big_data(wire::frame_type type, std::string_view node, std::string_view data);
 
   /// Whether frames that want it are acknowledged by themselves (default), after the observer has seen them.

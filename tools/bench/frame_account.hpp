@@ -35,6 +35,8 @@ class frame_account {
   uint64_t delivered() const noexcept { return delivered_; }
   /// Frames of the span below `end` that did not come: holes, and what is missing behind the newest.
   uint64_t missed(uint64_t end) const noexcept { return holes_ + (end > next_ ? end - next_ : 0); }
+  /// One more than the newest number that came, or where the span starts.
+  uint64_t expected_next() const noexcept { return next_; }
   /// Of the span, but not newer than one that came before: repeated or out of order.
   uint64_t stale() const noexcept { return stale_; }
 

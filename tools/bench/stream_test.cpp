@@ -48,6 +48,7 @@ TEST(frame_account, a_frame_that_comes_again_is_stale_and_not_a_delivery) {
   EXPECT_EQ(account.delivered(), 2U);
   EXPECT_EQ(account.stale(), 2U);
   EXPECT_EQ(account.missed(4), 2U);
+  EXPECT_EQ(account.expected_next(), 4U);
   account.open(4);
   EXPECT_EQ(account.missed(4), 0U);
   EXPECT_EQ(account.missed(6), 2U);
