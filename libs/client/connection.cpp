@@ -106,7 +106,9 @@ void connection::on_ready(uint32_t events) {
     start_upgrade();
   }
   if ((events & EPOLLOUT) != 0) flush();
-  if (state_ != state::closed && !paused_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) read_all();
+  if (state_ != state::closed && !paused_ && (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+    read_all((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+  }
 }
 
 void connection::start_upgrade() {
@@ -116,7 +118,8 @@ void connection::start_upgrade() {
           "Sec-WebSocket-Version: 13\r\n\r\n";
 }
 
-void connection::read_all() {
+/// `to_end`: the end of the stream is there or may be; it comes with no event of its own if it came with data.
+void connection::read_all(bool to_end) {
   for (;;) {
     const auto got = ::recv(fd_, read_buffer.data(), read_buffer.size(), 0);
     if (got == 0) return close_socket("closed by the server");
@@ -138,7 +141,7 @@ void connection::read_all() {
       in_.erase(0, used);
       if (in_.empty() && in_.capacity() > shrink_above) std::string().swap(in_);
     }
-    if (static_cast<size_t>(got) < read_buffer.size() || paused_) return;
+    if (paused_ || (static_cast<size_t>(got) < read_buffer.size() && !to_end)) return;
   }
 }
 
@@ -305,7 +308,7 @@ void connection::pause_reading(bool paused) {
   paused_ = paused;
   if (!resumed || fd_ < 0) return;
   loop_.post([this, alive = alive_] {
-    if (*alive && state_ != state::closed && !paused_) read_all();
+    if (*alive && state_ != state::closed && !paused_) read_all(true);
   });
 }
 

@@ -67,7 +67,7 @@ class connection final : public io_target {
   enum class state : uint8_t { connecting, upgrading, open, closed };
 
   void start_upgrade();
-  void read_all();
+  void read_all(bool to_end);
   size_t parse(std::string_view bytes);
   size_t parse_upgrade(std::string_view bytes);
   size_t parse_frames(std::string_view bytes);
