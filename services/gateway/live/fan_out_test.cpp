@@ -45,7 +45,7 @@ TEST_F(live_frames, encode_a_frame_once_per_form_for_all_io_threads) {
   const uint64_t room = make_room();
   std::vector<fake_connection*> all;
   for (size_t i = 0; i < 40; ++i) all.push_back(&viewer(room, i % 2, i % 4 < 2, i % 4 == 0));
-  posts = {};
+  posts[0] = posts[1] = 0;
   groups[0]->frame(room, 1, std::string(4096, 'v'));
   run();
   EXPECT_EQ(posts[0], 1U);
@@ -69,7 +69,7 @@ TEST_F(live_frames, post_to_io_threads_with_viewers_only) {
   start();
   const uint64_t room = make_room();
   viewer(room, 1);
-  posts = {};
+  posts[0] = posts[1] = 0;
   for (uint64_t i = 1; i <= 5; ++i) groups[0]->frame(room, i, "x");
   EXPECT_EQ(posts[0], 0U);
   EXPECT_GE(posts[1], 1U);

@@ -302,6 +302,20 @@ TEST_F(live_rooms, take_no_frames_from_an_owner_that_was) {
   EXPECT_EQ(bodies(who), std::vector<std::string>{"new"});
 }
 
+TEST_F(live_rooms, take_no_frames_of_an_owner_before_it_has_answered_the_interest) {
+  start();
+  const uint64_t room = make_room();
+  auto& who = viewer(room, 0, true, true);
+  const auto behaves = std::exchange(groups[0]->script, nullptr);
+  own("group-1", 2);
+  own("group-0", 3);  // over the stream it had
+  groups[0]->frame(room, 7, "of its first time");
+  behaves(groups[0]->got.back());
+  groups[0]->frame(room, 1, "now");
+  run();
+  EXPECT_EQ(bodies(who), std::vector<std::string>{"now"});
+}
+
 TEST_F(live_rooms, register_again_when_the_link_comes_back) {
   start();
   const uint64_t room = make_room();

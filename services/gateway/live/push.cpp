@@ -9,6 +9,7 @@ namespace tern::gateway::live {
 
 void push_live(client& from, uint8_t frame_type, std::string_view vroom_node, std::string body, int64_t id,
                int32_t dtype) {
+  if (from.is_closing()) return;
   core& shared = from.shared();
   const auto vroom = from_node(node_kind::virtual_room, vroom_node);
   if (!vroom) {

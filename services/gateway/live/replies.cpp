@@ -123,7 +123,9 @@ void hub::on_frame(const place& stream, const group::v1::LiveFrame& frame, std::
     shard& in = shard_of(frame.vroom());
     const std::lock_guard lock(in.mutex);
     made.at = find_registered(in, frame.vroom(), stream);
-    if (!made.at) return;
+    // Ahead of the interest's answer it is a frame of an earlier ownership of the same node: others may have been in
+    // between.
+    if (!made.at || made.at->interest_call != 0) return;
     room& at = *made.at;
     if (at.last_seq != 0 && frame.seq() > at.last_seq + 1) {
       core_.metrics.live.dropped(drop::upstream, frame.seq() - at.last_seq - 1);

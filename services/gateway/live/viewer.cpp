@@ -108,9 +108,10 @@ errc viewer::finish(op what, uint64_t vroom, const room_ptr& at, form how) {
   }
   held& one = adopt(at);
   if (what == op::create) one.created = true;
-  if (what == op::subscribe && !change(one, how)) {
-    on_gone(at);  // nobody told us yet; whoever does finds us gone
-    return errc::no_such_object;
+  const bool there = what == op::subscribe ? change(one, how) : hub_->watch(*at, thread_, form::none, form::none);
+  if (!there) {
+    on_gone(at);  // who comes to tell us finds us gone
+    return what == op::subscribe ? errc::no_such_object : errc::ok;
   }
   let_go_of_pushed();
   return errc::ok;

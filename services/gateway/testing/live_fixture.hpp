@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -106,7 +108,10 @@ class fake_thread final : public websocket::io_thread {
  public:
   explicit fake_thread(size_t index) : index_(index) {}
   size_t index() const noexcept override { return index_; }
-  void post(std::function<void()> work) override { posted.push_back(std::move(work)); }
+  void post(std::function<void()> work) override {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(work));
+  }
   void every(std::chrono::milliseconds, std::function<void()>) override {}
   websocket::connection* find(uint64_t id) noexcept override {
     const auto found = connections.find(id);
@@ -118,10 +123,25 @@ class fake_thread final : public websocket::io_thread {
     }
   }
 
-  std::deque<std::function<void()>> posted;
+  /// Runs what is posted and settles the sockets, once; true if there was something to run.
+  bool turn() {
+    std::deque<std::function<void()>> now;
+    {
+      const std::lock_guard lock(mutex_);
+      now.swap(posted_);
+    }
+    for (auto& work : now) work();
+    for (auto& [id, one] : connections) {
+      if (!one->closed) one->settle();
+    }
+    return !now.empty();
+  }
+
   std::map<uint64_t, std::unique_ptr<fake_connection>> connections;
 
  private:
+  std::mutex mutex_;
+  std::deque<std::function<void()>> posted_;
   const size_t index_;
 };
 
@@ -142,9 +162,9 @@ class scripted_group {
   void serve() {
     serving_ = true;
     network_.serve<rpc::live_stream>(address_, [this](const rpc::peer&, sink out) {
-      down = std::move(out);
+      down = out;
       ++streams;
-      return std::make_shared<handler>(*this);
+      return std::make_shared<handler>(*this, std::move(out));
     });
   }
   /// The node dies.
@@ -228,6 +248,7 @@ class scripted_group {
   }
 
   std::function<void(const group::v1::LiveRequest&)> script;
+  bool keep = true;
   std::vector<group::v1::LiveRequest> got;
   std::map<uint64_t, group::v1::LiveState> rooms;
   std::map<uint64_t, uint64_t> seqs;
@@ -236,15 +257,17 @@ class scripted_group {
 
  private:
   struct handler final : rpc::server_handler<rpc::live_stream> {
-    explicit handler(scripted_group& of) : group(of) {}
+    handler(scripted_group& of, sink back) : group(of), out(std::move(back)) {}
     void on_items(std::vector<group::v1::LiveRequest>& items) override {
+      group.down = out;
       for (auto& item : items) {
-        group.got.push_back(item);
+        if (group.keep) group.got.push_back(item);
         if (group.script) group.script(item);
       }
     }
     void on_down() override {}
     scripted_group& group;
+    const sink out;
   };
 
   rpc::network& network_;
@@ -295,29 +318,23 @@ class live_fixture : public ::testing::Test {
 
   /// A new map: the group node owns all slots.
   void own(const std::string& node, uint64_t epoch) {
+    publish(node, epoch);
+    run();
+  }
+  /// The same, without running the io threads.
+  void publish(const std::string& node, uint64_t epoch) {
     auto next = std::make_shared<placement::snapshot>();
     next->version = ++version;
     for (const char* name : {"group-0", "group-1"}) next->nodes.push_back({name, "group", address_of(name), 1, true});
     next->groups = placement::range_map({{0, slot_count - 1, node, epoch}});
     rooms->apply(next);
-    run();
   }
 
   /// Runs what is posted, and settles sockets, until nothing is left to do.
   void run() {
     for (bool more = true; more;) {
       more = false;
-      for (auto& thread : threads) {
-        while (!thread->posted.empty()) {
-          more = true;
-          const auto work = std::move(thread->posted.front());
-          thread->posted.pop_front();
-          work();
-        }
-        for (auto& [id, one] : thread->connections) {
-          if (!one->closed) one->settle();
-        }
-      }
+      for (auto& thread : threads) more = thread->turn() || more;
     }
   }
   void pass(std::chrono::milliseconds by) {
@@ -336,18 +353,20 @@ class live_fixture : public ::testing::Test {
     auto made = std::make_unique<fake_connection>(*threads[thread], id, *lanes[thread]);
     fake_connection& out = *made;
     threads[thread]->connections[id] = std::move(made);
-    auto& who = static_cast<client&>(out.handler());
-    who.on_open(out);
-    session::v1::Login login;
-    who.start_login(login, json ? wire::encoding::json : wire::encoding::thrift);
-    session::v1::LoginResult result;
-    result.set_conn(id);
-    result.set_account(account != 0 ? account : id + 1000);
-    result.set_domain(domain);
-    who.on_login_result(result);
+    log_in_as(out, account != 0 ? account : id + 1000, domain, json);
     run();
     out.messages();
     return out;
+  }
+  static void log_in_as(fake_connection& out, uint64_t account, const std::string& domain, bool json) {
+    auto& who = static_cast<client&>(out.handler());
+    who.on_open(out);
+    who.start_login({}, json ? wire::encoding::json : wire::encoding::thrift);
+    session::v1::LoginResult result;
+    result.set_conn(out.id());
+    result.set_account(account);
+    result.set_domain(domain);
+    who.on_login_result(result);
   }
   /// A frame of the client.
   void say(fake_connection& from, wire::frame_type type, const std::string& json) {
@@ -403,7 +422,7 @@ class live_fixture : public ::testing::Test {
   std::vector<std::unique_ptr<fake_thread>> threads;
   std::vector<std::shared_ptr<lane>> lanes;
   std::vector<std::unique_ptr<scripted_group>> groups;
-  std::array<size_t, thread_count> posts{};
+  std::array<std::atomic<size_t>, thread_count> posts{};
   uint64_t version = 0, last_conn = 0, last_room = 0;
 };
 
