@@ -10,7 +10,7 @@ import { pack, unpack } from "/vroom.js";
 const chunk = 60 * 1024 - 128;  // with its head one WebSocket message, and below the server's largest frame
 const widest = 8 * chunk;       // bytes under way
 let perSecond = 300;            // frames of all files, below what a server lets a connection send as it comes
-const ackEvery = 4 * chunk;
+const ackEvery = 2 * chunk;     // and the least that is under way: less would never be acknowledged
 const collected = 4 << 20;      // received bytes are handed to the browser's own keeping by so many
 const quiet = 2000;             // ms without a byte: ask again
 const silent = 15000;           // ms without a word: say so
@@ -122,7 +122,7 @@ class Outgoing extends Transfer {
     if (again && this.host.waiting() === 0) {
       this.sent = next;
       this.summed = false;
-      this.window = Math.max(chunk, Math.floor(this.window / 2));
+      this.window = Math.max(ackEvery, Math.floor(this.window / 2));
     }
     this.paint(next);
     this.pump();
