@@ -76,7 +76,6 @@ result<void> measure_streams(const std::string& where, setting with, bool quick,
   stream_options room{.slow_fraction = 0.1, .seconds = 2 * seconds};
   stream_options rooms{.publishers = 50, .viewers = 100, .rate = 4, .seconds = 2 * seconds};
   if (quick) {
-    room.viewers = 200;
     rooms.publishers = 10;
     rooms.viewers = 20;
     rooms.rate = 20;
