@@ -220,11 +220,11 @@ def scene_cancel(world):
 def scene_broken_line(world):
     """Bob's connection breaks on the way, as receiver and as sender: the file goes on from where it was."""
     alice, bob = world.people["alice"], world.people["bob"]
-    path, digest = world.file("resumed.bin", 48 * MIB)
+    path, digest = world.file("resumed.bin", 64 * MIB)
     for sender, receiver in ((alice, bob), (bob, alice)):
         offer(world, sender, receiver, path)
         press(receiver, "Accept")
-        for _ in range(2):
+        for _ in range(3):
             under_way(receiver)
             world.wire.cut()
             bob.wait("!document.querySelector('#status').classList.contains('online')", "the break is seen")
