@@ -285,6 +285,14 @@ bool session_state::is_member_of(room_id room) {
   return one != nullptr && is_member(*one);
 }
 
+void session_state::note_own_row(room_id room, uint64_t version, uint32_t bits) {
+  v1::RoomMembership change;
+  change.set_room(room.value);
+  change.set_version(version);
+  change.set_bits(bits);
+  note_room(change);
+}
+
 void session_state::membership_change(delivery_event& what) {
   const v1::RoomMembership& change = what.delivery.room();
   const delivery::entry_ref entry{what.source, what.delivery.entry()};

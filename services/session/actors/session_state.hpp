@@ -164,6 +164,9 @@ class session_state : private delivery::port {
   void with_rooms(std::function<void(session_state&, errc)> then);
   /// By the account's own row. With with_rooms() only.
   bool is_member_of(room_id room);
+  /// The account's own row of `room` was stored by its own command: it counts from here on, not only when the outbox
+  /// tells of it.
+  void note_own_row(room_id room, uint64_t version, uint32_t bits);
   /// Ends all terminals but `from` with LOGOUT (password changed, account replaced). Returns how many.
   size_t log_out_others(const origin& from, errc reason);
   /// Runs `then` in this actor after `delay` (rounded up to 128 ms), unless the actor has ended. Cannot be called

@@ -28,7 +28,7 @@ room_id new_room_id(const session_state& state, std::string_view frame_key, unsi
   return room_id{id == 0 ? 1 : id};
 }
 
-/// The account's own row, before the answer: a list asked for next shows that it is out of the room. That the row has
+/// The account's own row, before the answer: what is asked next finds it out of the room. That the row has
 /// this version also when nothing changed does no harm.
 void put_own_row(session_state& state, const origin& from, room_id room, uint64_t version, uint32_t bits,
                  ack_fields fields) {
@@ -40,8 +40,9 @@ void put_own_row(session_state& state, const origin& from, room_id room, uint64_
   put.set_version(version);
   put.set_bits(bits);
   state.ask(slot_of(state.account()), std::move(request), patience::deadline,
-            [from, fields = std::move(fields)](session_state& again, storage_answer& stored) {
+            [from, room, version, bits, fields = std::move(fields)](session_state& again, storage_answer& stored) {
               if (stored.code != errc::ok) return refuse(again, from, stored.code, fields);
+              again.note_own_row(room, version, bits);
               accept(again, from, fields);
             });
 }

@@ -265,6 +265,27 @@ TEST_F(stream_message_test, to_a_room_only_members_may_send) {
   EXPECT_TRUE(messages(alice).empty());
 }
 
+TEST_F(stream_message_test, who_has_been_told_that_it_left_may_send_no_more) {
+  terminal_of(alice);
+  const uint64_t conn = terminal_of(member);
+  wire::tim_req leave;
+  leave.rtype = 16;
+  leave.node = open_node;
+  frame(conn, member, frame_type::business, leave);
+  // Storage answers, and the dispatcher has not come yet.
+  for (int i = 0; i < 10; ++i) {
+    run();
+    storage.answer();
+  }
+  const auto left = answer(member);
+  ASSERT_TRUE(left && left->ok);
+  frame(conn, member, frame_type::message, now_in(open_node, "x"));
+  run();
+  EXPECT_EQ(code(member), 4105);
+  settle();
+  EXPECT_TRUE(messages(alice).empty());
+}
+
 TEST_F(stream_message_test, to_a_room_an_owner_that_refuses_is_answered) {
   terminal_of(member);
   room_owner.fail_next(errc::overload);
