@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <unordered_map>
@@ -101,10 +102,12 @@ class chat_run {
     const auto now = now_ns();
     const auto step = static_cast<int64_t>(1e9 / how_.rate);
     while (next_due_ <= now) {
-      send_one(turn_++ % lanes_.size(), next_due_);
+      send_one(turn_++ / how_.burst % lanes_.size(), next_due_);
       next_due_ += step;
     }
-    loop_.after(std::chrono::nanoseconds(std::min<int64_t>(next_due_ - now, 1'000'000)), [this] { tick(); });
+    const int64_t least = std::chrono::nanoseconds(how_.round).count();
+    const int64_t most = std::max<int64_t>(least, 1'000'000);
+    loop_.after(std::chrono::nanoseconds(std::clamp(next_due_ - now, least, most)), [this] { tick(); });
   }
 
   void received(size_t i, member& self, const wire::tim_message& message) {
@@ -183,7 +186,7 @@ result<report> run_chat(const setting& with, const chat_options& how) {
   auto accounts = make_accounts(with.where, with.prefix, how.pairs * 2, with.progress);
   if (!accounts) return accounts.error();
   client::loop loop;
-  loop.be_punctual();
+  if (how.round.count() == 0) loop.be_punctual();
   std::vector<std::unique_ptr<member>> members;
   if (auto done = log_in_all(loop, with.where, with.encoding, members, *accounts, 100, with.progress); !done) {
     return done.error();

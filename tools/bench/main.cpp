@@ -43,6 +43,7 @@ constexpr const char* usage_text =
     "  --interval N               ping: seconds between two of a connection (default 30)\n"
     "  --pairs N                  chat: pairs of users (default 50)\n"
     "  --rate N                   chat: messages per second in all; 0 = saturation (default)\n"
+    "  --burst N                  chat with a rate, overload: messages a sender writes together (default 1, --window)\n"
     "  --window N                 chat at saturation: unanswered messages per sender (default 16)\n"
     "  --body N                   chat: bytes of text (default 64)\n"
     "  --members N                room: members (default 1000), of whom\n"
@@ -195,6 +196,8 @@ flag_map flags_of(options& o) {
       {"--members", [&o](const char* v) { return to_size(v, o.room.members); }},
       {"--online", [&o](const char* v) { return to_size(v, o.room.online); }},
       {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
+      {"--burst",
+       [&o](const char* v) { return to_size(v, o.chat.burst) && o.chat.burst > 0 && to_size(v, o.overload.burst); }},
       {"--window", [&o](const char* v) { return to_size(v, o.chat.window) && o.chat.window > 0; }},
       {"--body", [&o](const char* v) { return to_size(v, o.chat.body_bytes) && to_size(v, o.room.body_bytes); }},
       {"--storage",

@@ -19,6 +19,10 @@ double our_cost(const setting& with, const report& what) {
   return sum;
 }
 
+/// Between two rounds of sending. A generator that asks the clock for each message would take half of a small machine
+/// from the servers whose overload is measured.
+constexpr std::chrono::milliseconds sending_round{5};
+
 /// The largest resident memory of the watched processes together, looked at once a second.
 class memory_peak {
  public:
@@ -67,6 +71,8 @@ result<report> run_overload(const setting& with, const overload_options& how) {
   const double most = value_of(*saturation, "receipts_per_second");
   chat.rate = how.factor * most;
   chat.seconds = how.seconds;
+  chat.burst = how.burst > 0 ? how.burst : how.window;
+  chat.round = sending_round;
   auto made = measured(with, chat, loaded_mib);
   if (!made) return made.error();
   made->scenario = "overload, " + std::to_string(static_cast<int64_t>(100 * how.factor)) + " % of saturation offered";
@@ -75,8 +81,13 @@ result<report> run_overload(const setting& with, const overload_options& how) {
   values["goodput_share"] = most > 0 ? value_of(*made, "receipts_per_second") / most : 0;
   made->units["goodput_share"] = "receipts/s of those at saturation";
   // On a shared machine rates depend on the neighbours; this does not.
-  values["cpu_us_per_receipt"] = our_cost(with, *made);
-  values["saturation_cpu_us_per_receipt"] = our_cost(with, *saturation);
+  const double cost = our_cost(with, *made), calm_cost = our_cost(with, *saturation);
+  values["cpu_us_per_receipt"] = cost;
+  values["saturation_cpu_us_per_receipt"] = calm_cost;
+  values["goodput_per_cpu_share"] = cost > 0 ? calm_cost / cost : 0;
+  made->units["goodput_per_cpu_share"] = "receipts per CPU second of the servers, of those at saturation";
+  values["generator_cores"] = made->seconds > 0 ? made->costs["tern-bench"].cpu_seconds / made->seconds : 0;
+  made->units["generator_cores"] = "CPU the generator takes from the servers";
   values["memory_mib"] = loaded_mib;
   values["saturation_memory_mib"] = calm_mib;
   values["memory_share"] = calm_mib > 0 ? loaded_mib / calm_mib : 0;

@@ -56,6 +56,8 @@ struct chat_options {
   double warmup_seconds = 2;
   size_t body_bytes = 64;
   bool stored = true;  // false: against session.storage = none, where nobody needs to be friends
+  size_t burst = 1;    // rate: messages a sender writes together, in its turn
+  std::chrono::milliseconds round{0};  // rate: the least time between two looks at what is due; 0: punctual
 };
 /// Pairs of friends that write to each other: receipts/s, deliveries/s, latency of both, CPU per message.
 result<report> run_chat(const setting& with, const chat_options& how);
@@ -79,6 +81,7 @@ struct overload_options {
   size_t pairs = 300;
   size_t window = 8;    // for the saturation measured first
   double factor = 2;    // of saturation, offered whatever comes back
+  size_t burst = 0;     // messages a sender writes together, in its turn; 0: window, as at saturation
   double seconds = 60;  // of overload; saturation is measured for a third of it
 };
 /// More messages than the servers can take: what is answered in spite of it, refusals, connections lost, memory.
