@@ -27,6 +27,7 @@ struct grpc_options {
   size_t queue_bytes = 64U << 20U;
   uint32_t window_items = 8192;         // items a peer may have under way to us
   std::chrono::microseconds pace{400};  // writes of a busy stream are so far apart; 0: each item as soon as it can
+  std::chrono::microseconds longest_pace{2000};  // the same where processors are short
   std::chrono::milliseconds connect_timeout{2000};
   std::chrono::milliseconds close_timeout{2000};
   std::chrono::milliseconds first_retry{50};

@@ -147,6 +147,26 @@ TEST_F(paced_stream, what_waits_leaves_before_the_end_of_the_stream) {
   EXPECT_EQ(out.writes.size(), 2U);
 }
 
+TEST(pace_control, intervals_are_long_while_threads_run_late_and_short_again_after) {
+  pace_control pace(400us, 2000us);
+  for (int i = 0; i < 200; ++i) pace.woke(40us);
+  EXPECT_EQ(pace.interval(), 400us) << "as late as an idle machine makes it";
+  pace.woke(100ms);
+  EXPECT_LT(pace.interval(), 600us) << "once is no rule";
+  for (int i = 0; i < 200; ++i) pace.woke(160us);
+  EXPECT_NEAR(static_cast<double>(pace.interval().count()), 1200, 20);
+  for (int i = 0; i < 200; ++i) pace.woke(5ms);
+  EXPECT_EQ(pace.interval(), 2000us);
+  for (int i = 0; i < 200; ++i) pace.woke(0us);
+  EXPECT_EQ(pace.interval(), 400us);
+}
+
+TEST(pace_control, without_room_it_stays_as_it_is) {
+  pace_control pace(400us, {});
+  for (int i = 0; i < 200; ++i) pace.woke(5ms);
+  EXPECT_EQ(pace.interval(), 400us);
+}
+
 /// Asks again until it has been called so often.
 class counter final : public paced, public std::enable_shared_from_this<counter> {
  public:
