@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "libs/sql/sqlite_checkpointer.hpp"
+
 namespace tern::sql {
 namespace {
 
@@ -126,7 +128,29 @@ result<std::unique_ptr<sqlite_connection>> sqlite_connection::open(const std::st
   return made;
 }
 
-sqlite_connection::~sqlite_connection() { close(); }
+sqlite_connection::sqlite_connection(std::string path, const sqlite_options& options)
+    : path_(std::move(path)), options_(options) {
+  if (options_.checkpoint_beside) {
+    checkpointer_ = std::make_unique<sqlite_checkpointer>(path_, options_.checkpoint_pages);
+  }
+}
+
+sqlite_connection::~sqlite_connection() {
+  checkpointer_.reset();  // before the last connection goes: that one moves what is left
+  close();
+}
+
+uint64_t sqlite_connection::checkpoints_beside() const { return checkpointer_ ? checkpointer_->passes() : 0; }
+
+/// In place of SQLite's own hook, which checkpoints inside the commit.
+int sqlite_connection::after_commit(void* self, sqlite3* handle, const char* database, int pages) {
+  auto& me = *static_cast<sqlite_connection*>(self);
+  if (!me.checkpointer_->committed(pages)) {
+    // Whether this succeeds says nothing about the commit.
+    (void)sqlite3_wal_checkpoint_v2(handle, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  }
+  return SQLITE_OK;
+}
 
 result<void> sqlite_connection::connect() {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
@@ -139,8 +163,13 @@ result<void> sqlite_connection::connect() {
   sqlite3_busy_handler(handle_, wait_for_lock, this);
   auto prepared = script(
       "pragma journal_mode = wal; pragma synchronous = full; pragma temp_store = memory; pragma cache_size = -16000;"
-      "pragma wal_autocheckpoint = 8000; pragma journal_size_limit = 67108864");
-  if (!prepared) close();
+      "pragma journal_size_limit = 67108864; pragma wal_autocheckpoint = " +
+      std::to_string(options_.checkpoint_pages));
+  if (!prepared) {
+    close();
+  } else if (checkpointer_) {
+    sqlite3_wal_hook(handle_, after_commit, this);
+  }
   return prepared;
 }
 

@@ -14,6 +14,7 @@ struct sqlite3_stmt;
 namespace tern::sql {
 
 class sqlite_connection;
+class sqlite_checkpointer;
 
 /// A prepared statement; owned by its connection, used by one caller at a time. Bound bytes must live until the next
 /// reset. Bind errors show in step().
@@ -51,6 +52,9 @@ class sqlite_statement {
 
 struct sqlite_options {
   std::chrono::milliseconds busy_timeout{5000};
+  int checkpoint_pages = 8000;  // the write-ahead log goes into the file when it has so many
+  /// Then by a thread of its own rather than inside a commit: for the one who writes all the time.
+  bool checkpoint_beside = false;
 };
 
 /// WAL, synchronous=FULL: a commit is on disk when it returns.
@@ -69,6 +73,8 @@ class sqlite_connection final : public connection {
   result<void> reopen() override;
   uint64_t changed() const override;
   uint64_t statements() const override { return statements_; }
+  /// How often a thread of its own has moved the log; 0 without one.
+  uint64_t checkpoints_beside() const;
 
   /// The cached statement, reset. Counts as one statement, however many rows it is then run for.
   result<sqlite_statement*> prepare(const std::string& text);
@@ -76,13 +82,15 @@ class sqlite_connection final : public connection {
 
  private:
   friend class sqlite_statement;
-  sqlite_connection(std::string path, const sqlite_options& options) : path_(std::move(path)), options_(options) {}
+  sqlite_connection(std::string path, const sqlite_options& options);
   result<void> connect();
   void close();
   static int wait_for_lock(void* self, int attempts);
+  static int after_commit(void* self, sqlite3* handle, const char* database, int pages);
 
   std::string path_;
   sqlite_options options_;
+  std::unique_ptr<sqlite_checkpointer> checkpointer_;
   sqlite3* handle_ = nullptr;
   std::unordered_map<std::string, std::unique_ptr<sqlite_statement>> cache_;
   uint64_t statements_ = 0;

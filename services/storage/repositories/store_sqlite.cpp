@@ -166,7 +166,9 @@ class sqlite_store final : public store {
   explicit sqlite_store(std::string dsn) : path_(dsn.substr(dsn.find(':') + 1)) {}
 
   result<std::unique_ptr<writer_store>> open_writer() override {
-    auto database = connect();
+    sql::sqlite_options how;
+    how.checkpoint_beside = true;
+    auto database = connect(how);
     if (!database) return database.error();
     return std::unique_ptr<writer_store>(std::make_unique<sqlite_writer>(std::move(*database)));
   }
@@ -195,11 +197,11 @@ class sqlite_store final : public store {
   }
 
  private:
-  result<std::unique_ptr<sql::sqlite_connection>> connect() {
+  result<std::unique_ptr<sql::sqlite_connection>> connect(const sql::sqlite_options& how = {}) {
     if (!migrated_) {
       if (auto done = migrate(); !done) return done.error();
     }
-    return sql::sqlite_connection::open(path_);
+    return sql::sqlite_connection::open(path_, how);
   }
 
   std::string path_;
