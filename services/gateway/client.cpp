@@ -263,6 +263,15 @@ void client::refuse(uint8_t type, errc code, refusal why) {
   send(wire::frame_type::ack, out);
 }
 
+void client::shed(uint8_t type) {
+  shared().metrics.command(type, enc_, outcome::limited);
+  shared().metrics.refused(refusal::overload);
+  shed_ = true;
+  if (is_closing()) return;
+  connection_->send_made(lane_.overloaded().of(type, enc_), false);
+  cut_if_slow();
+}
+
 void client::forward(uint8_t type, std::string payload, uint64_t trace) {
   const inbound_frame& kept = terminal_.accept(type, std::move(payload), trace, shared().time.wall_ns());
   lane_.load().accepted();

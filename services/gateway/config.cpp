@@ -73,6 +73,8 @@ void declare_limits(config::schema& into, gateway_config& o) {
   into.add("gateway.overload.target_ms", o.overload_target,
            "commands under way may take so long at the present pace; above: error 5104, the connection stays",
            {100, 60'000});
+  into.add("gateway.overload.standing_ms", o.overload_standing,
+           "the same once refusals have gone on for half a second, until they have ceased", {100, 60'000});
   into.add("gateway.overload.least_frames", o.overload_least,
            "commands under way per io thread that are always let in", {1, 10'000'000});
   into.add("gateway.overload.most_frames", o.overload_most, "commands under way per io thread at most",

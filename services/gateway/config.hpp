@@ -47,7 +47,8 @@ struct gateway_config {
   uint64_t waiting_bytes = 1 << 20;
   uint64_t max_queue_bytes = 1 << 20;              // bytes the kernel did not take: slow consumer above
   uint64_t unconfirmed_frames = 64;                // inbound and not yet done: reading pauses at this many
-  std::chrono::milliseconds overload_target{500};  // so long may the commands under way take; 5104 above
+  std::chrono::milliseconds overload_target{300};  // so long may the commands under way take; 5104 above
+  std::chrono::milliseconds overload_standing{200};  // and so long once refusals go on
   uint64_t overload_least = 2000;                  // under way per io thread: always let in
   uint64_t overload_most = 50'000;                 // and never more
   uint64_t live_rooms_per_connection = 16;         // virtual rooms made by one connection and not ended

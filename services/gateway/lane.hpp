@@ -21,6 +21,7 @@
 #include "services/gateway/core.hpp"
 #include "services/gateway/room_acks.hpp"
 #include "services/gateway/room_frame.hpp"
+#include "services/gateway/shed.hpp"
 #include "services/gateway/wheel.hpp"
 
 namespace tern::gateway {
@@ -103,6 +104,7 @@ class lane {
   /// RoomAcked of one account, queued at once.
   void tell_room_ack(link_handle stream, account_id account, const terminal::room_ack& what);
   load_guard& load() noexcept { return load_; }
+  overload_answers& overloaded() noexcept { return overloaded_; }
   /// The client is told (client::on_cooled) at the next tick.
   void cool_down(const client& who);
   /// The client is told (client::on_retry) when an owner may be there.
@@ -158,6 +160,7 @@ class lane {
   deadline_wheel wheel_;
   account_calls calls_;
   load_guard load_;
+  overload_answers overloaded_;
   uint64_t reported_under_way_ = 0, reported_limit_ = 0;
   room_acks room_acks_;
   live::hub* live_ = nullptr;

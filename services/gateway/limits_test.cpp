@@ -6,6 +6,7 @@
 
 #include "services/gateway/addresses.hpp"
 #include "services/gateway/load.hpp"
+#include "services/gateway/shed.hpp"
 
 namespace tern::gateway {
 namespace {
@@ -75,6 +76,71 @@ TEST(load_guard, never_lets_in_more_than_the_most) {
     guard.on_tick();
   }
   EXPECT_EQ(guard.limit(), 500U);
+}
+
+TEST(load_guard, lets_less_wait_while_refusals_go_on_and_more_again_when_they_have_ceased) {
+  load_guard guard({.least = 10, .most = 100'000, .target_ticks = 5, .standing_ticks = 2});
+  const auto tick = [&](uint64_t offered) {
+    guard.done(guard.under_way() < 200 ? guard.under_way() : 200);
+    for (uint64_t i = 0; i < offered; ++i) {
+      if (guard.admits()) guard.accepted();
+    }
+    guard.on_tick();
+  };
+  for (int i = 0; i < 100; ++i) tick(200);
+  EXPECT_NEAR(static_cast<double>(guard.limit()), 1000.0, 10.0);
+  for (int i = 0; i < 4; ++i) tick(100);
+  for (int i = 0; i < 4; ++i) tick(1200);  // a burst fills what may wait, and some are refused
+  EXPECT_FALSE(guard.standing());
+  for (int i = 0; i < 20; ++i) tick(400);
+  EXPECT_TRUE(guard.standing());
+  EXPECT_NEAR(static_cast<double>(guard.limit()), 400.0, 10.0);
+  EXPECT_LE(guard.under_way(), 410U);
+  for (int i = 0; i < 9; ++i) tick(150);
+  EXPECT_TRUE(guard.standing());
+  for (int i = 0; i < 3; ++i) tick(150);
+  EXPECT_FALSE(guard.standing());
+  EXPECT_GT(guard.limit(), 800U);
+}
+
+TEST(load_guard, refuses_nobody_at_its_pace_with_the_lower_target) {
+  load_guard guard({.least = 10, .most = 100'000, .target_ticks = 3, .standing_ticks = 2});
+  uint64_t refused = 0;
+  for (int tick = 0; tick < 200; ++tick) {
+    refused = 0;
+    guard.done(guard.under_way() < 200 ? guard.under_way() : 200);
+    for (uint64_t i = 0; i < (tick < 100 ? 400U : 200U); ++i) {
+      if (guard.admits()) {
+        guard.accepted();
+      } else {
+        ++refused;
+      }
+    }
+    guard.on_tick();
+  }
+  EXPECT_EQ(refused, 0U);
+  EXPECT_LE(guard.under_way(), 600U);
+}
+
+TEST(overload_answers, are_what_an_encoder_makes_and_made_once) {
+  overload_answers answers;
+  for (const auto enc : {wire::encoding::thrift, wire::encoding::json}) {
+    const std::string& made = answers.of(static_cast<uint8_t>(wire::frame_type::message), enc);
+    ASSERT_GT(made.size(), 3U);
+    EXPECT_EQ(static_cast<uint8_t>(made[0]), 0x82);           // one binary message
+    EXPECT_EQ(static_cast<size_t>(made[1]), made.size() - 2);  // unmasked
+    const auto frame = wire::parse_frame(std::string_view(made).substr(2));
+    ASSERT_TRUE(frame);
+    EXPECT_EQ(frame->type, wire::frame_type::ack);
+    wire::arena memory;
+    const auto ack = wire::decode<wire::tim_ack>(enc, std::string_view(made).substr(3), memory);
+    ASSERT_TRUE(ack);
+    EXPECT_FALSE(ack->ok);
+    EXPECT_EQ(ack->tim_type, static_cast<int8_t>(wire::frame_type::message));
+    ASSERT_TRUE(ack->error);
+    EXPECT_EQ(ack->error->code, 5104);
+    EXPECT_EQ(&answers.of(static_cast<uint8_t>(wire::frame_type::message), enc), &made);
+  }
 }
 
 TEST(load_guard, forgets_the_pace_slowly_and_work_of_closed_connections_at_once) {

@@ -40,8 +40,7 @@ void forward(client& from, const wire::inbound_frame& frame) {
     return;
   }
   if (!from.where().load().admits()) {
-    refuse(from, frame, errc::overload, outcome::limited, refusal::overload);
-    from.cool_down();
+    from.shed(type);
     return;
   }
   std::string payload;
