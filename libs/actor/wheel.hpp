@@ -2,6 +2,7 @@
 // actor.
 #pragma once
 
+#include <algorithm>
 #include <caf/all.hpp>
 #include <chrono>
 #include <map>
@@ -12,6 +13,10 @@
 #include "libs/base/clock.hpp"
 
 namespace tern::actor {
+
+/// Between two ticks of a supervisor with nothing under way and nothing due: a process that does nothing should not
+/// wake up forty times a second for it.
+inline constexpr std::chrono::milliseconds idle_tick{125};
 
 /// The wheel has come round.
 using poke_atom = caf::atom_constant<caf::atom("poke")>;
@@ -26,6 +31,15 @@ class wheel {
     const int64_t due = bucket(time_.now() + delay) + 1;
     const std::lock_guard held(mutex_);
     buckets_[due].push_back(caf::actor_cast<caf::weak_actor_ptr>(who));
+  }
+
+  /// How long the supervisor may wait before it turns again: until the first entry is due, but never longer than
+  /// `most`, so that what is entered meanwhile with at least that delay is not late, and never shorter than `least`.
+  std::chrono::milliseconds rest(std::chrono::milliseconds least, std::chrono::milliseconds most) const {
+    const int64_t now = milliseconds(time_.now());
+    const std::lock_guard held(mutex_);
+    if (buckets_.empty()) return most;
+    return std::clamp(std::chrono::milliseconds(buckets_.begin()->first * bucket_ms - now), least, most);
   }
 
   void turn() {
@@ -45,12 +59,14 @@ class wheel {
   }
 
  private:
-  static int64_t bucket(clock::time_point at) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count() / 128;
+  static constexpr int64_t bucket_ms = 128;
+  static int64_t milliseconds(clock::time_point at) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(at.time_since_epoch()).count();
   }
+  static int64_t bucket(clock::time_point at) { return milliseconds(at) / bucket_ms; }
 
   const clock& time_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<int64_t, std::vector<caf::weak_actor_ptr>> buckets_;
 };
 

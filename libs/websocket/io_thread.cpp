@@ -78,7 +78,6 @@ void io_thread_impl::for_each(const std::function<void(connection&)>& visit) {
 }
 
 void io_thread_impl::start() {
-  wait_tick();
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), ("tern-io-" + std::to_string(index_)).c_str());
     // TLS writes with write(2), which cannot be told not to raise SIGPIPE; blocked, it is EPIPE only.
@@ -97,6 +96,7 @@ void io_thread_impl::begin_stop() {
 void io_thread_impl::stop_here() {
   if (stopped_) return;
   stopped_ = true;
+  open_.reset();
   tick_timer_.cancel();
   for (auto& one : periodics_) one.timer.cancel();
   for (auto& [id, one] : connections_) one->stop();
@@ -136,16 +136,20 @@ uint64_t io_thread_impl::tick_now() const noexcept {
 void io_thread_impl::set_deadline(wheel_node& node, std::chrono::milliseconds after) noexcept {
   const auto ticks = static_cast<uint64_t>((after + tick - std::chrono::milliseconds(1)) / tick);
   wheel_.set(node, tick_now() + ticks + 1);
+  need_tick();
 }
 
-void io_thread_impl::wait_tick() {
+void io_thread_impl::need_tick() {
+  if (ticking_ || stopped_ || wheel_.size() == 0) return;
+  ticking_ = true;
   tick_timer_.expires_after(tick);
   tick_timer_.async_wait([this](const boost::system::error_code& failed) {
+    ticking_ = false;
     if (failed || stopped_) return;
     wheel_.advance(tick_now(),
                    [](wheel_node& node) { static_cast<connection_impl::deadline_node&>(node).owner->on_deadline(); });
     end_of_wakeup();
-    if (!stopped_) wait_tick();
+    need_tick();
   });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -59,7 +60,7 @@ class io_thread_impl final : public io_thread, public std::enable_shared_from_th
   void set_deadline(wheel_node& node, std::chrono::milliseconds after) noexcept;
   void clear_deadline(wheel_node& node) noexcept { wheel_.clear(node); }
   /// Seconds on the thread's coarse clock.
-  uint64_t coarse_seconds() const noexcept { return wheel_.now() / ticks_per_second; }
+  uint64_t coarse_seconds() const noexcept { return tick_now() / ticks_per_second; }
   std::string& read_buffer() noexcept { return read_buffer_; }
   /// An empty output buffer, with the capacity of one given back when there is one.
   std::string take_buffer() noexcept { return std::exchange(spare_buffer_, {}); }
@@ -79,7 +80,7 @@ class io_thread_impl final : public io_thread, public std::enable_shared_from_th
   };
 
   uint64_t tick_now() const noexcept;
-  void wait_tick();
+  void need_tick();
   void wait_periodic(periodic& one);
   void run_posted();
   void stop_here();
@@ -91,9 +92,12 @@ class io_thread_impl final : public io_thread, public std::enable_shared_from_th
   const std::chrono::steady_clock::time_point epoch_ = std::chrono::steady_clock::now();
 
   boost::asio::io_context context_{1};
+  /// Until it stops the thread runs even with nothing to wait for.
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> open_{context_.get_executor()};
   boost::asio::steady_timer tick_timer_{context_};
   std::list<periodic> periodics_;
   timer_wheel wheel_;
+  bool ticking_ = false;  // while there are deadlines: a thread without any sleeps
   std::string read_buffer_;
   std::string spare_buffer_;
   uint64_t next_id_ = 0;

@@ -29,9 +29,13 @@ class timer_wheel {
   timer_wheel(const timer_wheel&) = delete;
   timer_wheel& operator=(const timer_wheel&) = delete;
 
+  /// Nodes that are set.
+  size_t size() const noexcept { return size_; }
+
   /// Due once `advance` reaches `due`; one already past is due at the next tick. Replaces an earlier deadline.
   void set(wheel_node& node, uint64_t due) noexcept {
     clear(node);
+    ++size_;
     node.due = due > now_ ? due : now_ + 1;
     auto& head = slots_[node.due % slots];
     node.prev = head.prev;
@@ -42,6 +46,7 @@ class timer_wheel {
 
   void clear(wheel_node& node) noexcept {
     if (!node.linked()) return;
+    --size_;
     node.prev->next = node.next;
     node.next->prev = node.prev;
     node.next = node.prev = nullptr;
@@ -71,6 +76,7 @@ class timer_wheel {
       auto* following = node->next;
       if (node->due <= now) {
         clear(*node);
+        ++size_;  // it stays linked until its turn
         node->prev = due.prev;
         node->next = &due;
         due.prev->next = node;
@@ -88,6 +94,7 @@ class timer_wheel {
 
   std::array<wheel_node, slots> slots_;
   uint64_t now_ = 0;
+  size_t size_ = 0;
 };
 
 }  // namespace tern::websocket

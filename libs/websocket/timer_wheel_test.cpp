@@ -24,6 +24,27 @@ TEST(timer_wheel, expires_at_its_tick_and_once) {
   EXPECT_EQ(fired, 1);
 }
 
+TEST(timer_wheel, knows_how_many_deadlines_there_are) {
+  timer_wheel wheel;
+  wheel_node first, second, third;
+  EXPECT_EQ(wheel.size(), 0U);
+  wheel.set(first, 5);
+  wheel.set(second, 5);
+  wheel.set(third, 7);
+  wheel.set(third, 9);  // moved, not added
+  EXPECT_EQ(wheel.size(), 3U);
+  std::vector<size_t> left;
+  wheel.advance(5, [&](wheel_node& node) {
+    if (&node == &first) wheel.set(node, 20);
+    left.push_back(wheel.size());
+  });
+  EXPECT_EQ(left, (std::vector<size_t>{3, 2}));  // the one whose turn it is not counted, nor the one before unless set
+  wheel.clear(first);
+  wheel.clear(first);
+  wheel.clear(third);
+  EXPECT_EQ(wheel.size(), 0U);
+}
+
 TEST(timer_wheel, takes_the_last_of_several_deadlines_and_forgets_a_cleared_one) {
   timer_wheel wheel;
   wheel_node moved;

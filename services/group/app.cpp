@@ -124,6 +124,7 @@ class group_service final : public app::service {
       beat_->store(now_ns(context_.time), std::memory_order_relaxed);
       storage_.sweep();
     };
+    what.busy = [this] { return storage_.waiting() > 0; };
     beat_->store(now_ns(context_.time));
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
     context_.health.add_liveness("group.supervisor", [beat = beat_, gone = gone_, &time = context_.time] {

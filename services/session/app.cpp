@@ -102,6 +102,7 @@ class session_service final : public app::service {
       groups_.sweep();
       hub_.sweep();
     };
+    what.busy = [this] { return storage_.waiting() > 0 || groups_.waiting() > 0 || hub_.rooms() > 0; };
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
     beat_->store(context_.time.now().time_since_epoch().count());
     context_.health.add_liveness("session.supervisor", [beat = beat_, gone = gone_, &time = context_.time] {

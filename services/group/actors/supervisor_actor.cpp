@@ -41,7 +41,8 @@ void supervisor_state::on_gone(const live::gateway_ptr& stream) {
 void supervisor_state::on_tick() {
   what_.env->wheel->turn();
   what_.sweep();
-  self_->delayed_send(self_, what_.tick, tick_message{});
+  const auto rest = what_.busy() ? what_.tick : what_.env->wheel->rest(what_.tick, actor::idle_tick);
+  self_->delayed_send(self_, rest, tick_message{});
 }
 
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised with) {

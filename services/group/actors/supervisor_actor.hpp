@@ -33,7 +33,8 @@ struct supervised {
   const environment* env = nullptr;
   std::function<void(const placement::snapshot_ptr&)> apply;  // the links of storage
   std::function<void()> sweep;                                // their deadlines
-  std::chrono::milliseconds tick{25};
+  std::function<bool()> busy = [] { return true; };           // the sweep may find something
+  std::chrono::milliseconds tick{25};                         // while busy
 };
 
 class supervisor_state {

@@ -52,7 +52,8 @@ void supervisor_state::on_tick() {
     env.directory->broadcast(gateway_gone_event{one.stream});
     return true;
   });
-  self_->delayed_send(self_, what_.tick, tick_atom::value);
+  const auto rest = what_.busy() ? what_.tick : env.wheel->rest(what_.tick, actor::idle_tick);
+  self_->delayed_send(self_, rest, tick_atom::value);
 }
 
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised what) {

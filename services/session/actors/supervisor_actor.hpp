@@ -26,7 +26,8 @@ struct supervised {
   std::function<void(const placement::snapshot_ptr&)> apply;                      // the links of storage and group
   std::function<void()> sweep;                                                    // their deadlines
   std::function<void(const placement::snapshot&)> presence = [](const auto&) {};  // its window is over
-  std::chrono::milliseconds tick{25};
+  std::function<bool()> busy = [] { return true; };                               // the sweep may find something
+  std::chrono::milliseconds tick{25};                                             // while busy
 };
 
 class supervisor_state {

@@ -216,6 +216,11 @@ void group_client::apply(const placement::snapshot_ptr& current) {
   sweep();
 }
 
+size_t group_client::waiting() const {
+  const lock held(mutex_);
+  return entries_.size();
+}
+
 void group_client::sweep() {
   std::vector<group_callback> late;
   {

@@ -64,6 +64,8 @@ class group_client final : public group_port {
   /// Supervisor only.
   void apply(const placement::snapshot_ptr& current);
   void sweep();
+  /// Requests without an answer.
+  size_t waiting() const;
   void stop();
 
  private:
@@ -114,7 +116,7 @@ class group_client final : public group_port {
   const clock& time_;
   const std::chrono::milliseconds deadline_;
   group_listener* listener_ = nullptr;
-  std::mutex mutex_;  // guards what follows; not held during calls to sinks and callbacks
+  mutable std::mutex mutex_;  // guards what follows; not held during calls to sinks and callbacks
   placement::snapshot_ptr snapshot_ = std::make_shared<const placement::snapshot>();
   std::unordered_map<uint64_t, entry> entries_;               // by call
   std::unordered_map<uint64_t, std::deque<uint64_t>> rooms_;  // calls that are not answered, in order
