@@ -9,17 +9,17 @@
 
 #include "libs/base/backoff.hpp"
 #include "libs/rpc/byte_buffer.hpp"
+#include "libs/rpc/grpc_completions.hpp"
 #include "libs/rpc/grpc_parts.hpp"
 #include "libs/rpc/grpc_stream.hpp"
 
 namespace tern::rpc::detail {
 namespace {
 
-using bidi_reactor = grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
-
 /// What attempts of all links need.
 struct client_core {
   grpc_options how;
+  std::shared_ptr<completions> events;
   std::shared_ptr<timer> later;
   std::shared_ptr<pacer> pace;
 };
@@ -58,55 +58,87 @@ std::shared_ptr<grpc::Channel> make_channel(const grpc_options& how, const std::
 
 class client_link;
 
-/// One attempt: a channel, a call, and the stream if it comes to one. Lives until OnDone.
-class attempt final : public bidi_reactor, private wire {
+/// One attempt: a channel, a call, and the stream if it comes to one. Deletes itself when the call has ended and gRPC
+/// has given back all tags. Reads end before the call does, and after them the stream starts nothing.
+class attempt final : private wire {
  public:
   attempt(std::shared_ptr<client_link> owner, std::shared_ptr<grpc::Channel> channel,
           std::shared_ptr<grpc_stream> stream, std::shared_ptr<receiver> client)
       : owner_(std::move(owner)), stub_(std::move(channel)), stream_(std::move(stream)), client_(std::move(client)) {}
 
-  void begin(const peer& self, const std::string& method, uint32_t window) {
+  void begin(const peer& self, const std::string& method, uint32_t window, grpc::CompletionQueue& queue) {
     context_.AddMetadata(service_key, self.service);
     context_.AddMetadata(node_key, self.node);
     context_.AddMetadata(incarnation_key, std::to_string(self.incarnation));
     context_.AddMetadata(window_key, std::to_string(window));
-    stub_.PrepareBidiStreamingCall(&context_, method, {}, this);
-    AddHold();  // writes start outside of reactions until the last read
-    StartCall();
+    call_ = stub_.PrepareCall(&context_, method, &queue);
+    call_->StartCall(begin_op(started_));
   }
   void cancel() override { context_.TryCancel(); }
 
-  void OnReadInitialMetadataDone(bool ok) override;
-  void OnReadDone(bool ok) override {
+ private:
+  using operation = call_back<attempt>;
+  void* begin_op(operation& which) {
+    ++under_way_;
+    return &which;
+  }
+  void on_started(bool ok) {
+    if (ok) {
+      call_->ReadInitialMetadata(begin_op(greeted_));
+    } else {
+      end_call();
+    }
+    end_op();
+  }
+  void on_greeted(bool ok);
+  void on_read(bool ok) {
     if (ok) {
       const flat_bytes flat(incoming_);
-      return stream_->on_message(flat.view());
+      stream_->on_message(flat.view());
+    } else {
+      reads_over_ = true;
+      stream_->on_read_end();
+      end_call();
     }
-    reads_over_ = true;
-    stream_->on_read_end();
-    RemoveHold();
+    end_op();
   }
-  void OnWriteDone(bool ok) override { stream_->on_written(ok); }
-  void OnDone(const grpc::Status& status) override;
+  void on_written(bool ok) {
+    stream_->on_written(ok);
+    end_op();
+  }
+  void on_op(bool) { end_op(); }
+  void end_call() { call_->Finish(&status_, begin_op(ended_)); }
+  void end_op() {
+    if (--under_way_ == 0) over();
+  }
+  void over();
 
- private:
   void start_write(std::string batch) override {
     outgoing_ = to_byte_buffer(std::move(batch));
-    StartWrite(&outgoing_);
+    call_->Write(outgoing_, begin_op(written_));
   }
-  void start_read() override { StartRead(&incoming_); }
+  void start_read() override { call_->Read(&incoming_, begin_op(read_)); }
   void finish() override {
-    if (!reads_over_) StartWritesDone();
+    if (!reads_over_) call_->WritesDone(begin_op(half_closed_));
   }
 
   std::shared_ptr<client_link> owner_;
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
   std::shared_ptr<grpc_stream> stream_;
   std::shared_ptr<receiver> client_;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
+  grpc::Status status_;
   std::atomic<bool> reads_over_ = false;
+  std::atomic<int> under_way_ = 0;  // tags that gRPC has; there is one until the call is over
+  operation started_{*this, &attempt::on_started};
+  operation greeted_{*this, &attempt::on_greeted};
+  operation read_{*this, &attempt::on_read};
+  operation written_{*this, &attempt::on_written};
+  operation half_closed_{*this, &attempt::on_op};
+  operation ended_{*this, &attempt::on_op};
 };
 
 /// A link's state machine: attempt, up, down, pause, attempt, … until end().
@@ -124,9 +156,7 @@ class client_link : public std::enable_shared_from_this<client_link> {
   void end();
   /// The attempt's stream stands: its deadline is off, the next pause is short again.
   void attempt_up();
-  /// The attempt is over. It goes on the timer's thread: gRPC 1.51 ends its callback threads with the last channel
-  /// and waits for them, so a channel must not go in one of them.
-  void forget(std::shared_ptr<attempt> which);
+  /// The attempt is over; nothing of it is used afterwards.
   void attempt_over();
 
  private:
@@ -141,7 +171,7 @@ class client_link : public std::enable_shared_from_this<client_link> {
   std::mutex mutex_;
   std::condition_variable idle_;
   std::shared_ptr<receiver> client_;  // until end()
-  attempt* current_ = nullptr;        // lives until forget()
+  attempt* current_ = nullptr;        // lives until attempt_over()
   bool busy_ = false;                 // from begin_attempt() to attempt_over()
   std::shared_ptr<grpc_stream> stream_;
   uint64_t number_ = 0;  // of the current attempt
@@ -150,7 +180,7 @@ class client_link : public std::enable_shared_from_this<client_link> {
   backoff pause_;
 };
 
-void attempt::OnReadInitialMetadataDone(bool ok) {
+void attempt::on_greeted(bool ok) {
   uint64_t credit = 0;
   if (ok) {
     const auto& metadata = context_.GetServerInitialMetadata();
@@ -160,21 +190,22 @@ void attempt::OnReadInitialMetadataDone(bool ok) {
   }
   if (credit == 0) {  // refused, or nobody there
     context_.TryCancel();
-    StartRead(&incoming_);
-    return;
+    end_call();
+  } else {
+    owner_->attempt_up();
+    stream_->open(client_, *this, credit);
+    stream_->up();
+    stream_->read();
   }
-  owner_->attempt_up();
-  stream_->open(client_, *this, credit);
-  stream_->up();
-  stream_->read();
+  end_op();
 }
 
-void attempt::OnDone(const grpc::Status&) {
+void attempt::over() {
   stream_->on_done();
   client_.reset();
   const auto owner = owner_;
-  owner->forget(std::shared_ptr<attempt>(this));
   owner->attempt_over();
+  delete this;
 }
 
 void client_link::begin_attempt() {
@@ -188,7 +219,7 @@ void client_link::begin_attempt() {
   busy_ = true;
   current_ = new attempt(shared_from_this(), std::move(channel), stream_, client_);
   limit_connecting();
-  current_->begin(self_, method_, core_.how.window_items);
+  current_->begin(self_, method_, core_.how.window_items, core_.events->queue());
 }
 
 std::shared_ptr<grpc_stream> client_link::make_stream() {
@@ -216,14 +247,9 @@ void client_link::attempt_up() {
   pause_.reset();
 }
 
-void client_link::forget(std::shared_ptr<attempt> which) {
-  const std::lock_guard lock(mutex_);
-  current_ = nullptr;
-  core_.later->after(std::chrono::milliseconds(0), [which = std::move(which)]() mutable { which.reset(); });
-}
-
 void client_link::attempt_over() {
   const std::lock_guard lock(mutex_);
+  current_ = nullptr;
   busy_ = false;
   stream_.reset();
   if (!ended_) retry_later();
@@ -240,14 +266,16 @@ void client_link::end() {
   std::unique_lock lock(mutex_);
   ended_ = true;
   if (current_ != nullptr) current_->cancel();
-  if (busy_) {
-    if (stream_->called_by_this_thread()) {
-      stream_->mute();
-    } else {
-      idle_.wait(lock, [this] { return !busy_; });
-    }
-  }
   auto client = std::move(client_);
+  if (busy_ && core_.events->in_thread()) {
+    // In a handler: of this link, whose last call it is then, or of another one. No third can be running.
+    stream_->mute();
+    const bool down = up_ && !stream_->called_by_this_thread();
+    lock.unlock();
+    if (down && client) client->down();
+    return;
+  }
+  idle_.wait(lock, [this] { return !busy_; });
   lock.unlock();
 }
 
@@ -300,9 +328,9 @@ class client_half final : public grpc_client {
 
 }  // namespace
 
-std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later,
-                                              std::shared_ptr<pacer> pace) {
-  return std::make_unique<client_half>(client_core{how, std::move(later), std::move(pace)});
+std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<completions> events,
+                                              std::shared_ptr<timer> later, std::shared_ptr<pacer> pace) {
+  return std::make_unique<client_half>(client_core{how, std::move(events), std::move(later), std::move(pace)});
 }
 
 }  // namespace tern::rpc::detail

@@ -71,8 +71,9 @@ class grpc_network final : public network {
       : how_(std::move(how)),
         later_(std::make_shared<timer>()),
         pace_(how_.pace.count() > 0 ? std::make_shared<detail::interval_pacer>(how_.pace, how_.longest_pace) : nullptr),
-        server_(detail::make_grpc_server(how_, later_, pace_)),
-        client_(detail::make_grpc_client(how_, later_, pace_)) {}
+        events_(detail::make_completions()),
+        server_(detail::make_grpc_server(how_, events_, later_, pace_)),
+        client_(detail::make_grpc_client(how_, events_, later_, pace_)) {}
   ~grpc_network() override { stop(); }
 
   result<void> start() override { return how_.listen_address.empty() ? result<void>{} : server_->start(); }
@@ -81,6 +82,7 @@ class grpc_network final : public network {
     server_->stop();
     later_->stop();
     if (pace_) pace_->stop();
+    detail::stop(*events_);
   }
   int port() const { return server_->port(); }
 
@@ -98,6 +100,7 @@ class grpc_network final : public network {
   const grpc_options how_;
   std::shared_ptr<timer> later_;
   std::shared_ptr<detail::interval_pacer> pace_;
+  std::shared_ptr<detail::completions> events_;
   std::unique_ptr<detail::grpc_server> server_;
   std::unique_ptr<detail::grpc_client> client_;
 };

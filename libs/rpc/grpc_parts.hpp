@@ -11,6 +11,12 @@
 
 namespace tern::rpc::detail {
 
+class completions;
+/// Its thread runs from now on.
+std::shared_ptr<completions> make_completions();
+/// After the ends of both halves.
+void stop(completions& which);
+
 /// Accepts streams of any offered method. Thread-safe.
 class grpc_server {
  public:
@@ -21,8 +27,8 @@ class grpc_server {
   virtual void stop() = 0;
   virtual int port() const = 0;
 };
-std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later,
-                                              std::shared_ptr<pacer> pace);
+std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<completions> events,
+                                              std::shared_ptr<timer> later, std::shared_ptr<pacer> pace);
 
 /// Makes client links. Thread-safe; links may outlive it.
 class grpc_client {
@@ -33,8 +39,8 @@ class grpc_client {
   /// Ends all links for good.
   virtual void stop() = 0;
 };
-std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<timer> later,
-                                              std::shared_ptr<pacer> pace);
+std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<completions> events,
+                                              std::shared_ptr<timer> later, std::shared_ptr<pacer> pace);
 
 /// Metadata: who calls, and how many items the sender of the metadata takes at first. A server's answer without a
 /// window is no acceptance.

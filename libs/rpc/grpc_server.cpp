@@ -1,4 +1,4 @@
-// The serving half: one generic callback service for every stream kind (the method's name decides).
+// The serving half: one generic service for every stream kind (the method's name decides).
 #include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "libs/rpc/byte_buffer.hpp"
+#include "libs/rpc/grpc_completions.hpp"
 #include "libs/rpc/grpc_parts.hpp"
 #include "libs/rpc/grpc_stream.hpp"
 
@@ -38,7 +39,7 @@ std::string text_of(const std::multimap<grpc::string_ref, grpc::string_ref>& met
 }
 
 /// With TLS the service a peer claims must be its certificate's CN or one of its SANs.
-bool certified(const grpc::CallbackServerContext& context, const std::string& service) {
+bool certified(const grpc::ServerContext& context, const std::string& service) {
   const auto auth = context.auth_context();
   for (const char* property : {GRPC_X509_SAN_PROPERTY_NAME, GRPC_X509_CN_PROPERTY_NAME}) {
     const auto names = auth->FindPropertyValues(property);
@@ -49,35 +50,57 @@ bool certified(const grpc::CallbackServerContext& context, const std::string& se
   return false;
 }
 
-class refusing_reactor final : public grpc::ServerGenericBidiReactor {
- public:
-  explicit refusing_reactor(const grpc::Status& why) { Finish(why); }
-  void OnDone() override { delete this; }
-};
+class generic_service;
 
-/// One served stream; deletes itself when the call is over.
-class server_reactor final : public grpc::ServerGenericBidiReactor, private wire {
+/// Waits for one call, is then that call, and deletes itself when gRPC has given back all its tags.
+class server_call final : private wire {
  public:
-  server_reactor(grpc::CallbackServerContext* context, std::shared_ptr<offers> all, std::shared_ptr<offer> of,
-                 std::shared_ptr<grpc_stream> stream)
-      : context_(context), all_(std::move(all)), offer_(std::move(of)), stream_(std::move(stream)) {}
+  server_call(generic_service& service, grpc::AsyncGenericService& calls, grpc::ServerCompletionQueue& queue)
+      : service_(service), call_(&context_) {
+    calls.RequestCall(&context_, &call_, &queue, &queue, begin_op(asked_));
+  }
 
-  void begin(std::shared_ptr<receiver> handler, uint32_t our_window, uint64_t credit) {
-    context_->AddInitialMetadata(window_key, std::to_string(our_window));
-    StartSendInitialMetadata();
+  const grpc::GenericServerContext& context() const { return context_; }
+  void refuse(const grpc::Status& why) { call_.Finish(why, begin_op(ended_)); }
+  /// `handler` serves it.
+  void begin(std::shared_ptr<offers> all, std::shared_ptr<offer> of, std::shared_ptr<grpc_stream> stream,
+             std::shared_ptr<receiver> handler, uint32_t our_window, uint64_t credit) {
+    all_ = std::move(all);
+    offer_ = std::move(of);
+    stream_ = std::move(stream);
+    context_.AddInitialMetadata(window_key, std::to_string(our_window));
+    call_.SendInitialMetadata(begin_op(greeted_));
     stream_->open(std::move(handler), *this, credit);
     stream_->read();
   }
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return stream_->on_read_end();
-    const flat_bytes flat(incoming_);
-    stream_->on_message(flat.view());
+ private:
+  using operation = call_back<server_call>;
+  void* begin_op(operation& which) {
+    ++under_way_;
+    return &which;
   }
-  void OnWriteDone(bool ok) override { stream_->on_written(ok); }
-  void OnDone() override {
-    stream_->on_done();
-    {
+  void on_asked(bool ok);
+  void on_read(bool ok) {
+    if (ok) {
+      const flat_bytes flat(incoming_);
+      stream_->on_message(flat.view());
+    } else {
+      stream_->on_read_end();
+    }
+    end_op();
+  }
+  void on_written(bool ok) {
+    stream_->on_written(ok);
+    end_op();
+  }
+  void on_op(bool) { end_op(); }
+  void end_op() {
+    if (--under_way_ == 0) over();
+  }
+  void over() {
+    if (stream_) {
+      stream_->on_done();
       const std::lock_guard lock(all_->mutex);
       offer_->live.erase(stream_);
       --offer_->busy;
@@ -86,37 +109,51 @@ class server_reactor final : public grpc::ServerGenericBidiReactor, private wire
     delete this;
   }
 
- private:
   void start_write(std::string batch) override {
     if (finished_) return;
     outgoing_ = to_byte_buffer(std::move(batch));
-    StartWrite(&outgoing_);
+    call_.Write(outgoing_, begin_op(written_));
   }
   void start_read() override {
-    if (!finished_) StartRead(&incoming_);
+    if (!finished_) call_.Read(&incoming_, begin_op(read_));
   }
   void finish() override {
     finished_ = true;
-    Finish(grpc::Status::OK);
+    call_.Finish(grpc::Status::OK, begin_op(ended_));
   }
-  void cancel() override { context_->TryCancel(); }
+  void cancel() override { context_.TryCancel(); }
 
-  grpc::CallbackServerContext* context_;
+  generic_service& service_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter call_;
   std::shared_ptr<offers> all_;
   std::shared_ptr<offer> offer_;
   std::shared_ptr<grpc_stream> stream_;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
-  bool finished_ = false;  // guarded by the stream, as all calls of the wire are
+  bool finished_ = false;           // guarded by the stream, as all calls of the wire are
+  std::atomic<int> under_way_ = 0;  // tags that gRPC has; there is one until the call is over
+  operation asked_{*this, &server_call::on_asked};
+  operation greeted_{*this, &server_call::on_op};
+  operation read_{*this, &server_call::on_read};
+  operation written_{*this, &server_call::on_written};
+  operation ended_{*this, &server_call::on_op};
 };
 
-class generic_service final : public grpc::CallbackGenericService {
+class generic_service final {
  public:
-  generic_service(const grpc_options& how, std::shared_ptr<offers> all, std::shared_ptr<timer> later,
-                  std::shared_ptr<pacer> pace)
-      : how_(how), all_(std::move(all)), later_(std::move(later)), pace_(std::move(pace)) {}
+  generic_service(const grpc_options& how, std::shared_ptr<offers> all, std::shared_ptr<completions> events,
+                  std::shared_ptr<timer> later, std::shared_ptr<pacer> pace)
+      : how_(how),
+        all_(std::move(all)),
+        events_(std::move(events)),
+        later_(std::move(later)),
+        pace_(std::move(pace)) {}
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  grpc::AsyncGenericService& calls() { return calls_; }
+  /// After the server's start, and whenever one has come: the next call is taken.
+  void ask() { new server_call(*this, calls_, events_->queue()); }
+  void on_call(server_call& call);
 
  private:
   std::shared_ptr<offer> enter(const std::string& method);
@@ -125,9 +162,19 @@ class generic_service final : public grpc::CallbackGenericService {
 
   const grpc_options& how_;
   std::shared_ptr<offers> all_;
+  std::shared_ptr<completions> events_;
   std::shared_ptr<timer> later_;
   std::shared_ptr<pacer> pace_;
+  grpc::AsyncGenericService calls_;
 };
+
+void server_call::on_asked(bool ok) {
+  if (ok) {
+    service_.ask();
+    service_.on_call(*this);
+  }
+  end_op();
+}
 
 std::shared_ptr<offer> generic_service::enter(const std::string& method) {
   const std::lock_guard lock(all_->mutex);
@@ -153,21 +200,21 @@ std::shared_ptr<grpc_stream> generic_service::make_stream() {
   return stream;
 }
 
-grpc::ServerGenericBidiReactor* generic_service::CreateReactor(grpc::GenericCallbackServerContext* context) {
-  const auto refuse = [](grpc::StatusCode code, const char* why) {
-    return new refusing_reactor(grpc::Status(code, why));
+void generic_service::on_call(server_call& call) {
+  const auto refuse = [&call](grpc::StatusCode code, const char* why) {
+    call.refuse(grpc::Status(code, why));
   };
-  const auto& metadata = context->client_metadata();
+  const auto& metadata = call.context().client_metadata();
   const peer who{text_of(metadata, service_key), text_of(metadata, node_key),
                  to_number(text_of(metadata, incarnation_key))};
   const uint64_t credit = to_number(text_of(metadata, window_key));
   if (who.service.empty() || who.node.empty() || credit == 0) {
     return refuse(grpc::StatusCode::INVALID_ARGUMENT, "who are you");
   }
-  if (how_.tls.enabled() && !certified(*context, who.service)) {
+  if (how_.tls.enabled() && !certified(call.context(), who.service)) {
     return refuse(grpc::StatusCode::PERMISSION_DENIED, "the certificate is not of this service");
   }
-  auto of = enter(context->method());
+  auto of = enter(call.context().method());
   if (!of) return refuse(grpc::StatusCode::UNIMPLEMENTED, "not served here");
   auto stream = make_stream();
   auto handler = of->accept(who, stream);
@@ -175,16 +222,14 @@ grpc::ServerGenericBidiReactor* generic_service::CreateReactor(grpc::GenericCall
     leave(*of);
     return refuse(grpc::StatusCode::UNAVAILABLE, "refused");
   }
-  auto* reactor = new server_reactor(context, all_, of, stream);
   bool withdrawn = false;
   {
     const std::lock_guard lock(all_->mutex);
     of->live.insert(stream);
     withdrawn = of->withdrawn;
   }
-  reactor->begin(std::move(handler), how_.window_items, credit);
+  call.begin(all_, of, stream, std::move(handler), how_.window_items, credit);
   if (withdrawn) stream->cut();
-  return reactor;
 }
 
 /// A unix socket path that nobody listens on is left over from a crash; one that answers is in use.
@@ -207,8 +252,12 @@ result<void> free_unix_path(const std::string& address) {
 
 class server_half final : public grpc_server {
  public:
-  server_half(const grpc_options& how, std::shared_ptr<timer> later, std::shared_ptr<pacer> pace)
-      : how_(how), all_(std::make_shared<offers>()), service_(how, all_, std::move(later), std::move(pace)) {}
+  server_half(const grpc_options& how, std::shared_ptr<completions> events, std::shared_ptr<timer> later,
+              std::shared_ptr<pacer> pace)
+      : how_(how),
+        events_(std::move(events)),
+        all_(std::make_shared<offers>()),
+        service_(how, all_, events_, std::move(later), std::move(pace)) {}
   ~server_half() override { stop(); }
 
   void serve(const std::string& method, raw_accept accept) override {
@@ -228,9 +277,11 @@ class server_half final : public grpc_server {
   void set_arguments(grpc::ServerBuilder& builder) const;
 
   const grpc_options& how_;
+  std::shared_ptr<completions> events_;
   std::shared_ptr<offers> all_;
   generic_service service_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> server_;  // until the queue has given back its last tag
+  bool shut_ = false;
   int port_ = 0;
   bool stopped_ = false;
 };
@@ -279,12 +330,15 @@ result<void> server_half::start() {
   if (auto free = free_unix_path(how_.listen_address); !free) return free;
   auto secret = credentials();
   if (!secret) return secret.error();
-  grpc::ServerBuilder builder;
+  auto& builder = events_->builder();
   set_arguments(builder);
   builder.AddListeningPort(how_.listen_address, *secret, &port_);
-  builder.RegisterCallbackGenericService(&service_);
+  builder.RegisterAsyncGenericService(&service_.calls());
   server_ = builder.BuildAndStart();
-  if (server_ && (port_ != 0 || how_.listen_address.starts_with("unix:"))) return {};
+  if (server_ && (port_ != 0 || how_.listen_address.starts_with("unix:"))) {
+    service_.ask();
+    return {};
+  }
   return error{errc::unavailable, "cannot listen on " + how_.listen_address};
 }
 
@@ -296,17 +350,20 @@ void server_half::stop() {
     for (const auto& [method, of] : all_->by_method) methods.push_back(method);
   }
   for (const auto& method : methods) withdraw(method);
-  if (!server_) return;
+  if (!server_ || std::exchange(shut_, true)) return;
   server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-  server_.reset();
   if (how_.listen_address.starts_with("unix:")) ::unlink(how_.listen_address.substr(5).c_str());
 }
 
 }  // namespace
 
-std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<timer> later,
-                                              std::shared_ptr<pacer> pace) {
-  return std::make_unique<server_half>(how, std::move(later), std::move(pace));
+std::shared_ptr<completions> make_completions() { return std::make_shared<completions>(); }
+
+void stop(completions& which) { which.stop(); }
+
+std::unique_ptr<grpc_server> make_grpc_server(const grpc_options& how, std::shared_ptr<completions> events,
+                                              std::shared_ptr<timer> later, std::shared_ptr<pacer> pace) {
+  return std::make_unique<server_half>(how, std::move(events), std::move(later), std::move(pace));
 }
 
 }  // namespace tern::rpc::detail
