@@ -14,6 +14,7 @@ class group_supervisor_test : public live::live_fixture {
     what.env = &env;
     what.apply = [this](const placement::snapshot_ptr&) { ++applied; };
     what.sweep = [this] { ++swept; };
+    what.busy = [this] { return busy; };
     supervisor = actors.spawn(supervisor_behavior, std::move(what));
     tell_map();
     subscribe(first);
@@ -28,6 +29,7 @@ class group_supervisor_test : public live::live_fixture {
   caf::actor supervisor;
   int applied = 0;
   int swept = 0;
+  bool busy = true;
 };
 
 TEST_F(group_supervisor_test, a_new_map_reaches_the_links_and_ends_rooms_of_lost_slots) {
@@ -107,6 +109,21 @@ TEST_F(group_supervisor_test, every_tick_sweeps_the_links) {
   sched.advance_time(std::chrono::milliseconds(25));
   run();
   EXPECT_EQ(swept, 2);
+}
+
+TEST_F(group_supervisor_test, rests_while_nothing_is_under_way) {
+  const auto tick = [&] {
+    sched.advance_time(std::chrono::milliseconds(25));
+    run();
+  };
+  busy = false;
+  tick();  // behind this one it rests
+  const int before = swept;
+  for (int i = 0; i < 4; ++i) tick();
+  EXPECT_EQ(swept, before);
+  busy = true;
+  for (int i = 0; i < 2; ++i) tick();
+  EXPECT_EQ(swept, before + 2);
 }
 
 TEST_F(group_supervisor_test, the_numbers_for_operators_are_right) {

@@ -12,6 +12,7 @@ class supervisor_actor_test : public session_fixture {
     what.env = &env;
     what.apply = [this](const placement::snapshot_ptr&) { ++applied; };
     what.sweep = [this] { ++swept; };
+    what.busy = [this] { return busy; };
     supervisor = actors.spawn(supervisor_behavior, std::move(what));
     tell_map();
   }
@@ -33,6 +34,7 @@ class supervisor_actor_test : public session_fixture {
   caf::actor supervisor;
   int applied = 0;
   int swept = 0;
+  bool busy = true;
 };
 
 TEST_F(supervisor_actor_test, a_new_map_reaches_the_links_and_ends_actors_of_lost_slots) {
@@ -42,6 +44,20 @@ TEST_F(supervisor_actor_test, a_new_map_reaches_the_links_and_ends_actors_of_los
   tell_map();
   EXPECT_EQ(applied, 2);
   EXPECT_EQ(dir.size(), 0U);
+}
+
+TEST_F(supervisor_actor_test, rests_while_nothing_is_under_way_and_is_prompt_again_behind_it) {
+  tick();
+  busy = false;
+  tick();  // behind this one it rests
+  const int before = swept;
+  for (int i = 0; i < 4; ++i) tick();
+  EXPECT_EQ(swept, before);
+  busy = true;
+  tick();
+  EXPECT_EQ(swept, before + 1);
+  tick();
+  EXPECT_EQ(swept, before + 2);
 }
 
 TEST_F(supervisor_actor_test, another_epoch_of_our_own_range_ends_its_actors) {
