@@ -111,6 +111,26 @@ TEST_P(links, a_handler_may_answer_inside_its_own_call) {
   EXPECT_FALSE(at_server->seen.overlapped);
 }
 
+TEST_P(links, a_link_may_go_inside_a_handler_of_another_one) {
+  server.prepare = [](recording_server& each) {
+    each.at_items = [&each](std::vector<kind::up>&) { each.out->send(down_item(1)); };
+  };
+  serve();
+  auto other = connect();
+  up();
+  const auto second = std::make_shared<recording_client>();
+  second->at_items = [&] { other.reset(); };
+  const auto link = nodes.client().connect<kind>({"gateway", "gateway-8", 1}, nodes.address(), second);
+  ASSERT_TRUE(second->seen.wait([&] { return second->seen.ups == 1; }));
+  second->sender()->send(up_item(1));
+  ASSERT_TRUE(second->seen.wait([&] { return second->seen.numbers.size() == 1; }));
+  EXPECT_EQ(client->seen.downs, 1) << "when the link was gone, its handler had had its last call";
+  second->sender()->send(up_item(2));
+  ASSERT_TRUE(second->seen.wait([&] { return second->seen.numbers.size() == 2; })) << "the other one goes on";
+  EXPECT_EQ(client->seen.ups, 1);
+  EXPECT_EQ(client->seen.downs, 1);
+}
+
 TEST_P(links, what_the_server_sends_while_accepting_comes_after_up) {
   server.prepare = [](recording_server& each) {
     for (uint64_t i = 0; i < 10; ++i) EXPECT_TRUE(each.out->send(down_item(i)));
