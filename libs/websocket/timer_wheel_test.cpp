@@ -38,7 +38,8 @@ TEST(timer_wheel, knows_how_many_deadlines_there_are) {
     if (&node == &first) wheel.set(node, 20);
     left.push_back(wheel.size());
   });
-  EXPECT_EQ(left, (std::vector<size_t>{3, 2}));  // the one whose turn it is not counted, nor the one before unless set
+  EXPECT_EQ(left,
+            (std::vector<size_t>{3, 2}));  // the one whose turn it is not counted, nor the one before unless set
   wheel.clear(first);
   wheel.clear(first);
   wheel.clear(third);

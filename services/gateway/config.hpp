@@ -45,13 +45,13 @@ struct gateway_config {
   uint64_t window_frames = 64;             // written and unacknowledged
   uint64_t waiting_frames = 4096;          // behind a full window
   uint64_t waiting_bytes = 1 << 20;
-  uint64_t max_queue_bytes = 1 << 20;              // bytes the kernel did not take: slow consumer above
-  uint64_t unconfirmed_frames = 64;                // inbound and not yet done: reading pauses at this many
-  std::chrono::milliseconds overload_target{300};  // so long may the commands under way take; 5104 above
+  uint64_t max_queue_bytes = 1 << 20;                // bytes the kernel did not take: slow consumer above
+  uint64_t unconfirmed_frames = 64;                  // inbound and not yet done: reading pauses at this many
+  std::chrono::milliseconds overload_target{300};    // so long may the commands under way take; 5104 above
   std::chrono::milliseconds overload_standing{200};  // and so long once refusals go on
-  uint64_t overload_least = 2000;                  // under way per io thread: always let in
-  uint64_t overload_most = 50'000;                 // and never more
-  uint64_t live_rooms_per_connection = 16;         // virtual rooms made by one connection and not ended
+  uint64_t overload_least = 2000;                    // under way per io thread: always let in
+  uint64_t overload_most = 50'000;                   // and never more
+  uint64_t live_rooms_per_connection = 16;           // virtual rooms made by one connection and not ended
   uint64_t live_subscriptions_per_connection = 64;
   std::chrono::milliseconds live_command_timeout{3000};  // VROOM waits so long for an owner and its answer; then 5104
   uint64_t live_queue_bytes = 1 << 20;  // live frames a connection's socket has not taken: the oldest go above

@@ -58,7 +58,8 @@ struct core {
     return static_cast<uint32_t>((duration + tick_length - std::chrono::milliseconds{1}) / tick_length);
   }
   load_limits load() const {
-    return {config.overload_least, config.overload_most, ticks(config.overload_target), ticks(config.overload_standing)};
+    return {config.overload_least, config.overload_most, ticks(config.overload_target),
+            ticks(config.overload_standing)};
   }
   bool is_disabled(wire::frame_type type) const noexcept { return disabled[static_cast<uint8_t>(type) & 0x7F]; }
 

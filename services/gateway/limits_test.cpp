@@ -127,7 +127,7 @@ TEST(overload_answers, are_what_an_encoder_makes_and_made_once) {
   for (const auto enc : {wire::encoding::thrift, wire::encoding::json}) {
     const std::string& made = answers.of(static_cast<uint8_t>(wire::frame_type::message), enc);
     ASSERT_GT(made.size(), 3U);
-    EXPECT_EQ(static_cast<uint8_t>(made[0]), 0x82);           // one binary message
+    EXPECT_EQ(static_cast<uint8_t>(made[0]), 0x82);            // one binary message
     EXPECT_EQ(static_cast<size_t>(made[1]), made.size() - 2);  // unmasked
     const auto frame = wire::parse_frame(std::string_view(made).substr(2));
     ASSERT_TRUE(frame);

@@ -8,8 +8,8 @@
 namespace tern::gateway {
 
 struct load_limits {
-  uint64_t least = 2000;      // commands under way that are always let in
-  uint64_t most = 50'000;     // and never more than these
+  uint64_t least = 2000;        // commands under way that are always let in
+  uint64_t most = 50'000;       // and never more than these
   uint32_t target_ticks = 3;    // work for so long may wait for a moment
   uint32_t standing_ticks = 2;  // and for so long while refusals go on
 };
@@ -19,8 +19,8 @@ struct load_limits {
 /// above the target it is refused at once, so that those let in are answered in time whatever is offered. The rate is
 /// the larger of a running mean and a slowly falling peak: a pause of the other side is no reason to refuse at once.
 /// A queue is good for bursts; one that stands does nothing but make everybody wait (Nichols, Jacobson: Controlling
-/// Queue Delay, 2012). So the target is lower from when refusals have gone on for half a second until they have ceased.
-/// Not thread-safe.
+/// Queue Delay, 2012). So the target is lower from when refusals have gone on for half a second until they have
+/// ceased. Not thread-safe.
 class load_guard {
  public:
   explicit load_guard(const load_limits& limits) noexcept : limits_(limits), limit_(limits.least) {}
@@ -64,10 +64,10 @@ class load_guard {
     if (pressed_ == 0) standing_ = false;
   }
 
-  static constexpr double mean_share = 0.2;  // of the newest tick: the mean is that of about the last half second
-  static constexpr double peak_kept = 0.98;  // per tick: half of it is forgotten after 3.4 s
-  static constexpr uint32_t standing_from = 5;     // more ticks with refusals than without: a standing queue
-  static constexpr uint32_t most_pressed = 10;     // so many ticks without any end it
+  static constexpr double mean_share = 0.2;     // of the newest tick: the mean is that of about the last half second
+  static constexpr double peak_kept = 0.98;     // per tick: half of it is forgotten after 3.4 s
+  static constexpr uint32_t standing_from = 5;  // more ticks with refusals than without: a standing queue
+  static constexpr uint32_t most_pressed = 10;  // so many ticks without any end it
 
   load_limits limits_;
   uint64_t under_way_ = 0;

@@ -160,7 +160,8 @@ result<report> run_rooms(const setting& with, const rooms_options& how) {
     loop.run_until([] { return false; }, std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
   };
   run.start();
-  // Every room is written to before: what its first message costs (its actors, its members' subscriptions) is paid once.
+  // Every room is written to before: what its first message costs (its actors, its members' subscriptions) is paid
+  // once.
   run_for(std::max(how.warmup_seconds, 1.2 * static_cast<double>(how.rooms) / how.rate));
   run.reset_counts();
   cost_meter meter(with);

@@ -55,8 +55,8 @@ struct chat_options {
   double seconds = 10;
   double warmup_seconds = 2;
   size_t body_bytes = 64;
-  bool stored = true;  // false: against session.storage = none, where nobody needs to be friends
-  size_t burst = 1;    // rate: messages a sender writes together, in its turn
+  bool stored = true;                  // false: against session.storage = none, where nobody needs to be friends
+  size_t burst = 1;                    // rate: messages a sender writes together, in its turn
   std::chrono::milliseconds round{0};  // rate: the least time between two looks at what is due; 0: punctual
 };
 /// Pairs of friends that write to each other: receipts/s, deliveries/s, latency of both, CPU per message.
