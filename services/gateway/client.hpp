@@ -96,9 +96,11 @@ class client final : public websocket::connection_handler, private frame_writer 
   void another_auth() noexcept { ++more_auths_; }
   /// Keeps the frame until it is confirmed and sends it to the session owner.
   void forward(uint8_t type, std::string payload, uint64_t trace);
-  /// Refuses a frame for load with 5104: ready bytes. What the client sends next is read together in a while, since
-  /// refusing frames one by one as they come would cost more than a batch of them.
+  /// Refuses a frame for load with 5104: ready bytes, and cool_down().
   void shed(uint8_t type);
+  /// A frame was let go for load: what the client sends next is read together in a while, since handling frames one
+  /// by one as they come would cost more than a batch of them.
+  void cool_down() noexcept { shed_ = true; }
   /// The client acknowledges a delivery.
   void acknowledge(int32_t sync_id);
   void bogus_ack();
