@@ -70,7 +70,8 @@ class grpc_network final : public network {
   explicit grpc_network(grpc_options how)
       : how_(std::move(how)),
         later_(std::make_shared<timer>()),
-        pace_(how_.pace.count() > 0 ? std::make_shared<detail::interval_pacer>(how_.pace, how_.longest_pace) : nullptr),
+        pace_(how_.pace.count() > 0 ? std::make_shared<detail::interval_pacer>(how_.pace, how_.longest_pace)
+                                    : nullptr),
         events_(detail::make_completions()),
         server_(detail::make_grpc_server(how_, events_, later_, pace_)),
         client_(detail::make_grpc_client(how_, events_, later_, pace_)) {}

@@ -201,9 +201,7 @@ std::shared_ptr<grpc_stream> generic_service::make_stream() {
 }
 
 void generic_service::on_call(server_call& call) {
-  const auto refuse = [&call](grpc::StatusCode code, const char* why) {
-    call.refuse(grpc::Status(code, why));
-  };
+  const auto refuse = [&call](grpc::StatusCode code, const char* why) { call.refuse(grpc::Status(code, why)); };
   const auto& metadata = call.context().client_metadata();
   const peer who{text_of(metadata, service_key), text_of(metadata, node_key),
                  to_number(text_of(metadata, incarnation_key))};

@@ -32,9 +32,9 @@ class pacer {
   virtual void later(std::weak_ptr<paced> who) = 0;
 };
 
-/// How long an interval is. Where processors are short, a thread that asked to be woken runs late, and a longer interval
-/// then costs less than the waiting for a processor that the saved writes take from everybody. One writer; interval()
-/// from any thread.
+/// How long an interval is. Where processors are short, a thread that asked to be woken runs late, and a longer
+/// interval then costs less than the waiting for a processor that the saved writes take from everybody. One writer;
+/// interval() from any thread.
 class pace_control {
  public:
   using microseconds = std::chrono::microseconds;

@@ -44,7 +44,7 @@ class sqlite_checkpointer {
   const int pages_;
   sqlite3* handle_ = nullptr;  // the thread's
   std::chrono::steady_clock::time_point waiting_until_;
-  mutable std::mutex mutex_;   // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   bool wanted_ = false;
   int tried_at_ = 0;  // pages of the log when it was last asked for
