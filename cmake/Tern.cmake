@@ -40,11 +40,16 @@ function(tern_library name)
   add_library(tern::${name} ALIAS tern_${name})
 endfunction()
 
-# tern_executable(name SOURCES … LINK …) -> build/bin/name
+# tern_executable(name [SERVER] SOURCES … LINK …) -> build/bin/name. SERVER: one of the long-running programs
 function(tern_executable name)
-  cmake_parse_arguments(A "" "PCH" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(A "SERVER" "PCH" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE tern_options ${A_LINK})
+  # Messages are made on one thread and freed on another, which glibc's allocator takes badly: a stored message costs a
+  # third less CPU with this one. Sanitizers bring their own.
+  if(A_SERVER AND NOT TERN_SANITIZE)
+    target_link_libraries(${name} PRIVATE dep::jemalloc)
+  endif()
   tern_apply_pch(${name} "${A_PCH}")
 endfunction()
 

@@ -33,6 +33,9 @@ class connection_impl final : public connection, public std::enable_shared_from_
   size_t queued_bytes() const noexcept override { return out_.size() - out_begin_; }
   void pause_reading(bool paused) override;
   void set_max_message_bytes(size_t bytes) noexcept override { parser_.set_max_message_bytes(bytes); }
+  void set_large_messages(size_t bytes, bool (*are)(uint8_t first)) noexcept override {
+    parser_.set_large_messages(bytes, are);
+  }
   void close(uint16_t code, std::string_view text, close_reason reason) override;
   void abort(close_reason reason) override;
 

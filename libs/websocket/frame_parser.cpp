@@ -97,7 +97,12 @@ frame_step frame_parser::next(char* data, size_t size) {
     }
     const size_t have = assembled_ ? assembled_->size() : 0;
     if (header.length > limit_ || have > limit_ - header.length) {
-      return failure(close_code::too_big, "message too big");
+      const bool above_all = header.length > large_limit_ || have > large_limit_ - header.length;
+      const bool started = have > 0 || size > header.bytes;
+      if (!above_all && are_large_ != nullptr && !started) return {};
+      const auto first = have > 0 ? static_cast<uint8_t>(assembled_->front())
+                                  : static_cast<uint8_t>(started ? bytes[header.bytes] ^ bytes[header.bytes - 4] : 0);
+      if (above_all || !may_be_large(first)) return failure(close_code::too_big, "message too big");
     }
   }
   const auto length = static_cast<size_t>(header.length);

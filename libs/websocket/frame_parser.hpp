@@ -60,6 +60,12 @@ class frame_parser {
     if (!in_message_) assembled_.reset();
   }
   void set_max_message_bytes(size_t bytes) noexcept { limit_ = bytes; }
+  /// Messages whose first byte `are` accepts may have up to `bytes` (when that is more than the limit of all). A
+  /// length above the limit of all is judged when the first byte of the message is there, not before.
+  void set_large_messages(size_t bytes, bool (*are)(uint8_t first)) noexcept {
+    large_limit_ = bytes;
+    are_large_ = are;
+  }
   /// True between the first and the last fragment of a message.
   bool in_message() const noexcept { return in_message_; }
 
@@ -67,8 +73,11 @@ class frame_parser {
   frame_step control(opcode code, std::string_view payload, size_t consumed) const;
   frame_step data(opcode code, bool fin, std::string_view payload, size_t consumed);
   frame_step whole(bool binary, std::string_view payload, size_t consumed) const;
+  bool may_be_large(uint8_t first) const noexcept { return are_large_ != nullptr && are_large_(first); }
 
   size_t limit_;
+  size_t large_limit_ = 0;
+  bool (*are_large_)(uint8_t first) = nullptr;
   std::unique_ptr<std::string> assembled_;  // only while a message comes in several frames
   uint16_t empty_fragments_ = 0;
   bool in_message_ = false;

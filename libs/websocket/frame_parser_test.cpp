@@ -4,6 +4,7 @@
 
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "libs/websocket/testing/raw_client.hpp"
@@ -163,6 +164,26 @@ TEST(frame_parser, joins_text_whose_code_points_are_split_over_fragments) {
 
 TEST(frame_parser, does_not_look_at_the_text_of_binary_messages) {
   EXPECT_EQ(read_all(frame(2, "\xFF\xFE")).events, std::vector<std::string>{"binary:\xFF\xFE"});
+}
+
+TEST(frame_parser, messages_with_a_certain_first_byte_may_be_larger) {
+  const auto is_large = [](uint8_t first) { return first == 'L'; };
+  const auto outcome = [&](std::string payload, size_t cut) {
+    frame_parser parser(100);
+    parser.set_large_messages(300, is_large);
+    std::string bytes = client_frame{0x82, std::move(payload)}.bytes();
+    frame_step step = parser.next(bytes.data(), cut);
+    if (step.event == frame_event::need_more) step = parser.next(bytes.data(), bytes.size());
+    return std::tuple{step.event, step.code, std::string(step.payload)};
+  };
+  using result = std::tuple<frame_event, uint16_t, std::string>;
+  const std::string large = "L" + std::string(299, 'x');
+  constexpr size_t header = 8;
+  const result taken{frame_event::message, 0, large}, refused{frame_event::error, 1009, ""};
+  EXPECT_EQ(outcome(large, header), taken) << "not judged before its first byte is there";
+  EXPECT_EQ(outcome(large, header + 1), taken);
+  EXPECT_EQ(outcome(large + "x", header), refused) << "too large for any";
+  EXPECT_EQ(outcome("S" + std::string(100, 'x'), header + 1), refused) << "an ordinary one";
 }
 
 TEST(frame_parser, limits_a_message_by_the_sum_of_its_fragments) {

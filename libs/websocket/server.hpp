@@ -100,6 +100,8 @@ class connection {
   /// Stops (true) or goes on (false) reading from the socket: back-pressure.
   virtual void pause_reading(bool paused) = 0;
   virtual void set_max_message_bytes(size_t bytes) noexcept = 0;
+  /// Messages whose first byte `are` accepts may have `bytes`, if that is more.
+  virtual void set_large_messages(size_t bytes, bool (*are)(uint8_t first)) noexcept = 0;
   /// Flushes what is queued, sends a close frame with `code`, waits close_timeout for the peer's. Idempotent.
   virtual void close(uint16_t code, std::string_view text, close_reason reason) = 0;
   /// Drops the connection at once (slow consumer, protocol error after close).

@@ -101,7 +101,13 @@ big_data_input& client::begin_big_data(big_data_assembler frame) {
   big_data_->frame.emplace(std::move(frame));
   big_data_->heard_tick = lane_.tick();
   schedule();
+  // What follows of the frame need not look like big data.
+  connection_->set_max_message_bytes(std::max<size_t>(shared().config.max_frame_bytes, big_message_bytes()));
   return *big_data_;
+}
+
+size_t client::big_message_bytes() noexcept {
+  return shared().config.big_data_bytes + wire::big_head_bytes + wire::big_node_bytes + 1;
 }
 
 /// What was forwarded counts until it is confirmed.
@@ -153,6 +159,8 @@ void client::on_batch_end(websocket::connection&) {
     lane_.cool_down(*this);
   }
   shed_ = false;
+  if (big_data_ && !big_data_->frame && is_bound())
+    connection_->set_max_message_bytes(shared().config.max_frame_bytes);
   lane_.flush();
 }
 

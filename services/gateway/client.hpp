@@ -108,6 +108,12 @@ class client final : public websocket::connection_handler, private frame_writer 
   void bad_frame(uint8_t type, wire::encoding enc, errc code);
   /// A frame of big data begins: until it ends, further messages are its bytes.
   big_data_input& begin_big_data(big_data_assembler frame);
+  /// Whether a message with this first byte begins a big-data frame.
+  static bool is_big_data(uint8_t first) noexcept {
+    return wire::is_big(static_cast<wire::frame_type>(first & 0x7FU));
+  }
+  /// What one WebSocket message with big data may have.
+  size_t big_message_bytes() noexcept;
   /// Null unless such a frame is coming in.
   big_data_input* takes_big_data() noexcept { return big_data_ && big_data_->frame ? big_data_.get() : nullptr; }
   void close(uint16_t code, std::string_view text, websocket::close_reason reason);

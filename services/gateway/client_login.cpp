@@ -50,6 +50,7 @@ void client::logged_in(const session::v1::LoginResult& result) {
   login_.reset();
   phase_ = phase::bound;
   connection_->set_max_message_bytes(config.max_frame_bytes);
+  connection_->set_large_messages(big_message_bytes(), is_big_data);
   rate_.reset(lane_.tick(), config.request_burst);
   shared().metrics.auth_ok.add();
   shared().metrics.handshake_seconds.observe((shared().milliseconds() - opened_ms_) * 0.001);

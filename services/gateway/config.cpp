@@ -23,11 +23,11 @@ std::string address_complaint(const std::string& address) {
 
 void declare_limits(config::schema& into, gateway_config& o) {
   into.add("gateway.max_frame_bytes", o.max_frame_bytes, "largest frame after login", {1024, 16 << 20});
-  into.add(
-      "gateway.big_data_bytes", o.big_data_bytes,
-      "most data of one BIGSTRING, BIGBINARY or BIGBINARYSTREAM, in WebSocket messages of max_frame_bytes; above: "
-      "error 4114",
-      {1024, 10 << 20});
+  into.add("gateway.big_data_bytes", o.big_data_bytes,
+           "most data of one BIGSTRING, BIGBINARY or BIGBINARYSTREAM, in one WebSocket message or many; above: error "
+           "4114, "
+           "or close 1009 when it is one message",
+           {1024, 10 << 20});
   into.add("gateway.big_data_total_bytes", o.big_data_total_bytes,
            "memory for big data that is coming in, or not confirmed by its session node, of all connections; above: "
            "error 5104",

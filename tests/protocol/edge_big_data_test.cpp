@@ -177,11 +177,29 @@ TEST_F(edge_big_data, the_limit_is_held_to_the_byte_and_the_rest_passed_over) {
   EXPECT_FALSE(client.ws().ended()) << "too large is not malformed";
 }
 
-TEST_F(edge_big_data, a_message_above_the_frame_limit_closes_as_always) {
+TEST_F(edge_big_data, one_message_may_carry_as_much_as_many) {
+  options.big_data_bytes = 300'000;
   start();
   uint64_t conn = 0;
   auto client = logged_on(encoding::thrift, conn);
-  client.ws().send(frame_of(frame_type::bigstring, "node", std::string(70'000, 'x')));
+  const std::string data(300'000, '\x5f');
+  const std::string frame = frame_of(frame_type::bigbinary, "node", data);
+  for (const size_t first : {frame.size(), size_t{20}, size_t{200'000}}) {
+    client.ws().send(frame.substr(0, first));
+    if (first < frame.size()) client.ws().send(frame.substr(first));
+    const auto got = session.expect_frame().frame();
+    EXPECT_TRUE(got.payload() == "node\x83" + data) << got.payload().size();
+    session.confirm(conn, got.seq());
+  }
+  client.ws().send(frame_of(frame_type::bigbinary, "node", data + std::string(100, 'x')));
+  EXPECT_EQ(client.ws().wait_close(), 1009);
+}
+
+TEST_F(edge_big_data, a_message_of_another_type_above_the_frame_limit_closes_as_always) {
+  start();
+  uint64_t conn = 0;
+  auto client = logged_on(encoding::thrift, conn);
+  client.ws().send(std::string(1, static_cast<char>(frame_type::message)) + std::string(70'000, 'x'));
   EXPECT_EQ(client.ws().wait_close(), 1009);
 }
 

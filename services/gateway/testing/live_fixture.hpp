@@ -46,6 +46,7 @@ class fake_connection final : public websocket::connection {
   size_t queued_bytes() const noexcept override { return queued_.size(); }
   void pause_reading(bool) override {}
   void set_max_message_bytes(size_t) noexcept override {}
+  void set_large_messages(size_t, bool (*)(uint8_t)) noexcept override {}
   void close(uint16_t, std::string_view, websocket::close_reason reason) override { end(reason); }
   void abort(websocket::close_reason reason) override { end(reason); }
 

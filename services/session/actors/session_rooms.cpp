@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds load_again{1};
 constexpr std::chrono::seconds wait_at_most{2};
+constexpr int64_t clocks_differ_ns = 1'000'000'000;  // between a session and a storage node, generously
 
 conversation_id log_of(room_id room) { return {room.value, 0}; }
 
@@ -170,7 +171,8 @@ void session_state::standing(own_room& room) {
   const hub::standing now = env_->hub->standing_of(room.room, account_);
   room.open = now.place == room_place::waiting;
   if (now.place == room_place::behind)
-    delivery_.on_room_behind(log_of(room.room), now.position, rooms_by_themselves_);
+    delivery_.on_room_behind(log_of(room.room), now.position,
+                             rooms_by_themselves_ || came_since_login(now.newest_ns));
 }
 
 void session_state::count_open_rooms() {
@@ -186,6 +188,30 @@ void session_state::on(room_event& what) {
   standing(*one);
   count_open_rooms();
   send_late_receipts(what.room);
+  look_for_news(what.room);
+}
+
+/// What was stored between the login and the hub's subscription is not a backlog to be asked for: it is of now, and
+/// no frame of it comes that would wake the room.
+void session_state::look_for_news(room_id room) {
+  if (env_->hub->standing_of(room, account_).place != room_place::behind) return;
+  storage::v1::StorageRequest request;
+  storage::v1::Read& read = *request.mutable_read();
+  read.mutable_conversation()->set_hi(room.value);
+  read.set_newest_first(true);
+  read.set_limit(1);
+  read.set_max_bytes(1);
+  ask(slot_of(room), std::move(request), patience::until_answered, [room](session_state& state, storage_answer& got) {
+    const auto& rows = got.reply.page().rows();
+    const int64_t newest = got.code == errc::ok && !rows.empty() ? rows[0].timestamp_ns() : 0;
+    const bool behind = state.env_->hub->standing_of(room, state.account_).place == room_place::behind;
+    if (behind && state.came_since_login(newest)) state.delivery_.on_room_wake(log_of(room));
+  });
+}
+
+bool session_state::came_since_login(int64_t stored_ns) const {
+  return std::any_of(terminals_.begin(), terminals_.end(),
+                     [stored_ns](const auto& one) { return one && stored_ns + clocks_differ_ns >= one->login_ns; });
 }
 
 uint64_t session_state::make_live(const conversation_id& room, uint64_t reached) {

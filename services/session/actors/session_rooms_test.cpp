@@ -150,6 +150,28 @@ TEST_F(session_rooms_test, a_message_wakes_a_room_that_waits_and_order_is_kept) 
   EXPECT_EQ(live(conn), mids{4});
 }
 
+TEST_F(session_rooms_test, what_is_stored_between_login_and_subscription_comes_by_itself) {
+  store(manager);
+  room_owner.hold_interest = true;
+  const uint64_t conn = terminal_of(member);
+  storage.time_ns = time.wall_ns();
+  store(manager);
+  settle();
+  EXPECT_TRUE(frames(conn, frame_type::offlinemsg).empty());
+  room_owner.release_interest();
+  settle();
+  EXPECT_EQ(drained(conn, member), (std::vector<int64_t>{1, 2})) << "without OFFLINEMSG";
+}
+
+TEST_F(session_rooms_test, what_was_stored_long_before_waits_to_be_asked_for_however_late_the_subscription) {
+  store(manager);
+  room_owner.hold_interest = true;
+  const uint64_t conn = terminal_of(member);
+  room_owner.release_interest();
+  settle();
+  EXPECT_TRUE(drained(conn, member).empty());
+}
+
 TEST_F(session_rooms_test, a_sender_that_is_behind_gets_its_receipt_at_once) {
   terminal_of(manager);
   say(manager);

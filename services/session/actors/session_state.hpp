@@ -260,6 +260,8 @@ class session_state : private delivery::port {
   void rooms_loaded(storage_answer& got);
   void join_room(own_room& room, bool fresh);
   void standing(own_room& room);
+  void look_for_news(room_id room);
+  bool came_since_login(int64_t stored_ns) const;
   /// Not known yet whether the room's messages come from the hub.
   bool place_is_open(room_id room);
   void send_late_receipts(room_id room);

@@ -131,7 +131,7 @@ hub::standing hub::standing_of(room_id room, account_id account) {
   const lock held(in.mutex);
   const entry* one = find(in, room.value);
   if (one == nullptr) return {};
-  return {one->room.place_of(account).value_or(room_place::live), one->room.position(account)};
+  return {one->room.place_of(account).value_or(room_place::live), one->room.position(account), one->room.newest_ns()};
 }
 
 bool hub::reaches(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn) {

@@ -44,6 +44,7 @@ class hub final : public group_listener {
   struct standing {
     room_place place = room_place::live;
     uint64_t position = 0;
+    int64_t newest_ns = 0;  // wall clock of the newest row handed out here; 0: none was
   };
 
   /// The account is on line. `waiting`: a room_event comes when that has changed.

@@ -208,6 +208,7 @@ std::vector<account_id> live_room::set_head(uint64_t head) {
   if (known_) return found;
   known_ = true;
   last_ = head;
+  found = asleep_;  // behind since before anybody knew the head: it may tell of something new
   for (auto& [account, who] : members_) {
     if (who.place != room_place::waiting) continue;
     settle(account, who);
@@ -272,6 +273,7 @@ void live_room::sender_first(account_id sender, uint32_t from,
 }
 
 void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vector<room_send>& out) {
+  newest_ns_ = std::max(newest_ns_, row.timestamp_ns);
   if (row.body.empty()) return;
   const auto shown = static_cast<int64_t>(row.target != 0 ? row.target : row.mid);
   std::string payload[2];  // as it is, and with isOffline

@@ -73,6 +73,8 @@ class live_room {
   bool known() const noexcept { return known_; }
   uint64_t last() const noexcept { return last_; }
   size_t members() const noexcept { return members_.size(); }
+  /// When the newest row that was handed out here was stored (wall clock); 0: none was.
+  int64_t newest_ns() const noexcept { return newest_ns_; }
 
   // ---- members ----
 
@@ -97,7 +99,8 @@ class live_room {
 
   // ---- rows ----
 
-  /// The newest mid, as the room's owner said. The first time it settles who waits; returns them.
+  /// The newest mid, as the room's owner said. The first time it settles who waits; returns them, and who was given
+  /// up waiting.
   std::vector<account_id> set_head(uint64_t head);
   enum class frame_verdict : uint8_t { taken, old, gap };
   /// A row from the owner; the next one, or nothing is done with it.
@@ -175,6 +178,7 @@ class live_room {
   bool known_ = false;
   uint64_t last_ = 0;     // every row up to here has been handed out
   uint64_t highest_ = 0;  // newest mid heard of
+  int64_t newest_ns_ = 0;
   std::unordered_map<account_id, member> members_;
   std::vector<lane> lanes_;
   std::vector<laggard> lagging_;
