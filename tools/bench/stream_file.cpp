@@ -1,5 +1,5 @@
-// A file through a virtual room: the owner pushes pieces as BIGBINARYSTREAM, the receiver, granted the right to push,
-// answers with cumulative acknowledgements in the same room.
+// A file through a virtual room: its owner pushes pieces as BIGBINARYSTREAM, the receiver answers with cumulative
+// acknowledgements in a room of its own, so that nobody gets back what it has sent.
 #include "tools/bench/costs.hpp"
 #include "tools/bench/file_floor.hpp"
 #include "tools/bench/file_transfer.hpp"
@@ -17,18 +17,16 @@ constexpr uint64_t most_of_floor = 256U << 20U;  // bytes through the plain rela
 
 double ratio(double of, double to) { return to > 0 ? of / to : 0; }
 
-/// The room both ends are in: owner and receiver subscribe in binary form, the receiver may push.
-result<std::string> make_room(client::loop& loop, member& owner, member& receiver) {
-  auto room = command_rooms(loop, {{&owner, live_command::create}}, 1);
-  if (!room) return room.error();
-  const std::string node = room->front();
-  auto granted = command_rooms(loop, {{&owner, live_command::grant, node, receiver.node()}}, 1);
-  if (!granted) return granted.error();
-  auto subscribed = command_rooms(
-      loop, {{&owner, live_command::subscribe, node, "", true}, {&receiver, live_command::subscribe, node, "", true}},
-      2);
+/// One room for each direction: its owner pushes, the other end subscribes in binary form.
+result<std::vector<std::string>> make_rooms(client::loop& loop, member& sender, member& receiver) {
+  auto rooms = command_rooms(loop, {{&sender, live_command::create}, {&receiver, live_command::create}}, 2);
+  if (!rooms) return rooms.error();
+  auto subscribed = command_rooms(loop,
+                                  {{&receiver, live_command::subscribe, (*rooms)[0], "", true},
+                                   {&sender, live_command::subscribe, (*rooms)[1], "", true}},
+                                  2);
   if (!subscribed) return subscribed.error();
-  return node;
+  return rooms;
 }
 
 /// Memory at the start, over the first and over the second half of the time: flat when the halves are alike.
@@ -65,18 +63,18 @@ result<report> run_stream_file(const setting& with, const stream_file_options& h
   if (auto done = log_in_all(loop, with.where, with.encoding, members, *accounts, 2, {}); !done) return done.error();
   auto& owner = *members[0];
   auto& receiver = *members[1];
-  auto room = make_room(loop, owner, receiver);
-  if (!room) return room.error();
+  auto rooms = make_rooms(loop, owner, receiver);
+  if (!rooms) return rooms.error();
   report made;
   made.scenario = "file of " + std::to_string(how.bytes >> 20U) + " MiB through a virtual room, pieces of " +
                   std::to_string(how.chunk >> 10U) + " KiB, window " + std::to_string(plan.window >> 10U) + " KiB";
   if (with.progress) with.progress(made.scenario);
-  const auto put = [&room](member& from) {
-    return [&room, &from](std::string_view message) {
-      from.terminal().send_big_data(wire::frame_type::bigbinarystream, *room, message);
+  const auto put = [](member& from, const std::string& into) {
+    return [&into, &from](std::string_view message) {
+      from.terminal().send_big_data(wire::frame_type::bigbinarystream, into, message);
     };
   };
-  file_transfer transfer(loop, plan, put(owner), put(receiver));
+  file_transfer transfer(loop, plan, put(owner, (*rooms)[0]), put(receiver, (*rooms)[1]));
   uint64_t errors = 0;
   int32_t first_error = 0;
   for (auto& each : members) {
