@@ -150,23 +150,7 @@ TEST_P(protocol, 95_bigstring_needs_the_rights_of_a_message) {
   for (auto* one : {bob.get(), elsewhere.get()}) expect_no_big(*one);
 }
 
-TEST_P(protocol, 95_bigstring_is_not_kept_for_who_is_off_line) {
-  auto alice = new_user("alice");
-  std::string name;
-  auto bob = new_user("bob", &name);
-  befriend(*alice, *bob);
-  drain(*bob);
-  const std::string node = bob->node();
-  bob.reset();
-  EXPECT_TRUE(expect_presence(*alice, node).offline.value_or(false));
-  alice->send_bytes(frame_type::bigstring, big_payload(node, bar, "missed"));
-  settle(*alice);
-  bob = log_in(name);
-  for (const auto& m : drain(*bob)) EXPECT_EQ(m.od_type, 4) << m.text;
-  expect_no_big(*bob);
-  EXPECT_TRUE(pull(*bob, history(1, alice->node(), 0, 10)).empty());
-  EXPECT_TRUE(pull(*alice, history(1, node, 0, 10)).empty());
-}
+TEST_P(protocol, 95_bigstring_is_not_kept_for_who_is_off_line) { expect_big_not_kept(frame_type::bigstring, bar); }
 
 TEST_P(protocol, 95_96_97_before_login_end_the_connection) {
   for (const auto type : {frame_type::bigstring, frame_type::bigbinary, frame_type::bigbinarystream}) {

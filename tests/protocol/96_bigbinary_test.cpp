@@ -69,19 +69,7 @@ TEST_P(protocol, 96_bigbinary_needs_the_rights_of_a_message) {
 }
 
 TEST_P(protocol, 96_bigbinary_is_not_kept_for_who_is_off_line) {
-  auto alice = new_user("alice");
-  std::string name;
-  auto bob = new_user("bob", &name);
-  befriend(*alice, *bob);
-  drain(*bob);
-  const std::string node = bob->node();
-  bob.reset();
-  EXPECT_TRUE(expect_presence(*alice, node).offline.value_or(false));
-  alice->send_bytes(frame_type::bigbinary, big_payload(node, high_bar, "missed"));
-  settle(*alice);
-  bob = log_in(name);
-  for (const auto& m : drain(*bob)) EXPECT_EQ(m.od_type, 4) << m.text;
-  expect_no_big(*bob);
+  expect_big_not_kept(frame_type::bigbinary, high_bar);
 }
 
 }  // namespace

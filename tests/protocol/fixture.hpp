@@ -143,6 +143,8 @@ class protocol : public ::testing::TestWithParam<place> {
   void send_in_pieces(tim_client& who, wire::frame_type type, std::string_view payload, size_t piece);
   /// Nothing of big data at all, now and for a moment.
   void expect_no_big(tim_client& at);
+  /// Big data for somebody off line comes never: not live, not in a list, not in the history.
+  void expect_big_not_kept(wire::frame_type type, char separator);
   /// The next frame of this type (95, 96) is from `from` with this data; it wants no acknowledgement.
   void expect_big(tim_client& at, wire::frame_type type, std::string_view from, std::string_view data);
   /// A MESSAGE of odType 5 with this text; it wants no acknowledgement and has no mid.

@@ -89,6 +89,24 @@ void protocol::expect_push(tim_client& at, std::string_view room, std::string_vi
   EXPECT_TRUE(got.body == body) << got.body.substr(0, 100) << " instead of " << body.substr(0, 100);
 }
 
+void protocol::expect_big_not_kept(frame_type type, char separator) {
+  auto alice = new_user("alice");
+  std::string name;
+  auto bob = new_user("bob", &name);
+  befriend(*alice, *bob);
+  drain(*bob);
+  const std::string node = bob->node();
+  bob.reset();
+  EXPECT_TRUE(expect_presence(*alice, node).offline.value_or(false));
+  alice->send_bytes(type, big_payload(node, separator, "missed"));
+  settle(*alice);
+  bob = log_in(name);
+  for (const auto& m : drain(*bob)) EXPECT_EQ(m.od_type, 4) << m.text;
+  expect_no_big(*bob);
+  EXPECT_TRUE(pull(*bob, history(1, alice->node(), 0, 10)).empty());
+  EXPECT_TRUE(pull(*alice, history(1, node, 0, 10)).empty());
+}
+
 void protocol::expect_vroom_refused(tim_client& at, int32_t rtype, std::string_view node, int code) {
   const auto frame = at.find([](const server_frame& f) { return f.type == frame_type::ack; });
   ASSERT_TRUE(frame) << "no ACK; awaited " << code << " for rtype " << rtype;

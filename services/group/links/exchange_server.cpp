@@ -3,23 +3,19 @@
 #include <utility>
 #include <vector>
 
-#include "libs/actor/inline_run.hpp"
 #include "services/group/directory.hpp"
+#include "services/group/links/request_handler.hpp"
 
 namespace tern::group {
 namespace {
 
-/// A link that brought no more runs the rooms itself.
-constexpr size_t few_items = 4;
-
-class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
+class exchange_handler final : public request_handler<rpc::group_stream, session_stream, directory> {
  public:
-  exchange_handler(const environment& env, session_ptr stream, stream_watch gone)
-      : env_(env), stream_(std::move(stream)), gone_(std::move(gone)) {}
+  using request_handler::request_handler;
 
   void on_items(std::vector<v1::GroupRequest>& items) override {
     const auto map = env_.cluster->get();
-    std::vector<directory::addressed> mails;
+    mail_list mails;
     mails.reserve(items.size());
     for (v1::GroupRequest& item : items) {
       const room_id room{item.room()};  // read before the move below
@@ -31,18 +27,7 @@ class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
       caller who{stream_, item.call(), ticket{env_.metrics.open}};
       mails.push_back({room, request_event{std::move(who), std::move(item)}, epoch});
     }
-    if (!mails.empty()) {
-      const actor::inline_scope here(env_.actors, mails.size() <= few_items);
-      env_.directory->post(mails);
-    }
-    if (refused_.empty()) return;
-    if (!stream_->out->send_all(refused_)) stream_->out->close();
-    refused_.clear();
-  }
-
-  void on_down() override {
-    stream_->up = false;
-    gone_(stream_);
+    finish(*env_.directory, mails);
   }
 
  private:
@@ -58,25 +43,12 @@ class exchange_handler final : public rpc::server_handler<rpc::group_stream> {
     answer.set_call(item.call());
     answer.set_code(static_cast<int32_t>(code));
   }
-
-  const environment& env_;
-  const session_ptr stream_;
-  const stream_watch gone_;
-  std::vector<v1::GroupReply> refused_;
 };
 
 }  // namespace
 
 rpc::accept_function<rpc::group_stream> exchange_acceptor(const environment& env, stream_watch gone) {
-  return [&env, gone = std::move(gone)](const rpc::peer& who, std::shared_ptr<rpc::sink<v1::GroupReply>> out)
-             -> std::shared_ptr<rpc::server_handler<rpc::group_stream>> {
-    auto stream = std::make_shared<session_stream>();
-    stream->node = who.node;
-    stream->incarnation = who.incarnation;
-    stream->out = std::move(out);
-    env.log.info("session node attached", {{"session", stream->node}});
-    return std::make_shared<exchange_handler>(env, std::move(stream), gone);
-  };
+  return acceptor_of<rpc::group_stream, session_stream, exchange_handler>(env, "session", std::move(gone));
 }
 
 }  // namespace tern::group

@@ -13,14 +13,16 @@
 
 namespace tern::group {
 
-/// One Exchange stream. Interests belong to the stream they came over; a new stream of the same node is another
-/// object.
-struct session_stream {
+/// One stream to a room's owner. Interests belong to the stream they came over; a new stream of the same node is
+/// another object.
+template <class Reply>
+struct incoming_stream {
   std::string node;
   uint64_t incarnation = 0;
-  std::shared_ptr<rpc::sink<v1::GroupReply>> out;
+  std::shared_ptr<rpc::sink<Reply>> out;
   std::atomic<bool> up{true};
 };
+struct session_stream : incoming_stream<v1::GroupReply> {};
 using session_ptr = std::shared_ptr<session_stream>;
 
 /// Counts itself in `where` from its making to its end, wherever it is moved to: a request that was taken and is not

@@ -3,25 +3,22 @@
 #include <utility>
 #include <vector>
 
-#include "libs/actor/inline_run.hpp"
+#include "services/group/links/request_handler.hpp"
 #include "services/group/live/directory.hpp"
 
 namespace tern::group::live {
 namespace {
 
-/// A link that brought no more runs the rooms itself.
-constexpr size_t few_items = 4;
 /// What a push costs beside its body.
 constexpr size_t push_overhead = 256;
 
-class relay_handler final : public rpc::server_handler<rpc::live_stream> {
+class relay_handler final : public request_handler<rpc::live_stream, gateway_stream, directory> {
  public:
-  relay_handler(const environment& env, gateway_ptr stream, gateway_watch gone)
-      : env_(env), stream_(std::move(stream)), gone_(std::move(gone)) {}
+  using request_handler::request_handler;
 
   void on_items(std::vector<v1::LiveRequest>& items) override {
     const auto map = env_.cluster->get();
-    std::vector<directory::addressed> mails;
+    mail_list mails;
     mails.reserve(items.size());
     for (v1::LiveRequest& item : items) {
       const room_id room{item.vroom()};  // read before the moves below
@@ -32,18 +29,7 @@ class relay_handler final : public rpc::server_handler<rpc::live_stream> {
         mails.push_back({room, request_event{std::move(*taken)}, epoch});
       }
     }
-    if (!mails.empty()) {
-      const actor::inline_scope here(env_.actors, mails.size() <= few_items);
-      env_.vrooms->post(mails);
-    }
-    if (refused_.empty()) return;
-    if (!stream_->out->send_all(refused_)) stream_->out->close();
-    refused_.clear();
-  }
-
-  void on_down() override {
-    stream_->up = false;
-    gone_(stream_);
+    finish(*env_.vrooms, mails);
   }
 
  private:
@@ -85,25 +71,12 @@ class relay_handler final : public rpc::server_handler<rpc::live_stream> {
     answer.set_call(item.call());
     answer.set_code(static_cast<int32_t>(code));
   }
-
-  const environment& env_;
-  const gateway_ptr stream_;
-  const gateway_watch gone_;
-  std::vector<v1::LiveReply> refused_;
 };
 
 }  // namespace
 
 rpc::accept_function<rpc::live_stream> relay_acceptor(const environment& env, gateway_watch gone) {
-  return [&env, gone = std::move(gone)](const rpc::peer& who, std::shared_ptr<rpc::sink<v1::LiveReply>> out)
-             -> std::shared_ptr<rpc::server_handler<rpc::live_stream>> {
-    auto stream = std::make_shared<gateway_stream>();
-    stream->node = who.node;
-    stream->incarnation = who.incarnation;
-    stream->out = std::move(out);
-    env.log.info("gateway attached", {{"gateway", stream->node}});
-    return std::make_shared<relay_handler>(env, std::move(stream), gone);
-  };
+  return acceptor_of<rpc::live_stream, gateway_stream, relay_handler>(env, "gateway", std::move(gone));
 }
 
 }  // namespace tern::group::live

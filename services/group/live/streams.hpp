@@ -16,14 +16,7 @@
 
 namespace tern::group::live {
 
-/// One Relay stream. Interests belong to the stream they came over; a new stream of the same gateway is another
-/// object.
-struct gateway_stream {
-  std::string node;
-  uint64_t incarnation = 0;
-  std::shared_ptr<rpc::sink<v1::LiveReply>> out;
-  std::atomic<bool> up{true};
-};
+struct gateway_stream : incoming_stream<v1::LiveReply> {};
 using gateway_ptr = std::shared_ptr<gateway_stream>;
 
 /// A request on its way through the room, and what it counts as until it is done.

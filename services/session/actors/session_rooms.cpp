@@ -166,13 +166,14 @@ void session_state::join_room(own_room& room, bool fresh) {
   standing(room);
 }
 
-/// Does what the hub's answer asks for.
-void session_state::standing(own_room& room) {
+/// Does what the hub's answer asks for. True: it is behind, and nothing tells whether what waits is of now.
+bool session_state::standing(own_room& room) {
   const hub::standing now = env_->hub->standing_of(room.room, account_);
   room.open = now.place == room_place::waiting;
-  if (now.place == room_place::behind)
-    delivery_.on_room_behind(log_of(room.room), now.position,
-                             rooms_by_themselves_ || came_since_login(now.newest_ns));
+  if (now.place != room_place::behind) return false;
+  const bool by_itself = rooms_by_themselves_ || came_since_login(now.newest_ns);
+  delivery_.on_room_behind(log_of(room.room), now.position, by_itself);
+  return !by_itself;
 }
 
 void session_state::count_open_rooms() {
@@ -185,16 +186,15 @@ void session_state::on(room_event& what) {
   own_room* one = find_room(what.room);
   if (one == nullptr || rooms_now_ != rooms_state::loaded) return;
   if (what.wake) return delivery_.on_room_wake(log_of(what.room));
-  standing(*one);
+  const bool unsure = standing(*one);
   count_open_rooms();
   send_late_receipts(what.room);
-  look_for_news(what.room);
+  if (unsure) look_for_news(what.room);
 }
 
 /// What was stored between the login and the hub's subscription is not a backlog to be asked for: it is of now, and
 /// no frame of it comes that would wake the room.
 void session_state::look_for_news(room_id room) {
-  if (env_->hub->standing_of(room, account_).place != room_place::behind) return;
   storage::v1::StorageRequest request;
   storage::v1::Read& read = *request.mutable_read();
   read.mutable_conversation()->set_hi(room.value);

@@ -259,7 +259,7 @@ class session_state : private delivery::port {
   void load_rooms();
   void rooms_loaded(storage_answer& got);
   void join_room(own_room& room, bool fresh);
-  void standing(own_room& room);
+  bool standing(own_room& room);
   void look_for_news(room_id room);
   bool came_since_login(int64_t stored_ns) const;
   /// Not known yet whether the room's messages come from the hub.
