@@ -35,6 +35,7 @@ struct membership::impl final : rpc::client_handler<rpc::join_stream>, std::enab
   void start();
   void stop();
   void leave();
+  void move_done(const move_result& result);
   void beat();
   rpc::join_stream::up hello_item() const;
   void renewed(const routing::v1::Lease& lease);
@@ -177,6 +178,21 @@ void membership::impl::leave() {
   if (to) to->send(std::move(hello));
 }
 
+void membership::impl::move_done(const move_result& result) {
+  rpc::join_stream::up item;
+  auto& told = *item.mutable_move_result();
+  told.set_move(result.move);
+  told.set_code(static_cast<int32_t>(result.code));
+  told.set_moved(result.moved);
+  told.set_frozen_us(static_cast<uint64_t>(result.frozen.count()));
+  sink_ptr to;
+  {
+    const std::lock_guard lock(mutex);
+    to = out;
+  }
+  if (to) to->send(std::move(item));
+}
+
 void membership::impl::stop() {
   sink_ptr to;
   std::unique_ptr<rpc::link> ending;
@@ -220,6 +236,7 @@ void membership::start() { impl_->start(); }
 view& membership::cluster() noexcept { return impl_->maps; }
 int64_t membership::lease_age_ms() const { return impl_->age_ms(); }
 void membership::leave() { impl_->leave(); }
+void membership::move_done(const move_result& result) { impl_->move_done(result); }
 void membership::stop() { impl_->stop(); }
 
 bool membership::lease_valid() const {

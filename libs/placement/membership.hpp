@@ -2,11 +2,14 @@
 // feeds the node's view of the maps.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "libs/base/clock.hpp"
+#include "libs/placement/moves.hpp"
 #include "libs/placement/view.hpp"
 #include "libs/rpc/network.hpp"
 
@@ -17,7 +20,14 @@ struct membership_options {
   std::string address;              // where peers reach this node
   std::vector<std::string> shards;  // storage: the shards it can serve, in order of preference
   bool slots_wanted = false;        // session, group, storage: give this node ranges or shards
-  std::string routing_address;
+  std::string routing_address;      // of each routing replica, separated by commas
+  /// Orders to hand over ranges; empty: ranges of this node change their owner without notice. Called on a transport
+  /// thread, must not block. Each order is answered by move_done().
+  std::function<void(const move_order&)> on_move = {};
+  /// An operator drains the node, or takes that back. As above.
+  std::function<void(bool on)> on_drain = {};
+  /// Sessions, rooms or connections here, for heartbeats. Any thread.
+  std::function<uint64_t()> load = {};
 };
 
 /// Thread-safe. Lives longer than whatever it handed the view to.
@@ -45,6 +55,8 @@ class membership {
   /// Drain: asks routing to give this node's ranges to others (slots_wanted = false); the stream stays, so the new
   /// maps are seen. Idempotent.
   void leave();
+  /// The answer to an order. Lost when routing is away: it will ask again.
+  void move_done(const move_result& result);
   /// Says goodbye (Leave) and ends the stream. Afterwards the view no longer changes. Idempotent; the destructor does
   /// it.
   void stop();

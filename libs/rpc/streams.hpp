@@ -1,7 +1,8 @@
-// The seven stream kinds between nodes.
+// The ten stream kinds between nodes, and between operators and routing.
 #pragma once
 
 #include <tern/group/v1/group.pb.h>
+#include <tern/handover/v1/handover.pb.h>
 #include <tern/routing/v1/routing.pb.h>
 #include <tern/session/v1/session.pb.h>
 #include <tern/storage/v1/storage.pb.h>
@@ -15,6 +16,29 @@ struct join_stream {
   using down = routing::v1::RoutingItem;
   using down_batch = routing::v1::RoutingBatch;
   static constexpr const char* method = "/tern.routing.v1.RoutingService/Join";
+};
+
+/// Operators (ternctl) -> routing: what is, and what is to be.
+struct control_stream {
+  using up = routing::v1::ControlRequest;
+  using up_batch = routing::v1::ControlRequestBatch;
+  using down = routing::v1::ControlReply;
+  using down_batch = routing::v1::ControlReplyBatch;
+  static constexpr const char* method = "/tern.routing.v1.ControlService/Control";
+};
+
+/// Session -> session, group -> group: ranges that move.
+struct handover_stream {
+  using up = handover::v1::HandoverItem;
+  using up_batch = handover::v1::HandoverBatch;
+  using down = handover::v1::HandoverReply;
+  using down_batch = handover::v1::HandoverReplyBatch;
+};
+struct session_handover_stream : handover_stream {
+  static constexpr const char* method = "/tern.session.v1.HandoverService/Move";
+};
+struct group_handover_stream : handover_stream {
+  static constexpr const char* method = "/tern.group.v1.HandoverService/Move";
 };
 
 /// Gateway -> session: terminals and their frames.
