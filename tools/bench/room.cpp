@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdlib>
 #include <unordered_map>
+#include <utility>
 
 #include "tools/bench/costs.hpp"
+#include "tools/bench/pair_probe.hpp"
 
 namespace tern::bench {
 namespace {
@@ -132,9 +134,9 @@ class room_maker {
 /// One run: which messages were sent and who has got them.
 class room_run {
  public:
-  room_run(client::loop& loop, std::vector<std::unique_ptr<member>>& online, std::string room,
+  room_run(client::loop& loop, std::vector<std::unique_ptr<member>>& online, pair_probe& pair, std::string room,
            const room_options& how)
-      : loop_(loop), online_(online), room_(std::move(room)), how_(how), seen_(online.size(), 0) {
+      : loop_(loop), online_(online), pair_(pair), room_(std::move(room)), how_(how), seen_(online.size(), 0) {
     padding_.assign(how.body_bytes > stamp_bytes ? how.body_bytes - stamp_bytes : 0, 'x');
     for (size_t i = 0; i < online.size(); ++i) {
       online[i]->on_text = [this, i](member& self, const wire::tim_message& message, bool) {
@@ -172,6 +174,7 @@ class room_run {
     receipt_latency.clear();
     delivery_latency.clear();
     last_latency.clear();
+    pair_.reset();
   }
 
   uint64_t receipts = 0, deliveries = 0, errors = 0, sent = 0, completed = 0;
@@ -201,14 +204,17 @@ class room_run {
   }
 
   /// Open loop: what is due is sent, whatever has come of what was sent before; latency counts from the due time.
+  /// Half way between two messages to the room one goes from friend to friend.
   void tick() {
     if (!sending_) return;
     const auto now = now_ns();
     const auto step = static_cast<int64_t>(1e9 / how_.rate);
     while (next_due_ <= now) {
       send_one(next_due_);
+      pair_due_ = next_due_ + step / 2;
       next_due_ += step;
     }
+    if (pair_due_ != 0 && pair_due_ <= now) pair_.send(std::exchange(pair_due_, 0));
     loop_.after(std::chrono::nanoseconds(std::min<int64_t>(next_due_ - now, 1'000'000)), [this] { tick(); });
   }
 
@@ -242,6 +248,7 @@ class room_run {
 
   client::loop& loop_;
   std::vector<std::unique_ptr<member>>& online_;
+  pair_probe& pair_;
   const std::string room_;
   const room_options& how_;
   std::vector<int64_t> seen_;                 // newest mid, by member
@@ -251,6 +258,7 @@ class room_run {
   bool sending_ = false;
   size_t turn_ = 0;
   int64_t next_due_ = 0;
+  int64_t pair_due_ = 0;  // 0: not yet
   int64_t next_id_ = now_ns();
 };
 
@@ -299,6 +307,18 @@ void fill_report(report& made, const room_run& run, const room_options& how) {
   if (run.lost_connections > 0) {
     made.notes.push_back(std::to_string(run.lost_connections) + " connections lost: " + run.first_loss);
   }
+}
+
+void fill_pair(report& made, const histogram& lone) {
+  if (lone.count() == 0) return;
+  const auto ratio = [&](double part) {
+    return static_cast<double>(made.latencies["receipt"].percentile(part)) /
+           static_cast<double>(lone.percentile(part));
+  };
+  made.values["receipt_p99_of_1_to_1"] = ratio(0.99);
+  made.units["receipt_p99_of_1_to_1"] = "receipt p99 divided by that of 1:1 messages sent in between";
+  made.values["receipt_p50_of_1_to_1"] = ratio(0.5);
+  made.latencies["receipt_1_to_1"] = lone;
 }
 
 result<void> measure(report& made, client::loop& loop, const setting& with, room_run& run, const room_options& how) {
@@ -364,10 +384,13 @@ result<report> run_room(const setting& with, const room_options& how) {
   }
   made.scenario = "room of " + std::to_string(how.members) + ", " + std::to_string(how.online) + " on line, " +
                   (how.rate > 0 ? std::to_string(how.rate).substr(0, 4) + " messages/s" : "one message at a time");
+  auto pair = pair_probe::make(loop, with.where, with.encoding, with.prefix, with.progress);
+  if (!pair) return pair.error();
   {
-    room_run run(loop, online, room, how);
+    room_run run(loop, online, **pair, room, how);
     if (auto done = measure(made, loop, with, run, how); !done) return done.error();
   }
+  fill_pair(made, (*pair)->receipt_latency);
   const double least = floor->values["cpu_us_per_recipient"];
   made.values["floor_cpu_us_per_recipient"] = least;
   made.units["floor_cpu_us_per_recipient"] = "send() to as many sockets, in this run";

@@ -1,6 +1,7 @@
 #include "services/session/rooms/hub.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "services/session/directory.hpp"
 
@@ -13,7 +14,7 @@ constexpr std::chrono::seconds store_every{5};
 constexpr std::chrono::seconds early_for{10};
 constexpr size_t early_kept = 4096;           // of a part
 constexpr std::chrono::seconds empty_for{5};  // then the owner is told that nobody is here
-constexpr size_t parts_per_tick = 8;
+constexpr size_t parts_per_tick = 32;
 constexpr uint32_t page_rows = 200;
 constexpr uint32_t page_bytes = 512 << 10;
 constexpr size_t gone_kept = 256;
@@ -351,7 +352,8 @@ void hub::on_acked(const gateway_stream& from, const v1::RoomAcked& what) {
 }
 
 void hub::note(part& in, uint64_t room, account_id account) {
-  in.unstored[((room ^ account.value) * 0x9E3779B97F4A7C15ULL) >> 60U].emplace_back(room, account);
+  in.unstored[((room ^ account.value) * 0x9E3779B97F4A7C15ULL) >> (64 - std::bit_width(turns - 1))].emplace_back(
+      room, account);
 }
 
 void hub::take_early(part& in, entry& one, account_id account) {
