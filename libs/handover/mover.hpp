@@ -115,7 +115,6 @@ class mover {
   void connect(const std::string& target);
   /// Does what was queued, in order, in one thread at a time; gives the lock back.
   void run(lock& held);
-  void close_idle(lock& held, clock::time_point now);
   template <class Call>
   void later(Call what) {
     effects_.emplace_back(std::move(what));

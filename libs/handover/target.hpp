@@ -60,7 +60,8 @@ class target {
     uint64_t stream = 0;
     slot_type first = 0;
     slot_type last = 0;
-    uint64_t epoch = 0;
+    uint64_t epoch = 0;  // the source's
+    uint64_t owned = 0;  // ours, once claimed
     phase now = phase::filling;
     clock::time_point due;
     std::unordered_map<uint64_t, v1::State> states;
