@@ -38,7 +38,7 @@ class scanner {
 };
 
 error unknown_flag(const std::string& flag, const program& what) {
-  std::string known = "--config, --set, --print-config, --config-reference, --help, --version";
+  std::string known = "--config, --set, --print-config, --config-reference, --health, --help, --version";
   for (const auto& alias : what.flags) known += ", --" + alias.flag;
   return {errc::config, "unknown argument " + flag + " (there are " + known + ")"};
 }
@@ -78,6 +78,7 @@ std::string flag_lines(const program& what) {
   line("--set KEY=VALUE", "one option; may be repeated");
   line("--print-config", "show the effective options as YAML and end");
   line("--config-reference", "describe all options as Markdown and end");
+  line("--health", "ask the process that runs with these options whether it is ready; code 0: it is");
   line("--version", "version, commit and build type");
   line("--help", "this text");
   return out;
@@ -102,6 +103,8 @@ result<command_line> parse_command_line(const std::vector<std::string>& argument
       out.what = action::version;
     } else if (flag == "--print-config") {
       out.what = action::print_config;
+    } else if (flag == "--health") {
+      out.what = action::health;
     } else if (reference) {
       out.what = action::reference;
       if (from.has_attached()) out.reference_part = from.attached();

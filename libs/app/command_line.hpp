@@ -9,7 +9,7 @@
 
 namespace tern::app {
 
-enum class action : uint8_t { run, help, version, print_config, reference };
+enum class action : uint8_t { run, help, version, print_config, reference, health };
 
 /// What was asked for.
 struct command_line {

@@ -15,6 +15,7 @@
 
 #include "libs/app/command_line.hpp"
 #include "libs/app/common_options.hpp"
+#include "libs/app/ready_check.hpp"
 #include "libs/app/version.hpp"
 #include "libs/config/schema.hpp"
 #include "libs/log/log.hpp"
@@ -29,6 +30,8 @@ constexpr int refused = 2;
 constexpr int ended_at_once = 130;
 /// How long stopping may take after the drain before the process gives up waiting for itself.
 constexpr auto stop_limit = 15s;
+/// Each step of --health.
+constexpr auto health_limit = 2s;
 
 const log::logger logger{"app"};
 
@@ -259,6 +262,17 @@ int start(const program& what, const command_line& line) {
   return code;
 }
 
+/// With the options of the process that is asked: only where it shows its metrics matters, so errors in others do
+/// not.
+int ask_health(const program& what, const command_line& line) {
+  configuration settings(what);
+  settings.read(line, true);
+  const auto ready = ask_ready(settings.common().metrics_address, health_limit);
+  if (ready) return print(*ready);
+  std::fprintf(stderr, "%s: %s\n", what.name.c_str(), ready.error().detail.c_str());
+  return cannot_start;
+}
+
 int run_checked(int argc, char** argv, const program& what) {
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   const auto line = parse_command_line(arguments, what);
@@ -270,6 +284,7 @@ int run_checked(int argc, char** argv, const program& what) {
     }
     case action::version: return print(version_line(what));
     case action::reference: return print_reference(what, line->reference_part);
+    case action::health: return ask_health(what, *line);
     case action::run:
     case action::print_config: break;
   }

@@ -71,6 +71,16 @@ TEST_F(run_main_test, drains_no_longer_than_allowed) {
   EXPECT_EQ(child.stop(20s), 0);
 }
 
+TEST_F(run_main_test, tells_whether_another_process_is_ready) {
+  const std::string where = "metrics.listen_address=127.0.0.1:" + std::to_string(testing::free_port());
+  auto child = start({"--set", where});
+  ASSERT_TRUE(wait_for("\"started\""));
+  EXPECT_EQ(run({"--health", "--set", where}), 0);
+  EXPECT_EQ(child.stop(20s), 0);
+  EXPECT_EQ(run({"--health", "--set", where}), 1);
+  EXPECT_THAT(output(), HasSubstr("nobody listens"));
+}
+
 TEST_F(run_main_test, ends_with_1_and_the_reason_when_a_service_cannot_start) {
   EXPECT_EQ(run({"--set=probe.trouble=start"}), 1);
   EXPECT_THAT(output(), HasSubstr("probe: the database is away"));
