@@ -11,7 +11,7 @@ void membership_table::expect(const node& known, std::vector<std::string> owned_
   at.shards = std::move(owned_shards);
   at.slots_wanted = slots_wanted;
   at.admitted = known.alive;
-  at.expires = time_.now() + how_.lease;
+  at.expires = time_.now() + how_.grace;
 }
 
 void membership_table::join(const announcement& what) {
@@ -25,6 +25,8 @@ void membership_table::join(const announcement& what) {
   at.info.alive = true;
   at.shards = what.shards;
   at.slots_wanted = what.slots_wanted;
+  at.moves = what.moves;
+  at.connected = true;
   at.expires = now + how_.lease;
   if (!was_alive || (!wanted_slots && what.slots_wanted)) {
     at.admitted_at = now + how_.settle;
@@ -42,6 +44,7 @@ bool membership_table::renew(const std::string& name, uint64_t incarnation) {
 void membership_table::disconnected(const std::string& name, uint64_t incarnation) {
   const auto at = members_.find(name);
   if (at == members_.end() || at->second.info.incarnation != incarnation) return;
+  at->second.connected = false;
   at->second.expires = std::min(at->second.expires, time_.now() + how_.suspect);
 }
 
@@ -50,6 +53,22 @@ void membership_table::leave(const std::string& name, uint64_t incarnation) {
   if (at == members_.end() || at->second.info.incarnation != incarnation) return;
   at->second.info.alive = false;
   at->second.admitted = false;
+  at->second.connected = false;
+}
+
+void membership_table::report(const std::string& name, uint64_t incarnation, uint64_t load, uint64_t map_version) {
+  const auto at = members_.find(name);
+  if (at == members_.end() || at->second.info.incarnation != incarnation) return;
+  at->second.load = load;
+  at->second.map_version = map_version;
+  at->second.heard = time_.now();
+}
+
+void membership_table::shift_load(const std::string& from, const std::string& to, uint64_t count) {
+  if (const auto at = members_.find(from); at != members_.end()) {
+    at->second.load -= std::min(at->second.load, count);
+  }
+  if (const auto at = members_.find(to); at != members_.end()) at->second.load += count;
 }
 
 bool membership_table::tick() {

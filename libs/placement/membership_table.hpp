@@ -17,6 +17,7 @@ struct table_options {
   std::chrono::milliseconds suspect{
       2000};                              // a node whose stream broke and which does not come back is dead after this
   std::chrono::milliseconds settle{300};  // a new node waits so long for others before ranges move to it
+  std::chrono::milliseconds grace{6000};  // expect(): a node that was there has so long to come back
 };
 
 /// What a node says of itself when it joins.
@@ -24,6 +25,7 @@ struct announcement {
   node self;  // `alive` is ignored
   std::vector<std::string> shards;
   bool slots_wanted = false;
+  bool moves = false;  // takes orders to hand over ranges, and takes ranges from others
 };
 
 /// Not thread-safe.
@@ -33,12 +35,16 @@ class membership_table {
 
   membership_table(const clock& time, table_options how) : time_(time), how_(how) {}
 
-  /// After a restart of routing: a node that was there. It has one lease to come back and is a candidate until then.
+  /// A new leader: a node that was there. It has the grace to come back and is a candidate until then.
   void expect(const node& known, std::vector<std::string> owned_shards, bool slots_wanted);
   /// A node joins, comes back, or says something new of itself (drain). The newest incarnation wins.
   void join(const announcement& what);
   /// True when the lease was renewed; false for an unknown node or another incarnation.
   bool renew(const std::string& name, uint64_t incarnation);
+  /// What a heartbeat says besides. Ignored for an unknown node or another incarnation.
+  void report(const std::string& name, uint64_t incarnation, uint64_t load, uint64_t map_version);
+  /// So many sessions or rooms have gone from one node to another: an estimate until their next heartbeats.
+  void shift_load(const std::string& from, const std::string& to, uint64_t count);
   /// Its stream broke.
   void disconnected(const std::string& name, uint64_t incarnation);
   /// It said goodbye.
@@ -63,7 +69,13 @@ class membership_table {
     bool admitted = false;     // takes ranges
     time_point admitted_at{};  // when it will be
     time_point expires{};
+    bool moves = true;         // as announced; who was only expected is not asked before it is back
+    bool connected = false;    // its stream is up
+    uint64_t load = 0;         // as reported
+    uint64_t map_version = 0;  // that it has applied
+    time_point heard{};        // last heartbeat; zero: never
   };
+  const std::map<std::string, member>& all() const noexcept { return members_; }
   const member* find(const std::string& name) const;
 
  private:

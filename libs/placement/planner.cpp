@@ -8,9 +8,6 @@
 namespace tern::placement {
 namespace {
 
-constexpr size_t unit_count = slot_count / unit_slots;
-constexpr int nobody = -1;  // no owner, or one that is no candidate
-
 /// The map as an array of units.
 struct units {
   std::vector<int> owner = std::vector<int>(unit_count, nobody);  // index into the candidates
@@ -42,48 +39,77 @@ range_map fold(const units& all, const std::vector<candidate>& candidates) {
   return range_map(std::move(ranges));
 }
 
-/// Units each candidate shall have: those that have most now get the odd ones, so that nothing moves for them.
-std::vector<size_t> quotas(const units& all, size_t count) {
-  std::vector<size_t> has(count, 0);
-  for (const int owner : all.owner) {
-    if (owner != nobody) ++has[static_cast<size_t>(owner)];
+/// Units each candidate shall have, no fewer than are pinned to it: those that have most now get the odd ones, so that
+/// nothing moves for them.
+std::vector<size_t> quotas(const std::vector<size_t>& has, const std::vector<size_t>& pinned) {
+  std::vector<size_t> open(has.size());
+  std::iota(open.begin(), open.end(), 0U);
+  std::vector<size_t> quota = pinned;
+  size_t rest = unit_count;
+  for (size_t before = 0; before != open.size() && !open.empty();) {
+    before = open.size();
+    const size_t share = rest / open.size();
+    std::erase_if(open, [&](size_t i) {
+      if (pinned[i] <= share) return false;
+      rest -= pinned[i];
+      return true;
+    });
   }
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), 0U);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return has[a] > has[b]; });
-  std::vector<size_t> quota(count, unit_count / count);
-  for (size_t i = 0; i < unit_count % count; ++i) ++quota[order[i]];
+  std::stable_sort(open.begin(), open.end(), [&](size_t a, size_t b) { return has[a] > has[b]; });
+  for (size_t i = 0; i < open.size(); ++i) {
+    quota[open[i]] = rest / open.size() + (i < rest % open.size() ? 1 : 0);
+  }
   return quota;
 }
 
-/// Who still lacks units, most first.
-size_t neediest(const std::vector<size_t>& lacks) {
-  return static_cast<size_t>(std::max_element(lacks.begin(), lacks.end()) - lacks.begin());
+/// Takes what is beyond the quotas from its owners: the last of their units, those that rest only for want of others.
+void release(std::vector<int>& next, std::vector<size_t>& has, const std::vector<size_t>& quota,
+             const unit_rules& rules) {
+  for (const bool also_resting : {false, true}) {
+    for (size_t unit = unit_count; unit-- > 0;) {
+      if (next[unit] == nobody) continue;
+      const auto owner = static_cast<size_t>(next[unit]);
+      if (has[owner] <= quota[owner] || (!rules.pinned.empty() && rules.pinned[unit] != nobody)) continue;
+      if (!also_resting && !rules.resting.empty() && rules.resting[unit]) continue;
+      next[unit] = nobody;
+      --has[owner];
+    }
+    if (rules.resting.empty()) return;
+  }
 }
 
 }  // namespace
 
+std::vector<int> assign_units(std::vector<int> now, size_t candidates, const unit_rules& rules) {
+  if (candidates == 0) return now;
+  std::vector<size_t> has(candidates, 0), pinned(candidates, 0);
+  for (size_t unit = 0; unit < unit_count; ++unit) {
+    if (!rules.pinned.empty() && rules.pinned[unit] != nobody) {
+      now[unit] = rules.pinned[unit];
+      ++pinned[static_cast<size_t>(now[unit])];
+    }
+    if (now[unit] != nobody) ++has[static_cast<size_t>(now[unit])];
+  }
+  const auto quota = quotas(has, pinned);
+  release(now, has, quota, rules);
+  std::vector<size_t> takers(candidates);
+  std::iota(takers.begin(), takers.end(), 0U);
+  const auto lacks = [&](size_t i) { return quota[i] - has[i]; };
+  std::stable_sort(takers.begin(), takers.end(), [&](size_t a, size_t b) { return lacks(a) > lacks(b); });
+  auto taker = takers.begin();
+  for (int& owner : now) {
+    if (owner != nobody) continue;
+    while (lacks(*taker) == 0) ++taker;
+    owner = static_cast<int>(*taker);
+    ++has[*taker];
+  }
+  return now;
+}
+
 range_map spread(const range_map& now, const std::vector<candidate>& candidates, uint64_t new_epoch) {
   if (candidates.empty()) return now;
   units all = unfold(now, candidates);
-  const auto before = all.owner;
-  auto lacks = quotas(all, candidates.size());
-  for (int& owner : all.owner) {
-    if (owner == nobody) continue;
-    auto& left = lacks[static_cast<size_t>(owner)];
-    if (left == 0) {
-      owner = nobody;  // beyond its quota
-    } else {
-      --left;
-    }
-  }
-  size_t taker = neediest(lacks);
-  for (int& owner : all.owner) {
-    if (owner != nobody) continue;
-    if (lacks[taker] == 0) taker = neediest(lacks);
-    owner = static_cast<int>(taker);
-    --lacks[taker];
-  }
+  const auto before = std::exchange(all.owner, assign_units(all.owner, candidates.size(), {}));
   for (size_t unit = 0; unit < unit_count; ++unit) {
     const bool moved = all.owner[unit] != before[unit];
     if (moved || candidates[static_cast<size_t>(all.owner[unit])].restarted) all.epoch[unit] = new_epoch;

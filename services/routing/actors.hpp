@@ -1,9 +1,10 @@
-// The actors of the routing service and what they say to each other. placement: membership, plans, streams to the
-// nodes; meta (detached: it blocks in the database): loads and commits.
+// The actors of the routing service and what they say to each other. placement: who leads, membership, plans, streams
+// to the nodes; meta (detached: it blocks in the database): loads and commits, the leader row.
 #pragma once
 
 #include <caf/all.hpp>
 #include <functional>
+#include <future>
 #include <memory>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "libs/rpc/network.hpp"
 #include "libs/rpc/streams.hpp"
 #include "services/routing/cluster.hpp"
+#include "services/routing/leader.hpp"
 #include "services/routing/meta_store.hpp"
 
 namespace tern::routing {
@@ -34,14 +36,28 @@ struct items_message {
 struct closed_message {
   uint64_t stream = 0;
 };
-/// From meta: the stored state, after the start or instead of one that we wanted to commit.
+/// From meta: the stored state, for who leads with `term`; or instead of one that it wanted to commit.
 struct loaded_message {
   std::shared_ptr<meta_state> state;
+  uint64_t term = 0;
 };
-/// From meta: `next` is committed; or it could not be, and nothing was written.
+/// From meta: `next` is committed (ok); stale_epoch: another term leads; else it could not be, nothing was written.
 struct committed_message {
   std::shared_ptr<const meta_state> next;
-  bool done = false;
+  uint64_t term = 0;
+  errc code = errc::ok;
+};
+/// From meta: what became of a leader_request.
+struct leader_message {
+  election::step step = election::step::none;
+  errc code = errc::ok;
+  leader_row row;     // look: as read; take_over: what was seen before
+  uint64_t term = 0;  // renew
+  clock::time_point sent{};
+};
+/// The replica is stopped: it leads no more. `done` is kept when the leader row says so.
+struct resign_message {
+  std::shared_ptr<std::promise<void>> done;
 };
 /// To itself: leases, settling, and what could not be committed.
 struct tick_message {};
@@ -51,19 +67,35 @@ struct tick_message {};
 /// Answered with loaded_message when the database can be read; tried until then.
 struct load_request {
   caf::actor answer_to;
+  uint64_t term = 0;
 };
 /// Answered with committed_message, or with loaded_message when the database holds something else.
 struct commit_request {
   caf::actor answer_to;
   std::shared_ptr<const meta_state> now, next;
+  uint64_t term = 0;
+};
+/// A step of the election; answered with leader_message. `row`: take_over: what was seen.
+struct leader_request {
+  caf::actor answer_to;
+  election::step step = election::step::none;
+  leader_row row, self;
+  uint64_t term = 0;
+  clock::time_point sent{};
+};
+struct resign_request {
+  uint64_t term = 0;
+  std::shared_ptr<std::promise<void>> done;  // may be null
 };
 
 struct placement_setup {
   const clock* time = nullptr;
   cluster_options cluster;
+  leader_options leader;
+  leader_row self;  // this replica, for the leader row
   caf::actor meta;
   std::shared_ptr<routing_metrics> metrics;
-  std::function<void()> ready;  // the maps are loaded; any thread
+  std::function<void(bool leads)> ready;  // it leads and the maps are loaded, or it follows; any thread
   std::chrono::milliseconds tick{100};
 };
 
@@ -76,6 +108,10 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::items_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::closed_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::loaded_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::committed_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::leader_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::resign_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::tick_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::load_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::commit_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::leader_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::resign_request)

@@ -1,7 +1,7 @@
 #include "services/routing/app.hpp"
 
-#include <atomic>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <utility>
 
@@ -13,13 +13,14 @@ namespace tern::routing {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(3);
+constexpr auto goodbye = std::chrono::seconds(2);  // for giving the leader row back
 constexpr const char* condition = "routing.maps";
 
 /// Set once, by the placement actor.
 struct readiness {
   std::mutex mutex;
   std::condition_variable changed;
-  std::shared_ptr<std::atomic<bool>> flag = std::make_shared<std::atomic<bool>>(false);
+  bool flag = false;
 };
 
 class routing_service final : public app::service {
@@ -29,7 +30,7 @@ class routing_service final : public app::service {
 
   std::string name() const override { return "routing"; }
   result<void> start() override;
-  /// Other nodes go on with their last maps: nothing to hand over.
+  /// Other nodes go on with their last maps; stop() makes room for the next leader.
   void drain(std::chrono::milliseconds) override {}
   void stop() override;
 
@@ -47,16 +48,20 @@ class routing_service final : public app::service {
 placement_setup routing_service::setup() const {
   placement_setup made;
   made.time = &with_.time;
-  made.cluster.leases = {options_.lease, options_.suspect, options_.settle};
+  // A node may trust its maps for some time after its leader has gone: docs/flows/placement.md.
+  made.cluster.leases = {options_.lease, options_.suspect, options_.settle, options_.lease + options_.leader_lease};
   made.cluster.shards = options_.shards;
   made.cluster.self = {with_.node, "routing", with_.address, with_.incarnation, true};
   made.meta = meta_;
   made.metrics = metrics_;
-  made.ready = [ready = ready_, &health = with_.health, leader = metrics_->leader] {
-    leader.set(1);
-    health.set_ready(condition, true);
+  made.leader.lease = options_.leader_lease;
+  made.self.node = with_.node;
+  made.self.incarnation = with_.incarnation;
+  made.self.address = with_.address;
+  made.ready = [ready = ready_, &health = with_.health](bool leads) {
+    health.set_ready(condition, true, leads ? "leads" : "follows");
     const std::lock_guard lock(ready->mutex);
-    *ready->flag = true;
+    ready->flag = true;
     ready->changed.notify_all();
   };
   return made;
@@ -70,14 +75,18 @@ result<void> routing_service::start() {
   if (auto opened = store->open(); !opened && opened.code() == errc::config) return opened;
   meta_ = with_.actors.spawn<caf::detached>(meta_behavior, std::move(store));
   placement_ = with_.actors.spawn(placement_behavior, setup());
-  with_.network.serve<rpc::join_stream>(with_.address, make_join_acceptor(placement_, ready_->flag));
+  with_.network.serve<rpc::join_stream>(with_.address, make_join_acceptor(placement_));
   std::unique_lock lock(ready_->mutex);
-  ready_->changed.wait_for(lock, patience, [this] { return ready_->flag->load(); });
+  ready_->changed.wait_for(lock, patience, [this] { return ready_->flag; });
   return {};
 }
 
 void routing_service::stop() {
   if (!placement_) return;
+  auto done = std::make_shared<std::promise<void>>();
+  auto resigned = done->get_future();
+  caf::anon_send(placement_, resign_message{std::move(done)});
+  resigned.wait_for(goodbye);
   with_.network.withdraw<rpc::join_stream>(with_.address);
   caf::scoped_actor waiting{with_.actors};
   for (auto* each : {&placement_, &meta_}) {

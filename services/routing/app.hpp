@@ -8,8 +8,9 @@
 
 namespace tern::routing {
 
-/// `with` outlives the service. start() waits up to 3 s for the maps (condition "routing.maps"); when the meta
-/// database cannot be reached by then it goes on trying, and nodes are refused until it succeeds.
+/// `with` outlives the service. start() waits up to 3 s until it leads and has the maps, or knows who leads
+/// (condition "routing.maps"); when the meta database cannot be reached by then it goes on trying, and nodes are sent
+/// away.
 std::unique_ptr<app::service> make_routing_service(app::context& with, const routing_config& options);
 
 }  // namespace tern::routing

@@ -18,6 +18,9 @@ void declare(config::schema& into, routing_config& options) {
   into.add("routing.settle_ms", options.settle,
            "A new node waits for so long before ranges move to it, so that nodes starting together share one move",
            {0, 60'000});
+  into.add("routing.leader_lease_ms", options.leader_lease,
+           "Of several routing replicas another one leads when the leader was not heard of for so long",
+           {400, 60'000});
 }
 
 std::vector<std::string> complaints(const routing_config& options) {

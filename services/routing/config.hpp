@@ -12,11 +12,12 @@ class schema;
 namespace tern::routing {
 
 struct routing_config {
-  std::string meta_dsn;                     // "sqlite:PATH", "memory:" or a PostgreSQL connection string
-  std::vector<std::string> shards;          // names, in the order in which slots are spread over them
-  std::chrono::milliseconds lease{6000};    // a silent node is dead after this
-  std::chrono::milliseconds suspect{2000};  // so is one whose stream broke and which stays away for this long
-  std::chrono::milliseconds settle{300};    // a new node waits for others before ranges move to it
+  std::string meta_dsn;                          // "sqlite:PATH", "memory:" or a PostgreSQL connection string
+  std::vector<std::string> shards;               // names, in the order in which slots are spread over them
+  std::chrono::milliseconds lease{6000};         // a silent node is dead after this
+  std::chrono::milliseconds suspect{2000};       // so is one whose stream broke and which stays away for this long
+  std::chrono::milliseconds settle{300};         // a new node waits for others before ranges move to it
+  std::chrono::milliseconds leader_lease{4000};  // a leader that was not heard of for so long is replaced
 };
 
 /// `options` must outlive the schema.

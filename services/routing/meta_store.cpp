@@ -9,13 +9,33 @@ class memory_meta_store final : public meta_store {
  public:
   result<void> open() override { return {}; }
   result<meta_state> load() override { return state_; }
-  result<void> commit(const meta_state& now, const meta_state& next) override {
-    if (state_.version != now.version) return errc::stale_epoch;
+  result<void> commit(const meta_state& now, const meta_state& next, uint64_t term) override {
+    if (leader_.term != term || state_.version != now.version) return errc::stale_epoch;
+    ++leader_.beat;
     state_ = next;
+    return {};
+  }
+  result<leader_row> leader() override { return leader_; }
+  result<void> take_over(const leader_row& seen, const leader_row& self) override {
+    if (leader_.term != seen.term || leader_.beat != seen.beat) return errc::stale_epoch;
+    leader_ = self;
+    leader_.term = seen.term + 1;
+    leader_.beat = seen.beat + 1;
+    return {};
+  }
+  result<void> renew(uint64_t term) override {
+    if (leader_.term != term) return errc::stale_epoch;
+    ++leader_.beat;
+    return {};
+  }
+  result<void> resign(uint64_t term) override {
+    if (leader_.term != term) return errc::stale_epoch;
+    leader_ = {term, {}, 0, {}, leader_.beat + 1};
     return {};
   }
 
  private:
+  leader_row leader_;
   meta_state state_;
 };
 

@@ -8,6 +8,7 @@
 
 #include "libs/base/result.hpp"
 #include "libs/placement/view.hpp"
+#include "services/routing/leader.hpp"
 
 namespace tern::routing {
 
@@ -22,9 +23,19 @@ class meta_store {
   virtual result<void> open() = 0;
   /// Version 0 and empty maps when nothing was ever committed.
   virtual result<meta_state> load() = 0;
-  /// Replaces `now` by `next` in one transaction if the stored version is still now.version. stale_epoch: somebody
-  /// else was faster; unavailable: nothing was written; deadline: unknown, load() tells.
-  virtual result<void> commit(const meta_state& now, const meta_state& next) = 0;
+  /// Replaces `now` by `next` in one transaction if the stored version is still now.version and `term` still leads;
+  /// the beat of the leader is raised with it. stale_epoch: somebody else was faster, or leads; unavailable: nothing
+  /// was written; deadline: unknown, load() tells.
+  virtual result<void> commit(const meta_state& now, const meta_state& next, uint64_t term) = 0;
+
+  /// Term 0 and no node when nobody ever led.
+  virtual result<leader_row> leader() = 0;
+  /// `self` leads with term seen.term + 1, if the row still has the term and beat of `seen`; else stale_epoch.
+  virtual result<void> take_over(const leader_row& seen, const leader_row& self) = 0;
+  /// Raises the beat; stale_epoch when another term leads.
+  virtual result<void> renew(uint64_t term) = 0;
+  /// Nobody leads any more, if `term` did; else stale_epoch.
+  virtual result<void> resign(uint64_t term) = 0;
 };
 
 /// "memory:" (for tests: forgotten with the object), "sqlite:PATH" or PostgreSQL. Does not connect yet.

@@ -138,9 +138,15 @@ class sql_meta_store final : public meta_store {
     return ready;
   }
   result<meta_state> load() override;
-  result<void> commit(const meta_state& now, const meta_state& next) override;
+  result<void> commit(const meta_state& now, const meta_state& next, uint64_t term) override;
+  result<leader_row> leader() override;
+  result<void> take_over(const leader_row& seen, const leader_row& self) override;
+  result<void> renew(uint64_t term) override;
+  result<void> resign(uint64_t term) override;
 
  private:
+  /// One statement that changes the leader row, or does not find it as it should be.
+  result<void> change_leader(const std::string& statement, const std::vector<sql::value>& params);
   result<void> connected();
   /// After an error the connection is made anew by the next call.
   template <class T>
@@ -205,9 +211,12 @@ result<meta_state> sql_meta_store::read() {
   return state;
 }
 
-result<void> sql_meta_store::commit(const meta_state& now, const meta_state& next) {
+result<void> sql_meta_store::commit(const meta_state& now, const meta_state& next, uint64_t term) {
   if (auto here = connected(); !here) return here.error();
   transaction work(*database_);
+  // First of all: the row stays locked until the end, so that whoever takes over does so before this or after it.
+  work.run("UPDATE leader SET beat = beat + 1 WHERE id = 1 AND term = $1", {number(term)});
+  if (work.changed() != 1) work.fail(errc::stale_epoch);
   work.run("UPDATE meta SET version = $1 WHERE id = 1 AND version = $2", {number(next.version), number(now.version)});
   if (work.changed() != 1) work.fail(errc::stale_epoch);
   write_map(work, sessions, now.sessions, next.sessions);
@@ -215,6 +224,42 @@ result<void> sql_meta_store::commit(const meta_state& now, const meta_state& nex
   write_map(work, storage, now.storage, next.storage);
   write_lists(work, now, next);
   return judge(work.commit());
+}
+
+result<leader_row> sql_meta_store::leader() {
+  if (auto here = connected(); !here) return here.error();
+  auto rows = database_->query("SELECT term, node, incarnation, address, beat FROM leader WHERE id = 1");
+  if (!rows) return judge<leader_row>(error{errc::unavailable, rows.error().detail});
+  if (rows->size() != 1) return error{errc::internal, "the leader table has no row"};
+  const auto& row = (*rows)[0];
+  return leader_row{as_number(row[0]), sql::as_text(row[1]), as_number(row[2]), sql::as_text(row[3]),
+                    as_number(row[4])};
+}
+
+result<void> sql_meta_store::change_leader(const std::string& statement, const std::vector<sql::value>& params) {
+  if (auto here = connected(); !here) return here.error();
+  transaction work(*database_);
+  work.run(statement, params);
+  if (work.changed() != 1) work.fail(errc::stale_epoch);
+  return judge(work.commit());
+}
+
+result<void> sql_meta_store::take_over(const leader_row& seen, const leader_row& self) {
+  return change_leader(
+      "UPDATE leader SET term = $1, node = $2, incarnation = $3, address = $4, beat = $5"
+      " WHERE id = 1 AND term = $6 AND beat = $7",
+      {number(seen.term + 1), self.node, number(self.incarnation), self.address, number(seen.beat + 1),
+       number(seen.term), number(seen.beat)});
+}
+
+result<void> sql_meta_store::renew(uint64_t term) {
+  return change_leader("UPDATE leader SET beat = beat + 1 WHERE id = 1 AND term = $1", {number(term)});
+}
+
+result<void> sql_meta_store::resign(uint64_t term) {
+  return change_leader(
+      "UPDATE leader SET node = '', incarnation = 0, address = '', beat = beat + 1 WHERE id = 1 AND term = $1",
+      {number(term)});
 }
 
 }  // namespace

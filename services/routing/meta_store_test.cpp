@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "libs/placement/planner.hpp"
 #include "libs/testing/servers.hpp"
 #include "libs/testing/temp_dir.hpp"
@@ -35,6 +38,7 @@ class meta_stores : public ::testing::TestWithParam<std::string> {
     store = make_meta_store(dsn);
     const auto opened = store->open();
     ASSERT_TRUE(opened) << opened.error().detail;
+    ASSERT_TRUE(store->take_over({}, self));
   }
   /// A state with everything in it.
   static meta_state state(uint64_t version, size_t session_nodes) {
@@ -59,6 +63,7 @@ class meta_stores : public ::testing::TestWithParam<std::string> {
     EXPECT_EQ(got->nodes, wanted.nodes);
   }
 
+  const leader_row self{0, "routing-0", ~0ULL - 4, "10.0.0.9:1", 0};
   testing::temp_dir directory;
   std::string dsn;
   std::unique_ptr<meta_store> store;
@@ -68,35 +73,100 @@ TEST_P(meta_stores, a_new_one_is_empty) { expect_same(store->load(), {}); }
 
 TEST_P(meta_stores, gives_back_what_was_committed) {
   const auto first = state(1, 5);
-  ASSERT_TRUE(store->commit({}, first));
+  ASSERT_TRUE(store->commit({}, first, 1));
   expect_same(store->load(), first);
   const auto second = state(2, 300);
-  ASSERT_TRUE(store->commit(first, second));
+  ASSERT_TRUE(store->commit(first, second, 1));
   expect_same(store->load(), second);
   auto third = second;
   third.version = 3;
   third.shards[1] = {"b", "storage-9", 3};
   third.nodes.erase(third.nodes.begin());
   third.nodes[0].alive = false;
-  ASSERT_TRUE(store->commit(second, third));
+  ASSERT_TRUE(store->commit(second, third, 1));
   expect_same(store->load(), third);
 }
 
 TEST_P(meta_stores, refuses_who_does_not_know_the_newest_version_and_writes_nothing) {
   const auto first = state(1, 2);
-  ASSERT_TRUE(store->commit({}, first));
-  EXPECT_EQ(store->commit({}, state(1, 3)).code(), errc::stale_epoch);
-  EXPECT_EQ(store->commit(state(2, 2), state(3, 3)).code(), errc::stale_epoch);
+  ASSERT_TRUE(store->commit({}, first, 1));
+  EXPECT_EQ(store->commit({}, state(1, 3), 1).code(), errc::stale_epoch);
+  EXPECT_EQ(store->commit(state(2, 2), state(3, 3), 1).code(), errc::stale_epoch);
   expect_same(store->load(), first);
 }
 
 TEST_P(meta_stores, keeps_its_content_when_opened_again) {
   if (dsn == "memory:") return;  // it has nothing to keep
   const auto first = state(1, 4);
-  ASSERT_TRUE(store->commit({}, first));
+  ASSERT_TRUE(store->commit({}, first, 1));
   const auto again = make_meta_store(dsn);
   expect_same(again->load(), first);
-  EXPECT_EQ(again->commit({}, first).code(), errc::stale_epoch);
+  EXPECT_EQ(again->commit({}, first, 1).code(), errc::stale_epoch);
+}
+
+TEST_P(meta_stores, give_the_leader_row_to_who_saw_it_last) {
+  const auto first = store->leader();
+  ASSERT_TRUE(first) << first.error().detail;
+  EXPECT_EQ(first->term, 1U);
+  EXPECT_EQ(first->node, "routing-0");
+  EXPECT_EQ(first->incarnation, self.incarnation);
+  EXPECT_EQ(first->address, self.address);
+  const leader_row other{0, "routing-1", 5, "10.0.0.8:1", 0};
+  ASSERT_TRUE(store->renew(1));
+  EXPECT_EQ(store->take_over(*first, other).code(), errc::stale_epoch) << "it has beaten meanwhile";
+  const auto second = store->leader();
+  ASSERT_TRUE(second);
+  EXPECT_GT(second->beat, first->beat);
+  ASSERT_TRUE(store->take_over(*second, other));
+  EXPECT_EQ(store->take_over(*second, self).code(), errc::stale_epoch);
+  const auto third = store->leader();
+  ASSERT_TRUE(third);
+  EXPECT_EQ(third->term, 2U);
+  EXPECT_EQ(third->node, "routing-1");
+  EXPECT_EQ(store->renew(1).code(), errc::stale_epoch);
+  EXPECT_TRUE(store->renew(2));
+}
+
+TEST_P(meta_stores, commit_nothing_of_a_leader_that_was_replaced) {
+  const auto first = state(1, 2);
+  ASSERT_TRUE(store->commit({}, first, 1));
+  ASSERT_TRUE(store->take_over(*store->leader(), {0, "routing-1", 5, "", 0}));
+  EXPECT_EQ(store->commit(first, state(2, 3), 1).code(), errc::stale_epoch);
+  expect_same(store->load(), first);
+  EXPECT_TRUE(store->commit(first, state(2, 3), 2));
+}
+
+TEST_P(meta_stores, a_commit_is_a_sign_of_life_of_the_leader) {
+  const auto seen = *store->leader();
+  ASSERT_TRUE(store->commit({}, state(1, 2), 1));
+  EXPECT_EQ(store->take_over(seen, {0, "routing-1", 5, "", 0}).code(), errc::stale_epoch);
+}
+
+TEST_P(meta_stores, keep_the_term_when_the_leader_resigns) {
+  EXPECT_EQ(store->resign(7).code(), errc::stale_epoch);
+  ASSERT_TRUE(store->resign(1));
+  const auto row = store->leader();
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->node, "");
+  EXPECT_EQ(row->term, 1U);
+  ASSERT_TRUE(store->take_over(*row, self));
+  EXPECT_EQ(store->leader()->term, 2U);
+}
+
+TEST_P(meta_stores, let_one_of_many_take_over_at_once) {
+  if (dsn == "memory:") return;  // one object, one user
+  const auto seen = *store->leader();
+  std::atomic<int> winners = 0;
+  std::vector<std::thread> all;
+  for (uint64_t i = 0; i < 4; ++i) {
+    all.emplace_back([&, i] {
+      const auto own = make_meta_store(dsn);
+      if (own->open() && own->take_over(seen, {0, "routing-" + std::to_string(i), i, "", 0})) ++winners;
+    });
+  }
+  for (auto& each : all) each.join();
+  EXPECT_EQ(winners, 1);
+  EXPECT_EQ(store->leader()->term, 2U);
 }
 
 INSTANTIATE_TEST_SUITE_P(every, meta_stores, ::testing::Values("memory:", "sqlite", "pg"),
@@ -110,18 +180,19 @@ TEST(meta_store_pg, an_unreachable_database_is_unavailable_and_works_again_when_
   const auto store = make_meta_store(postgres.dsn("away"));
   meta_state first;
   first.version = 1;
-  ASSERT_TRUE(store->commit({}, first));
+  ASSERT_TRUE(store->take_over({}, {0, "routing-0", 1, "", 0}));
+  ASSERT_TRUE(store->commit({}, first, 1));
   postgres.stop_immediately();
   meta_state second;
   second.version = 2;
-  EXPECT_FALSE(store->commit(first, second));
-  EXPECT_EQ(store->commit(first, second).code(), errc::unavailable);
+  EXPECT_FALSE(store->commit(first, second, 1));
+  EXPECT_EQ(store->commit(first, second, 1).code(), errc::unavailable);
   EXPECT_EQ(store->load().code(), errc::unavailable);
   ASSERT_TRUE(postgres.restart());
   const auto stored = store->load();
   ASSERT_TRUE(stored) << stored.error().detail;
   EXPECT_EQ(stored->version, 1U);
-  EXPECT_TRUE(store->commit(first, second));
+  EXPECT_TRUE(store->commit(first, second, 1));
 }
 
 }  // namespace

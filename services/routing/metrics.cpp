@@ -30,6 +30,7 @@ routing_metrics::routing_metrics(metrics::registry& in)
     : map_version(in.gauge("tern_routing_map_version", "Version of the committed maps")),
       epoch(in.gauge("tern_routing_epoch", "Highest epoch of any range or shard")),
       leader(in.gauge("tern_routing_leader", "1 while this node owns the maps")),
+      term(in.gauge("tern_routing_term", "Number of the newest leader that this node knows of")),
       streams(in.gauge("tern_routing_join_streams", "Nodes connected to this routing node")),
       commits_failed(in.counter("tern_routing_commits_failed_total", "Commits of new maps that did not succeed")),
       commit_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",

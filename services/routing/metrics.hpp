@@ -20,7 +20,7 @@ struct routing_metrics {
 
   std::map<std::string, metrics::gauge> nodes;                        // "<service>/<state>"
   std::map<std::string, metrics::gauge> ranges_owned, unowned_slots;  // by map
-  metrics::gauge map_version, epoch, leader, streams;
+  metrics::gauge map_version, epoch, leader, term, streams;
   std::vector<metrics::counter> moves_committed;  // by reason
   metrics::counter commits_failed;
   metrics::histogram commit_seconds, publish_seconds, lease_renewal_seconds;

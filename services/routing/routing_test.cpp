@@ -4,6 +4,8 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <thread>
 
 #include "libs/actor/actor.hpp"
 #include "libs/metrics/metrics.hpp"
@@ -14,6 +16,7 @@
 #include "libs/testing/fake_clock.hpp"
 #include "libs/testing/temp_dir.hpp"
 #include "services/routing/app.hpp"
+#include "services/routing/meta_store.hpp"
 
 namespace tern::routing {
 namespace {
@@ -43,8 +46,8 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
   node(std::string service, std::string name, uint64_t incarnation, std::vector<std::string> shards = {})
       : self_{std::move(service), std::move(name), incarnation}, shards_(std::move(shards)) {}
 
-  void connect(rpc::network& net) {
-    link_ = net.connect<rpc::join_stream>(self_, "local:routing-0", shared_from_this());
+  void connect(rpc::network& net, const std::string& to = "local:routing-0") {
+    link_ = net.connect<rpc::join_stream>(self_, to, shared_from_this());
   }
   /// As when the process is killed.
   void vanish() { link_.reset(); }
@@ -62,6 +65,11 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
     for (const auto& item : items) {
       if (item.has_lease()) leased_ = item.lease().sequence();
       if (item.has_snapshot()) maps_ = *placement::from_proto(item.snapshot());
+      if (item.has_delta()) {
+        ++deltas_;
+        if (maps_) maps_ = *placement::apply(*maps_, placement::from_proto(item.delta()));
+      }
+      if (item.has_not_leader()) sent_away_ = item.not_leader().address();
     }
     changed_.notify_all();
   }
@@ -83,6 +91,7 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
   void beat() {
     v1::NodeItem item;
     item.mutable_heartbeat()->set_sequence(++sequence_);
+    item.mutable_heartbeat()->set_map_version(says_ != 0 ? says_.load() : ~0ULL);
     send(std::move(item));
   }
   bool renewed() {
@@ -90,6 +99,24 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
   }
   bool sees(const std::function<bool(const placement::snapshot&)>& what) {
     return wait([&] { return maps_ && what(*maps_); });
+  }
+  bool was_sent_away_to(const std::string& address) {
+    return wait([&] { return sent_away_ == address; });
+  }
+  void forget() {
+    const std::lock_guard lock(mutex_);
+    maps_.reset();
+  }
+  void ask_for_maps() {
+    v1::NodeItem item;
+    item.mutable_map_wanted();
+    send(std::move(item));
+  }
+  /// What its heartbeats name as its maps; 0: newer ones than there are.
+  void says(uint64_t version) { says_ = version; }
+  size_t deltas() {
+    const std::lock_guard lock(mutex_);
+    return deltas_;
   }
   placement::snapshot maps() {
     const std::lock_guard lock(mutex_);
@@ -116,7 +143,10 @@ class node final : public rpc::client_handler<rpc::join_stream>, public std::ena
   std::condition_variable changed_;
   std::shared_ptr<rpc::sink<rpc::join_stream::up>> out_;
   std::atomic<uint64_t> sequence_ = 0;
+  std::atomic<uint64_t> says_ = 0;
   uint64_t leased_ = 0;
+  size_t deltas_ = 0;
+  std::optional<std::string> sent_away_;
   placement::snapshot_ptr maps_;
   std::unique_ptr<rpc::link> link_;  // last: it goes first
 };
@@ -154,6 +184,20 @@ class routing : public ::testing::Test {
     nodes[name] = std::make_shared<node>(kind, name, incarnation, std::move(shards));
     nodes[name]->connect(*net);
     return *nodes[name];
+  }
+
+  /// Time goes on, and the leader renews its lease meanwhile: it leads no more after a jump.
+  void pass(milliseconds by) {
+    const auto watched = make_meta_store("sqlite:" + directory.file("meta.db"));
+    while (by.count() > 0) {
+      const auto one = std::min(by, milliseconds(1000));
+      const auto beat = watched->leader()->beat;
+      time.advance(one);
+      by -= one;
+      for (int i = 0; i < 1000 && one.count() == 1000 && watched->leader()->beat == beat; ++i) {
+        std::this_thread::sleep_for(milliseconds(5));
+      }
+    }
   }
 
   static constexpr milliseconds settle{0};
@@ -194,7 +238,7 @@ TEST_F(routing, a_killed_nodes_slots_go_to_the_others) {
   nodes["session-1"]->vanish();
   survivor.beat();
   ASSERT_TRUE(survivor.renewed()) << "routing has seen the end of the other by now";
-  time.advance(milliseconds(2000));
+  pass(milliseconds(2000));
   ASSERT_TRUE(survivor.sees([](const auto& maps) { return slots_of(maps, "session-0") == slot_count; }));
   const auto after = survivor.maps();
   for (const auto& old : before.sessions.ranges()) {
@@ -229,7 +273,7 @@ TEST_F(routing, a_draining_node_gives_its_slots_away_and_stays) {
   EXPECT_TRUE(draining.maps().find_node("session-0")->alive);
 }
 
-TEST_F(routing, maps_survive_a_restart_of_routing_and_absent_nodes_have_one_lease) {
+TEST_F(routing, maps_survive_a_restart_of_routing_and_absent_nodes_have_their_time_to_come_back) {
   auto& stays = add("session", "session-0");
   add("session", "session-1");
   ASSERT_TRUE(stays.sees([](const auto& maps) { return slots_of(maps, "session-1") == slot_count / 2; }));
@@ -241,7 +285,10 @@ TEST_F(routing, maps_survive_a_restart_of_routing_and_absent_nodes_have_one_leas
   ASSERT_TRUE(stays.sees([](const auto& maps) { return maps.find_node("routing-0")->incarnation == 2; }));
   EXPECT_EQ(stays.maps().sessions, before.sessions);
   EXPECT_GT(stays.maps().version, before.version);
-  time.advance(milliseconds(5900));
+  pass(milliseconds(5000));
+  stays.beat();
+  ASSERT_TRUE(stays.renewed());
+  pass(milliseconds(4900));
   stays.beat();
   ASSERT_TRUE(stays.renewed());
   EXPECT_EQ(stays.maps().sessions, before.sessions);
@@ -283,6 +330,35 @@ TEST_F(routing, a_cold_start_of_a_whole_cluster_takes_less_than_a_second) {
   }));
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(1));
   EXPECT_TRUE(members[1]->lease_valid());
+}
+
+TEST_F(routing, sends_what_has_changed_and_the_whole_to_who_asks_or_stays_behind) {
+  auto& watcher = add("gateway", "gateway-0");
+  add("session", "session-0");
+  ASSERT_TRUE(watcher.sees([](const auto& maps) { return slots_of(maps, "session-0") == slot_count; }));
+  EXPECT_GE(watcher.deltas(), 1U);
+  const auto version = watcher.maps().version;
+  watcher.forget();
+  watcher.ask_for_maps();
+  ASSERT_TRUE(watcher.sees([&](const auto& maps) { return maps.version == version; }));
+  watcher.forget();
+  watcher.says(version - 1);
+  pass(milliseconds(4000));
+  watcher.beat();
+  ASSERT_TRUE(watcher.sees([&](const auto& maps) { return maps.version == version; }));
+}
+
+TEST_F(routing, a_leader_that_slept_for_too_long_sends_everybody_away_and_begins_anew) {
+  auto& watcher = add("gateway", "gateway-0");
+  add("session", "session-0");
+  add("session", "session-1");
+  ASSERT_TRUE(watcher.sees([](const auto& maps) { return slots_of(maps, "session-1") == slot_count / 2; }));
+  const auto before = watcher.maps();
+  time.advance(std::chrono::seconds(30));
+  ASSERT_TRUE(watcher.was_sent_away_to(""));
+  ASSERT_TRUE(watcher.renewed()) << "it has joined again";
+  EXPECT_EQ(watcher.maps().sessions, before.sessions) << "nobody was taken for dead";
+  EXPECT_NE(metrics.render().find("\ntern_routing_leader 1"), std::string::npos);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace {
 
 const log::logger logger{"routing"};
 constexpr auto retry_after = std::chrono::milliseconds(500);
+constexpr auto maps_again = std::chrono::seconds(4);  // to a node whose heartbeats still name older ones
 
 double seconds(clock::time_point from, clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -20,24 +21,124 @@ double seconds(clock::time_point from, clock::time_point to) {
 
 void placement_state::begin(placement_setup setup) {
   setup_ = std::move(setup);
-  cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster);
-  caf::anon_send(setup_.meta, load_request{caf::actor_cast<caf::actor>(self_)});
+  election_ = std::make_unique<election>(*setup_.time, setup_.leader, setup_.self);
+  elect();
   self_->delayed_send(self_, setup_.tick, tick_message{});
 }
 
+// ---- who leads ---------------------------------------------------------------------------------------------------
+
+bool placement_state::leads() {
+  if (!term_ || !cluster_) return false;
+  if (election_->leads() == term_) return true;
+  stand_down("the lease was not renewed in time");
+  return false;
+}
+
+void placement_state::elect() {
+  if (term_ && election_->leads() != term_) stand_down("the lease was not renewed in time");
+  if (asking_) return;
+  const auto step = election_->next();
+  if (step == election::step::none) return;
+  asking_ = true;
+  leader_request ask;
+  ask.answer_to = caf::actor_cast<caf::actor>(self_);
+  ask.step = step;
+  ask.row = election_->seen();
+  ask.self = setup_.self;
+  ask.term = term_.value_or(0);
+  ask.sent = setup_.time->now();
+  caf::anon_send(setup_.meta, std::move(ask));
+}
+
+void placement_state::led(const leader_message& what) {
+  asking_ = false;
+  const bool took_over = what.step == election::step::take_over && what.code == errc::ok;
+  if (retired_) {
+    if (took_over) caf::anon_send(setup_.meta, resign_request{what.row.term + 1, nullptr});
+    return;
+  }
+  if (took_over) {
+    election_->took_over(what.row.term + 1, what.sent);
+    begin_term(what.row.term + 1);
+  } else if (what.code == errc::ok && what.step == election::step::look) {
+    election_->looked(what.row);
+    if (!election_->leader().node.empty()) setup_.ready(false);
+  } else if (what.code == errc::ok) {
+    election_->renewed(what.term, what.sent);
+  } else {
+    // Also after an unknown outcome of a take-over: the row tells.
+    if (what.code == errc::stale_epoch || what.step == election::step::take_over) election_->refused();
+    if (what.code != errc::stale_epoch) election_->failed();
+  }
+  setup_.metrics->term.set(static_cast<double>(election_->term()));
+  elect();
+}
+
+void placement_state::begin_term(uint64_t term) {
+  term_ = term;
+  logger.info("this replica leads", {{"term", term}});
+  caf::anon_send(setup_.meta, load_request{caf::actor_cast<caf::actor>(self_), term});
+}
+
+void placement_state::stand_down(const std::string& why) {
+  if (!term_) return;
+  logger.warn("this replica leads no more", {{"term", *term_}, {"why", why}});
+  term_.reset();
+  cluster_.reset();
+  published_.reset();
+  published_item_.reset();
+  committing_ = pending_ = false;
+  auto streams = std::exchange(streams_, {});
+  for (auto& [id, each] : streams) turn_away(*each.out);
+  setup_.metrics->streams.set(0);
+  setup_.metrics->leader.set(0);
+}
+
+void placement_state::turn_away(join_sink& out) {
+  v1::RoutingItem item;
+  const auto leader = election_->leader();
+  const bool other = leader.incarnation != setup_.self.incarnation || leader.node != setup_.self.node;
+  item.mutable_not_leader()->set_address(other ? leader.address : std::string());
+  out.send(std::move(item));
+  out.close();
+}
+
+void placement_state::resign(const resign_message& what) {
+  retired_ = true;
+  election_->retire();
+  const auto term = term_;
+  stand_down("it stops");  // before the row says so: whoever leads next grants leases from then on
+  if (term) {
+    caf::anon_send(setup_.meta, resign_request{*term, what.done});
+  } else {
+    what.done->set_value();
+  }
+}
+
+// ---- nodes -------------------------------------------------------------------------------------------------------
+
 void placement_state::opened(const opened_message& what) {
-  streams_[what.stream] = {what.who, what.out, {}, false, {}};
+  if (!leads()) {
+    turn_away(*what.out);
+    return;
+  }
+  auto& made = streams_[what.stream];
+  made.who = what.who;
+  made.out = what.out;
   setup_.metrics->streams.set(static_cast<double>(streams_.size()));
 }
 
 void placement_state::items(items_message& what) {
-  const auto at = streams_.find(what.stream);
-  if (at == streams_.end()) return;
   for (const auto& item : *what.items) {
+    const auto at = streams_.find(what.stream);
+    if (at == streams_.end() || !leads()) return;
     if (item.has_hello()) {
       hello(what.stream, at->second, item.hello());
     } else if (item.has_heartbeat()) {
       heartbeat(at->second, item.heartbeat());
+    } else if (item.has_map_wanted()) {
+      send_maps(at->second);
     } else if (item.has_leave() && at->second.introduced) {
       logger.info("node left", {{"node", at->second.who.node}});
       cluster_->members().leave(at->second.who.node, at->second.who.incarnation);
@@ -93,6 +194,7 @@ void placement_state::heartbeat(stream& from, const v1::Heartbeat& what) {
   answer.mutable_lease()->set_sequence(what.sequence());
   answer.mutable_lease()->set_duration_ms(static_cast<uint32_t>(setup_.cluster.leases.lease.count()));
   from.out->send(std::move(answer));
+  if (published_ && what.map_version() < published_->version && now - from.maps_at >= maps_again) send_maps(from);
 }
 
 void placement_state::closed(const closed_message& what) {
@@ -106,24 +208,29 @@ void placement_state::closed(const closed_message& what) {
   setup_.metrics->streams.set(static_cast<double>(streams_.size()));
 }
 
+// ---- maps --------------------------------------------------------------------------------------------------------
+
 void placement_state::loaded(const loaded_message& what) {
-  if (!loaded_) {
-    loaded_ = true;
-    cluster_->load(*what.state);
-    logger.info("maps loaded", {{"version", what.state->version}});
-    setup_.ready();
-  } else {
-    logger.error("the meta database was changed by another process", {{"version", what.state->version}});
-    cluster_->adopt(*what.state);
+  if (what.term != term_) return;
+  if (cluster_) {
+    // Only a leader commits. Whoever did has taken over; the row will tell.
     setup_.metrics->commits_failed.add();
+    election_->refused();
+    stand_down("another process has committed maps");
+    elect();
+    return;
   }
-  committing_ = false;
+  cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster);
+  cluster_->load(*what.state);
+  logger.info("maps loaded", {{"version", what.state->version}});
+  setup_.metrics->leader.set(1);
   publish();
   consider();
+  setup_.ready(true);
 }
 
 void placement_state::consider() {
-  if (!loaded_ || committing_ || setup_.time->now() < retry_at_) return;  // committed() and tick() come back here
+  if (!cluster_ || committing_ || setup_.time->now() < retry_at_) return;  // committed() and tick() come back here
   pending_ = false;
   auto next = cluster_->plan();
   if (!next) return;
@@ -131,17 +238,26 @@ void placement_state::consider() {
   commit_began_ = setup_.time->now();
   caf::anon_send(setup_.meta, commit_request{caf::actor_cast<caf::actor>(self_),
                                              std::make_shared<const meta_state>(cluster_->state()),
-                                             std::make_shared<const meta_state>(*std::move(next))});
+                                             std::make_shared<const meta_state>(*std::move(next)), *term_});
 }
 
 void placement_state::committed(const committed_message& what) {
+  if (what.term != term_ || !cluster_) return;
   committing_ = false;
-  if (!what.done) {  // nothing was written; a later tick tries again with what is true then
+  if (what.code == errc::stale_epoch) {
+    setup_.metrics->commits_failed.add();
+    election_->refused();
+    stand_down("another replica leads");
+    elect();
+    return;
+  }
+  if (what.code != errc::ok) {  // nothing was written; a later tick tries again with what is true then
     setup_.metrics->commits_failed.add();
     retry_at_ = setup_.time->now() + retry_after;
     pending_ = true;
     return;
   }
+  election_->renewed(what.term, commit_began_);
   setup_.metrics->count_commit(cluster_->state(), *what.next, seconds(commit_began_, setup_.time->now()));
   cluster_->committed(*what.next);
   publish();
@@ -153,25 +269,48 @@ void placement_state::publish() {
   const auto& state = cluster_->state();
   setup_.metrics->show(state);
   if (state.version == 0) return;
-  auto made = std::make_shared<v1::Snapshot>();
-  placement::to_proto(state, *made);
-  published_ = std::move(made);
+  const auto before = std::exchange(published_, std::make_shared<const placement::snapshot>(state));
+  published_item_.reset();
+  v1::RoutingItem change;
+  if (before) {
+    if (const auto made = placement::diff(*before, *published_)) placement::to_proto(*made, *change.mutable_delta());
+  }
   for (auto& [id, each] : streams_) {
-    if (each.introduced) send_maps(each);
+    if (each.introduced) send_change(each, change, before ? before->version : 0);
   }
   setup_.metrics->publish_seconds.observe(seconds(began, setup_.time->now()));
 }
 
+void placement_state::send_change(stream& to, const v1::RoutingItem& change, uint64_t from) {
+  if (!change.has_delta() || to.maps != from) {
+    send_maps(to);
+    return;
+  }
+  to.maps = published_->version;
+  to.maps_at = setup_.time->now();
+  if (!to.out->send(change)) to.out->close();  // it takes nothing any more: let it come back
+}
+
 void placement_state::send_maps(stream& to) {
   if (!published_) return;
+  if (!published_item_) {
+    auto made = std::make_shared<v1::Snapshot>();
+    placement::to_proto(*published_, *made);
+    published_item_ = std::move(made);
+  }
+  to.maps = published_->version;
+  to.maps_at = setup_.time->now();
   v1::RoutingItem item;
-  *item.mutable_snapshot() = *published_;
-  if (!to.out->send(std::move(item))) to.out->close();  // it takes nothing any more: let it come back
+  *item.mutable_snapshot() = *published_item_;
+  if (!to.out->send(std::move(item))) to.out->close();
 }
 
 void placement_state::tick() {
-  if (cluster_->members().tick()) pending_ = true;
-  if (pending_) consider();
+  elect();
+  if (leads()) {
+    if (cluster_->members().tick()) pending_ = true;
+    if (pending_) consider();
+  }
   self_->delayed_send(self_, setup_.tick, tick_message{});
 }
 
@@ -185,6 +324,8 @@ caf::behavior placement_behavior(actor::stateful<placement_state>* self, placeme
       [&state](const closed_message& what) { state.closed(what); },
       [&state](const loaded_message& what) { state.loaded(what); },
       [&state](const committed_message& what) { state.committed(what); },
+      [&state](const leader_message& what) { state.led(what); },
+      [&state](const resign_message& what) { state.resign(what); },
       [&state](const tick_message&) { state.tick(); },
   };
 }

@@ -1,9 +1,11 @@
-// The placement actor: what nodes say goes in, committed maps go out.
+// The placement actor: what nodes say goes in, committed maps go out, as long as this replica leads.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
+#include "libs/placement/delta.hpp"
 #include "services/routing/actors.hpp"
 
 namespace tern::routing {
@@ -19,6 +21,8 @@ class placement_state {
   void closed(const closed_message& what);
   void loaded(const loaded_message& what);
   void committed(const committed_message& what);
+  void led(const leader_message& what);
+  void resign(const resign_message& what);
   void tick();
 
  private:
@@ -29,7 +33,18 @@ class placement_state {
     placement::announcement said;
     bool introduced = false;
     clock::time_point renewed_at{};
+    uint64_t maps = 0;  // version of the maps it was sent last
+    clock::time_point maps_at{};
   };
+
+  /// Does what the election says is next.
+  void elect();
+  void begin_term(uint64_t term);
+  /// From now on this replica only follows: all nodes are sent away, plans and leases are forgotten.
+  void stand_down(const std::string& why);
+  /// False: not (surely) the leader any more, and it has stood down.
+  bool leads();
+  void turn_away(join_sink& out);
 
   void hello(uint64_t id, stream& from, const v1::Hello& what);
   void heartbeat(stream& from, const v1::Heartbeat& what);
@@ -38,13 +53,19 @@ class placement_state {
   void consider();
   void publish();
   void send_maps(stream& to);
+  void send_change(stream& to, const v1::RoutingItem& change, uint64_t from);
 
   actor::stateful<placement_state>* self_;
   placement_setup setup_;
-  std::unique_ptr<cluster> cluster_;
+  std::unique_ptr<election> election_;
+  bool asking_ = false;  // a step of the election is under way
+  bool retired_ = false;
+  std::optional<uint64_t> term_;  // in which this replica leads, or loads the maps to lead
+  // The rest is of that term:
+  std::unique_ptr<cluster> cluster_;  // once the maps are loaded
   std::map<uint64_t, stream> streams_;
-  std::shared_ptr<const v1::Snapshot> published_;
-  bool loaded_ = false;
+  placement::snapshot_ptr published_;
+  std::shared_ptr<const v1::Snapshot> published_item_;  // made when somebody needs it
   bool committing_ = false;
   bool pending_ = false;  // a tick found something, or a commit failed
   clock::time_point retry_at_{};

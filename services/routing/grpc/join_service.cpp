@@ -1,5 +1,7 @@
 #include "services/routing/grpc/join_service.hpp"
 
+#include <atomic>
+#include <memory>
 #include <utility>
 
 namespace tern::routing {
@@ -20,13 +22,11 @@ class join_handler final : public rpc::server_handler<rpc::join_stream> {
 
 }  // namespace
 
-rpc::accept_function<rpc::join_stream> make_join_acceptor(caf::actor placement,
-                                                          std::shared_ptr<const std::atomic<bool>> ready) {
+rpc::accept_function<rpc::join_stream> make_join_acceptor(caf::actor placement) {
   auto next = std::make_shared<std::atomic<uint64_t>>(0);
-  return [placement = std::move(placement), ready = std::move(ready), next](
+  return [placement = std::move(placement), next](
              const rpc::peer& who,
              std::shared_ptr<join_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::join_stream>> {
-    if (!*ready) return nullptr;
     const uint64_t stream = ++*next;
     caf::anon_send(placement, opened_message{stream, who, std::move(out)});
     return std::make_shared<join_handler>(placement, stream);
