@@ -194,7 +194,7 @@ void session_state::send_receipt(const origin& from, const conversation_id& conv
   for (const auto& one : terminals_) {
     if (!one) continue;
     // A terminal bound anew since it wrote this replays the frame and gets its receipt then.
-    if (one.get() != sender && (duplicate || one->conn == from.conn)) continue;
+    if (one.get() != sender && (duplicate || one->connection() == from.connection)) continue;
     v1::Out& frame = out_frame(*one, wire::frame_type::message);
     frame.set_payload(payload);
     frame.set_trace(from.trace);

@@ -24,6 +24,13 @@
 
 namespace tern::session {
 
+/// A connection: two gateways use the same numbers.
+struct connection_key {
+  uint64_t gateway = 0;  // its incarnation
+  uint64_t conn = 0;
+  bool operator==(const connection_key&) const = default;
+};
+
 /// Where a command came from; what its answer needs. Small, copied into continuations.
 struct origin {
   delivery::terminal_slot slot = 0;
@@ -32,7 +39,7 @@ struct origin {
   uint64_t seq = 0;
   uint64_t trace = 0;
   int64_t received_ns = 0;
-  uint64_t conn = 0;
+  connection_key connection = {};
   bool again = false;  // the gateway sent it before: it may be done already
 };
 
@@ -55,6 +62,8 @@ struct terminal {
   int64_t login_ns = 0;
   std::string resource;
   delivery::inbound<command> inbound;
+
+  connection_key connection() const { return {gateway->incarnation, conn}; }
 };
 
 /// Commands waiting for a look at another account.
@@ -192,7 +201,7 @@ class session_state : private delivery::port {
   /// A relation of the account has changed.
   void note_relation(const roster_book::row& change);
   /// PRESENCE for all terminals but the one of this connection.
-  void tell_own_terminals(const std::string& payload, uint64_t but_not);
+  void tell_own_terminals(const std::string& payload, const connection_key& but_not);
   /// Sends something unstored to the owner of `to` when the actor has done what it had.
   void relay(account_id to, v1::PeerItem item);
 

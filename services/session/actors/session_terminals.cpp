@@ -151,7 +151,7 @@ std::optional<delivery::terminal_slot> session_state::place(const bind_event& wh
 size_t session_state::log_out_others(const origin& from, errc reason) {
   size_t ended = 0;
   for (size_t i = 0; i < terminals_.size(); ++i) {
-    if (!terminals_[i] || (i == from.slot && terminals_[i]->conn == from.conn)) continue;
+    if (!terminals_[i] || (i == from.slot && terminals_[i]->connection() == from.connection)) continue;
     log_out(static_cast<delivery::terminal_slot>(i), reason);
     ++ended;
   }
@@ -231,7 +231,7 @@ void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::co
               seq,
               what.trace,
               what.received_ns,
-              terminals_[slot]->conn,
+              terminals_[slot]->connection(),
               what.again};
   const command_row* row = find_command(what.type);
   if (row == nullptr || (env_->relay != nullptr && !relayed(row->type))) return refuse(from, errc::bad_interface);

@@ -41,6 +41,22 @@ TEST_F(message_test, the_receipt_goes_to_every_terminal_of_the_sender_and_the_me
   EXPECT_TRUE(storage.outbox.empty());
 }
 
+TEST_F(message_test, a_terminal_at_another_gateway_under_the_same_number_gets_its_receipt) {
+  ASSERT_TRUE(log_on(1, alice));
+  const auto here = attach;
+  const auto seen_here = gateway;
+  attach = connect_gateway(2);  // of its own process: its connections are counted from 1, too
+  ASSERT_TRUE(log_on(1, alice));
+  const auto seen_there = gateway;
+  attach = here;
+  say("hi", 77);
+  settle();
+  for (const auto& each : {seen_here, seen_there}) {
+    gateway = each;
+    EXPECT_EQ(frames(1, frame_type::message).size(), 1U);
+  }
+}
+
 TEST_F(message_test, the_sender_cannot_be_forged_and_an_id_is_given_if_absent) {
   ASSERT_TRUE(log_on(1, alice));
   auto forged = text_to(bob_node, "x");

@@ -58,7 +58,7 @@ void send(session_state& state, const origin& from, std::vector<account_id> to, 
   const auto own = std::find(to.begin(), to.end(), state.account());
   if (own != to.end()) {
     to.erase(own);
-    state.tell_own_terminals(payload, from.conn);
+    state.tell_own_terminals(payload, from.connection);
   }
   state.env().presence->add({state.account(), state.domain(), std::move(payload), std::move(to)});
   state.finish(from);  // last: the terminal's next command may run inside

@@ -66,10 +66,10 @@ void session_state::note_relation(const roster_book::row& change) {
   if (presence_ && (presence_->book.loaded() || !presence_->waiting.empty())) presence_->book.note(change);
 }
 
-void session_state::tell_own_terminals(const std::string& payload, uint64_t but_not) {
+void session_state::tell_own_terminals(const std::string& payload, const connection_key& but_not) {
   size_t told = 0;
   for (const auto& one : terminals_) {
-    if (!one || one->conn == but_not) continue;
+    if (!one || one->connection() == but_not) continue;
     out_frame(*one, wire::frame_type::presence).set_payload(payload);
     ++told;
   }
@@ -79,7 +79,7 @@ void session_state::tell_own_terminals(const std::string& payload, uint64_t but_
 void session_state::on(peer_event& what) {
   const v1::PeerItem& item = *what.item;
   if (delivery_.terminals() == 0 || item.domain() != domain_) return env_->metrics.presence.missed_total.add();
-  if (item.type() == static_cast<uint32_t>(wire::frame_type::presence)) return tell_own_terminals(item.payload(), 0);
+  if (item.type() == static_cast<uint32_t>(wire::frame_type::presence)) return tell_own_terminals(item.payload(), {});
   if (item.live()) return tell_live(*what.item);
   for (const auto& one : terminals_) {
     if (!one) continue;
@@ -124,7 +124,7 @@ void session_state::terminal_gone(const terminal& gone) {
   if (env_->config.presence_offline_block) return;
   if (delivery_.terminals() != 0) {
     env_->metrics.presence.count(presence_kind::own_terminals);
-    tell_own_terminals(off_line_form(account_, domain_, &gone), gone.conn);
+    tell_own_terminals(off_line_form(account_, domain_, &gone), gone.connection());
     return;
   }
   if (env_->relay != nullptr) return;  // without rosters nobody is known who would want to hear it
