@@ -20,6 +20,7 @@ using tcp = asio::ip::tcp;
 constexpr int max_accepts_per_wakeup = 64;
 constexpr uint64_t max_turned_away = 256;  // connections kept a moment for their 503
 constexpr std::chrono::milliseconds back_off_time{100};
+constexpr std::chrono::milliseconds reopen_time{1000};
 
 error config_error(const server_options& options, const std::string& what) {
   return {errc::config, "listen on " + options.host + " port " + std::to_string(options.port) + ": " + what};
@@ -76,6 +77,7 @@ result<void> acceptor::listen() {
   tcp::endpoint endpoint;
   std::string why;
   if (!resolve(threads_.front()->context(), options, endpoint, why)) return config_error(options, why);
+  if (port_ != 0) endpoint.port(port_);  // again
   error_code failed;
   socket_.open(endpoint.protocol(), failed);
   if (!failed) socket_.set_option(tcp::acceptor::reuse_address(true), failed);
@@ -104,6 +106,27 @@ void acceptor::close() {
     retry_.cancel();
     const std::lock_guard again(close_mutex_);
     socket_.close(ignored);
+  });
+}
+
+void acceptor::reopen() {
+  {
+    const std::lock_guard lock(close_mutex_);
+    if (!closed_) return;
+    closed_ = false;
+  }
+  threads_.front()->post([this] { open_again(); });
+}
+
+void acceptor::open_again() {
+  const std::lock_guard lock(close_mutex_);
+  if (closed_ || socket_.is_open()) return;
+  if (listen()) return wait();
+  error_code ignored;
+  socket_.close(ignored);
+  retry_.expires_after(reopen_time);
+  retry_.async_wait([this](const error_code& failed) {
+    if (!failed) open_again();
   });
 }
 

@@ -24,11 +24,14 @@ class acceptor {
   void start();
   /// From now on connecting fails. Thread-safe, idempotent.
   void close();
+  /// Takes close() back. Thread-safe.
+  void reopen();
 
  private:
   using acceptor_type =
       boost::asio::basic_socket_acceptor<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
+  void open_again();
   void wait();
   void accept_some();
   void accepted(unique_fd fd, peer_address address);

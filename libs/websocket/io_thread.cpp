@@ -50,6 +50,18 @@ void io_thread_impl::every(std::chrono::milliseconds period, std::function<void(
   wait_periodic(one);
 }
 
+void io_thread_impl::after(std::chrono::milliseconds delay, std::function<void()> work) {
+  const auto timer = once_.emplace(once_.end(), context_);
+  timer->expires_after(delay);
+  timer->async_wait([this, timer, work = std::move(work)](const boost::system::error_code& failed) {
+    once_.erase(timer);
+    if (failed || stopped_) return;
+    work();
+    end_of_wakeup();
+  });
+  if (stopped_) timer->cancel();
+}
+
 void io_thread_impl::wait_periodic(periodic& one) {
   one.timer.expires_after(one.period);
   one.timer.async_wait([this, &one](const boost::system::error_code& failed) {
@@ -99,6 +111,7 @@ void io_thread_impl::stop_here() {
   open_.reset();
   tick_timer_.cancel();
   for (auto& one : periodics_) one.timer.cancel();
+  for (auto& one : once_) one.cancel();
   for (auto& [id, one] : connections_) one->stop();
   end_of_wakeup();
   const std::lock_guard lock(post_mutex_);

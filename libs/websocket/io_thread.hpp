@@ -32,6 +32,7 @@ class io_thread_impl final : public io_thread, public std::enable_shared_from_th
   size_t index() const noexcept override { return index_; }
   void post(std::function<void()> work) override;
   void every(std::chrono::milliseconds period, std::function<void()> work) override;
+  void after(std::chrono::milliseconds delay, std::function<void()> work) override;
   connection* find(uint64_t id) noexcept override;
   void for_each(const std::function<void(connection&)>& visit) override;
 
@@ -96,6 +97,7 @@ class io_thread_impl final : public io_thread, public std::enable_shared_from_th
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> open_{context_.get_executor()};
   boost::asio::steady_timer tick_timer_{context_};
   std::list<periodic> periodics_;
+  std::list<boost::asio::steady_timer> once_;
   timer_wheel wheel_;
   bool ticking_ = false;  // while there are deadlines: a thread without any sleeps
   std::string read_buffer_;

@@ -42,6 +42,8 @@ class server_impl final : public server {
 
   void stop_accepting() override { acceptor_->close(); }
 
+  void resume_accepting() override { acceptor_->reopen(); }
+
   void stop() override {
     acceptor_->close();
     if (!started_) return;

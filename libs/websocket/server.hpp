@@ -117,6 +117,9 @@ class io_thread {
   virtual void post(std::function<void()> work) = 0;
   /// Runs `work` on this thread every `period` until the server stops. From the io thread or before start().
   virtual void every(std::chrono::milliseconds period, std::function<void()> work) = 0;
+  /// Runs `work` on this thread once, no sooner than `delay` from now; never, if the server stops before. From the io
+  /// thread.
+  virtual void after(std::chrono::milliseconds delay, std::function<void()> work) = 0;
   /// The live connection with this id, or nullptr. On this io thread only.
   virtual connection* find(uint64_t id) noexcept = 0;
   /// Calls `visit` for each open WebSocket connection. On this io thread only.
@@ -154,8 +157,11 @@ class server {
   virtual void start() = 0;
   virtual uint16_t port() const noexcept = 0;
   virtual std::vector<io_thread*> threads() = 0;
-  /// Closes the listener only: no new connections.
+  /// Closes the listener only: no new connections. Thread-safe.
   virtual void stop_accepting() = 0;
+  /// Listens again at the same port after stop_accepting(), soon: as long as somebody else has it, each second.
+  /// Thread-safe.
+  virtual void resume_accepting() = 0;
   /// Drops every connection (on_close(drain)) and joins the threads. Idempotent.
   virtual void stop() = 0;
   virtual server_stats stats() const = 0;

@@ -17,8 +17,10 @@ namespace tern::gateway {
 /// (map_atom, snapshot_ptr): a newer map: links to new session nodes, an end to those of nodes that are gone, and the
 /// map for all lanes.
 using map_atom = caf::atom_constant<caf::atom("gw map")>;
-/// (drain_atom, shared_ptr<drain_progress>): starts closing clients at the configured pace.
+/// (drain_atom, shared_ptr<drain_progress>): starts closing clients, or goes on by another limit.
 using drain_atom = caf::atom_constant<caf::atom("gw drain")>;
+/// (undrain_atom): the drain is off.
+using undrain_atom = caf::atom_constant<caf::atom("gw undrain")>;
 /// (pace_atom): one step of the drain, sent to itself.
 using pace_atom = caf::atom_constant<caf::atom("gw pace")>;
 /// (quit_atom): ends all links and the actor.

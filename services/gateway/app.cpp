@@ -1,7 +1,7 @@
 #include "services/gateway/app.hpp"
 
 #include <algorithm>
-#include <future>
+#include <mutex>
 #include <utility>
 
 #include "libs/metrics/metrics.hpp"
@@ -65,7 +65,10 @@ class service_impl final : public gateway_service {
     watch_certificates();
     server_->start();
     export_gauges();
-    supervisor_ = context_.actors.spawn(supervisor_behavior, &core_, &context_.network, self, lanes_, live_.get());
+    supervisor_ = context_.actors.spawn(
+        supervisor_behavior, &core_, &context_.network, self, lanes_, live_.get(),
+        drainer::port{[this] { return size_t{server_->stats().websockets}; },
+                      [this](bool on) { on ? server_->resume_accepting() : server_->stop_accepting(); }});
     join(self);
     context_.health.set_ready(ready_open, true);
     core_.log.info("listening", {{"address", core_.config.listen_address},
@@ -75,12 +78,15 @@ class service_impl final : public gateway_service {
   }
 
   void drain(std::chrono::milliseconds limit) override {
-    if (!server_ || core_.draining.exchange(true)) return;
-    context_.health.set_ready(ready_open, false, "draining");
-    server_->stop_accepting();
-    auto progress = std::make_shared<drain_progress>([this] { return server_->stats().websockets; });
-    caf::anon_send(supervisor_, drain_atom::value, progress);
-    if (!progress->wait(limit)) core_.log.warn("drain ended by its limit", {{"connections", progress->remaining()}});
+    if (!server_) return;
+    {
+      const std::lock_guard lock(drain_mutex_);
+      if (std::exchange(ending_, true)) return;
+    }
+    const auto progress = begin_drain(limit);
+    if (!progress->wait()) {
+      core_.log.warn("drain ended by its limit", {{"connections", server_->stats().websockets}});
+    }
     membership_->leave();
   }
 
@@ -105,6 +111,26 @@ class service_impl final : public gateway_service {
     websocket::response refusal = check_upgrade(core_, request);
     if (refusal.status != 0) return {nullptr, std::move(refusal)};
     return {std::make_unique<client>(*lanes_[on.index()]), {}};
+  }
+
+  /// Readiness goes first; the supervisor does the rest.
+  std::shared_ptr<drain_progress> begin_drain(std::chrono::milliseconds limit) {
+    context_.health.set_ready(ready_open, false, "draining");
+    auto progress = std::make_shared<drain_progress>(limit);
+    caf::anon_send(supervisor_, drain_atom::value, progress);
+    return progress;
+  }
+
+  /// An operator's order.
+  void on_drain_order(bool on) {
+    const std::lock_guard lock(drain_mutex_);
+    if (ending_ || std::exchange(ordered_, on) == on) return;
+    if (on) {
+      begin_drain(core_.config.drain_operator);
+    } else {
+      caf::anon_send(supervisor_, undrain_atom::value);
+      context_.health.set_ready(ready_open, true);
+    }
   }
 
   void make_lanes() {
@@ -172,6 +198,8 @@ class service_impl final : public gateway_service {
     options.self = self;
     options.address = context_.address;
     options.routing_address = context_.routing_address;
+    options.on_drain = [this](bool on) { on_drain_order(on); };
+    options.load = [this] { return uint64_t{server_->stats().websockets}; };
     membership_ = std::make_unique<placement::membership>(context_.network, context_.time, options);
     membership_->cluster().subscribe(
         [supervisor = supervisor_, health = &context_.health](const auto&, const placement::snapshot_ptr& current) {
@@ -191,6 +219,8 @@ class service_impl final : public gateway_service {
   std::unique_ptr<placement::membership> membership_;
   caf::actor supervisor_;
   bool stopped_ = false;
+  std::mutex drain_mutex_;
+  bool ordered_ = false, ending_ = false;  // guarded by drain_mutex_
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ void client::on_open(websocket::connection& self) {
   opened_ms_ = shared().milliseconds();
   self.set_max_message_bytes(shared().config.prelogin_frame_bytes);
   shared().metrics.opened.add();
+  lane_.count_client(true);
   schedule();
 }
 
@@ -170,13 +171,18 @@ void client::on_drained(websocket::connection&) {
 
 void client::on_cooled() {
   cooling_ = false;
-  if (!paused_ && !is_closing()) connection_->pause_reading(false);
+  read_again();
+}
+
+void client::read_again() {
+  if (!paused_ && !cooling_ && !deaf_ && !is_closing()) connection_->pause_reading(false);
 }
 
 void client::on_close(websocket::connection&, websocket::close_reason reason) {
   unplace();
   phase_ = phase::closing;
   shared().metrics.closed(reason);
+  lane_.count_client(false);
   if (reason == websocket::close_reason::slow_consumer) shared().metrics.slow_consumers.add();
   lane_.flush();
 }
@@ -243,7 +249,7 @@ void client::on_deadline(uint32_t at) {
   } else if (overdue_acknowledgement()) {
     close(close_policy, "deliveries not acknowledged", websocket::close_reason::slow_consumer);
   } else {
-    if (phase_ == phase::rebinding && !waiting_ && reached(now, bind_tick_ + core::ticks(config.owner_timeout)))
+    if (phase_ == phase::rebinding && ticket_ == 0 && reached(now, bind_tick_ + core::ticks(config.owner_timeout)))
       place();
     if (big_data_overdue()) commands::stalled_big_data(*this);
     if (big_data_ && !big_data_->frame && big_data_->under_way == 0) big_data_.reset();

@@ -16,6 +16,7 @@
 #include "services/gateway/lane.hpp"
 #include "services/gateway/live/viewer.hpp"
 #include "services/gateway/rate.hpp"
+#include "services/gateway/slot_index.hpp"
 #include "services/gateway/terminal.hpp"
 
 namespace tern::gateway {
@@ -31,7 +32,7 @@ inline constexpr uint16_t close_policy = 1008;
 enum class phase : uint8_t { connecting, authenticating, bound, rebinding, closing };
 
 /// Owned by its websocket connection; used on one io thread. A few hundred bytes when idle.
-class client final : public websocket::connection_handler, private frame_writer {
+class client final : public websocket::connection_handler, public slot_member, private frame_writer {
  public:
   explicit client(lane& where) : lane_(where) {}
 
@@ -43,11 +44,14 @@ class client final : public websocket::connection_handler, private frame_writer 
   void on_close(websocket::connection& self, websocket::close_reason reason) override;
 
   // ---- from the lane ----
-  void on_retry();
+  /// It is the client's turn to be placed, if that is its newest ticket.
+  void on_turn(uint32_t ticket);
+  void set_ticket(uint32_t ticket) noexcept { ticket_ = ticket; }
   /// The pause after a refusal for load is over.
   void on_cooled();
   /// `at` is the tick watch() gave.
   void on_deadline(uint32_t at);
+  /// The newest map gives the account to somebody with this epoch; 0: to nobody.
   void on_owner_changed(uint64_t epoch);
   void on_stream_down(link_handle stream);
   void on_login_result(session::v1::LoginResult& result);
@@ -65,6 +69,13 @@ class client final : public websocket::connection_handler, private frame_writer 
   /// A virtual room has ended; `tell`: if the connection is subscribed, its client hears of it.
   void on_live_gone(const live::event& what);
   void on_close_terminal(const session::v1::CloseTerminal& order);
+  // A drain (leaving.hpp). Nothing is unanswered or unwritten, and with `acknowledged` nothing unacknowledged.
+  bool is_at_rest(bool acknowledged) const noexcept;
+  /// The client is to be closed when it rests (or, false, stays).
+  void leave_soon(bool on);
+  bool is_leaving() const noexcept { return leaving_; }
+  /// Reads no more from the client, which is leaving.
+  void stop_listening();
   void close_for_drain();
 
   // ---- for commands ----
@@ -141,12 +152,16 @@ class client final : public websocket::connection_handler, private frame_writer 
   void cut_if_slow();
   void unplace();
   void wait();
+  void try_again();
+  void move_to(link_handle stream);
+  void leave_owner();
   void logged_in(const session::v1::LoginResult& result);
   void login_failed(errc code);
   void schedule();
   uint32_t next_deadline() const;
   bool overdue_acknowledgement() const;
   void resume_if_room();
+  void read_again();
   void ack_delivery(const delivery_ref& ref);
   void tell_room_acks();
   void await_ack();
@@ -173,15 +188,19 @@ class client final : public websocket::connection_handler, private frame_writer 
   uint32_t heard_tick_ = 0;  // of the last frame
   uint32_t due_tick_ = 0;    // the wheel calls at this tick
   uint32_t bind_tick_ = 0;   // of the last Bind
+  uint32_t ticket_ = 0;      // in the lane's lists of who is to be placed; 0: in none
   uint16_t bad_frames_ = 0, bogus_acks_ = 0, frames_ = 0;
   uint8_t more_auths_ = 0;
   int8_t termtyp_ = 0;
   phase phase_ = phase::connecting;
   wire::encoding enc_ = wire::encoding::thrift;
-  bool waiting_ = false;  // in the lane's list
+  uint8_t attempts_ = 0;  // refusals in a row of those who should be the owner
+  bool binding_ = false;  // a Bind over stream_ is unanswered
   bool paused_ = false;   // too much unconfirmed
   bool shed_ = false;     // in this batch
   bool cooling_ = false;  // in the lane's list
+  bool leaving_ = false;  // a drain is about to close it
+  bool deaf_ = false;     // and reads nothing more from it
 };
 
 }  // namespace tern::gateway

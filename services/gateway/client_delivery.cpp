@@ -8,25 +8,14 @@
 
 namespace tern::gateway {
 
-namespace {
-
-/// A message that the session keeps until it is acknowledged.
-bool delivers(const session::v1::Out& out) {
-  if (!out.has_ref()) return false;
-  const auto kind = out.ref().kind();
-  return kind == session::v1::DeliveryRef::MESSAGE || kind == session::v1::DeliveryRef::BATCH ||
-         kind == session::v1::DeliveryRef::ROOM;
-}
-
-}  // namespace
-
 // ---- frames of the session owner ----------------------------------------------------------------------------------
 
 void client::on_out(session::v1::Out& out) {
   if (!is_bound()) return;
-  if (phase_ == phase::rebinding && delivers(out)) {
-    // Sent before the owner saw our Bind, which does not list it: it comes again behind the BindResult.
-    shared().metrics.rejected_generation.add();
+  if (phase_ == phase::rebinding) {
+    // Sent before the owner saw our Bind, which does not know of it: a delivery comes again behind the BindResult,
+    // and what was answered is asked again.
+    shared().metrics.rejected_epoch.add();
     return;
   }
   if (out.confirm() != 0) on_confirm(out.confirm());
@@ -59,8 +48,8 @@ void client::on_out(session::v1::Out& out) {
 }
 
 bool client::on_room(room_frame& frame) {
-  if (phase_ != phase::bound) {  // as in on_out: a rebinding terminal gets from its owner what it has missed
-    shared().metrics.rejected_generation.add();
+  if (phase_ != phase::bound) {  // as in on_out
+    shared().metrics.rejected_epoch.add();
     return false;
   }
   if (!frame.usable(enc_)) {
@@ -110,6 +99,7 @@ void client::cut_if_slow() {
 }
 
 void client::on_confirm(uint64_t seq) {
+  if (phase_ == phase::rebinding) return shared().metrics.rejected_epoch.add();  // the Bind says it is not confirmed
   const size_t before = terminal_.unconfirmed();
   if (!terminal_.confirm(seq)) return;
   lane_.load().done(before - terminal_.unconfirmed());
@@ -121,7 +111,7 @@ void client::resume_if_room() {
   if (!paused_ || terminal_.unconfirmed() > shared().limits.unconfirmed / 2 || big_data_waits() || is_closing())
     return;
   paused_ = false;
-  if (!cooling_) connection_->pause_reading(false);
+  read_again();
 }
 
 void client::on_close_terminal(const session::v1::CloseTerminal& order) {
@@ -138,6 +128,23 @@ void client::on_close_terminal(const session::v1::CloseTerminal& order) {
   }
   close(order.logout() ? close_normal : close_policy, order.logout() ? "logged out" : "closed by the session",
         websocket::close_reason::auth);
+}
+
+bool client::is_at_rest(bool acknowledged) const noexcept {
+  if (phase_ == phase::connecting) return true;
+  if (!is_bound() || terminal_.unconfirmed() != 0 || connection_->queued_bytes() != 0) return false;
+  return !acknowledged || (terminal_.unacked() == 0 && terminal_.waiting() == 0 && !(big_data_ && big_data_->frame));
+}
+
+void client::leave_soon(bool on) {
+  leaving_ = on;
+  if (on || !std::exchange(deaf_, false)) return;
+  read_again();
+}
+
+void client::stop_listening() {
+  if (std::exchange(deaf_, true) || is_closing()) return;
+  connection_->pause_reading(true);
 }
 
 void client::close_for_drain() { close(close_going_away, "going away", websocket::close_reason::drain); }
@@ -164,11 +171,12 @@ void client::ack_delivery(const delivery_ref& ref) {
   const bool of_room = ref.kind == ref_kind::room || (ref.kind == ref_kind::batch && ref.conversation.lo == 0);
   if (of_room && terminal_.note_room_ack(ref)) lane_.note_room_ack(ref.conversation.hi, *this);
   if (ref.kind == ref_kind::room) return;
+  if (phase_ == phase::rebinding) return terminal_.hold(ref);  // told behind the Bind, when that is answered
   gateway_item* item = lane_.newest(stream_);
   // Acknowledgements of one batch travel together.
   if (item == nullptr || !item->has_acked() || item->acked().conn() != id_) item = lane_.add(stream_);
   if (item == nullptr) {
-    terminal_.hold(ref);  // between owners: told behind the next Bind
+    terminal_.hold(ref);
     return;
   }
   session::v1::Acked& acked = *item->mutable_acked();

@@ -26,7 +26,7 @@ void client::on_login_result(session::v1::LoginResult& result) {
   if (phase_ != phase::authenticating || !login_) return;
   const auto code = static_cast<errc>(result.code());
   if (code == errc::wrong_owner) {
-    wait();
+    try_again();
   } else if (code != errc::ok) {
     login_failed(code);
   } else if (result.redirect()) {
@@ -34,7 +34,7 @@ void client::on_login_result(session::v1::LoginResult& result) {
     domain_ = result.domain();
     login_->redirected = true;
     login_->login_ns = result.login_ns();
-    stream_ = {};
+    move_to({});
     place();
   } else {
     logged_in(result);
@@ -49,6 +49,9 @@ void client::logged_in(const session::v1::LoginResult& result) {
   epoch_ = std::max(epoch_, result.epoch());
   login_.reset();
   phase_ = phase::bound;
+  ticket_ = 0;
+  attempts_ = 0;
+  lane_.watch_owner(*this);
   connection_->set_max_message_bytes(config.max_frame_bytes);
   connection_->set_large_messages(big_message_bytes(), is_big_data);
   rate_.reset(lane_.tick(), config.request_burst);
@@ -56,6 +59,8 @@ void client::logged_in(const session::v1::LoginResult& result) {
   shared().metrics.handshake_seconds.observe((shared().milliseconds() - opened_ms_) * 0.001);
   for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) send_login_ack();
   schedule();
+  // The account may have moved on while the answer was on its way.
+  if (const uint64_t epoch = lane_.epoch_of(slot_of(account_)); epoch != 0) on_owner_changed(epoch);
 }
 
 void client::login_failed(errc code) {
@@ -64,7 +69,9 @@ void client::login_failed(errc code) {
   phase_ = phase::connecting;
   login_.reset();
   account_ = {};
-  stream_ = {};
+  ticket_ = 0;
+  attempts_ = 0;
+  move_to({});
   for (int answers = 1 + std::exchange(more_auths_, uint8_t{0}); answers > 0; --answers) {
     refuse(static_cast<uint8_t>(wire::frame_type::auth), code,
            to_wire(code) == errc::overload ? refusal::overload : refusal::login);
@@ -93,15 +100,25 @@ void client::send_login_ack() {
 
 // ---- placement ----------------------------------------------------------------------------------------------------
 
-void client::wait() {
-  stream_ = {};
-  if (waiting_) return;
-  waiting_ = true;
-  lane_.wait_for_owner(*this);
+void client::move_to(link_handle stream) {
+  if (std::exchange(binding_, false)) lane_.places().ended(stream_);
+  stream_ = stream;
 }
 
-void client::on_retry() {
-  waiting_ = false;
+void client::wait() {
+  move_to({});
+  lane_.places().wait(*this);
+}
+
+/// Who should be the owner does not know it (any more): it, or we, will have a newer map soon.
+void client::try_again() {
+  lane_.places().again(*this, attempts_);
+  if (attempts_ < 8) ++attempts_;
+}
+
+void client::on_turn(uint32_t ticket) {
+  if (ticket != ticket_) return;
+  ticket_ = 0;
   if (phase_ == phase::authenticating || phase_ == phase::rebinding) place();
 }
 
@@ -120,7 +137,7 @@ void client::place_login() {
     wait();
     return;
   }
-  stream_ = to->stream;
+  move_to(to->stream);
   epoch_ = to->epoch;
   *item->mutable_login() = login_->request;
 }
@@ -131,11 +148,15 @@ void client::place_bind() {
     wait();
     return;
   }
+  move_to({});
+  const bool fresh = login_ != nullptr;
+  if (!fresh && !lane_.places().begin(to->stream, *this)) return;
   stream_ = to->stream;
+  binding_ = !fresh;
   epoch_ = to->epoch;
   bind_tick_ = lane_.tick();
-  if (!login_) shared().metrics.rebinds.add();
-  send_bind(*to, login_ != nullptr);
+  if (!fresh) shared().metrics.rebinds.add();
+  send_bind(*to, fresh);
   schedule();
 }
 
@@ -160,19 +181,32 @@ void client::send_bind(const owner& to, bool fresh) {
   bind.set_next_seq(state.next_seq);
   bind.set_fresh(fresh);
   bind.set_epoch(to.epoch);
-  for (const delivery_ref& ref : terminal_.take_held()) ack_delivery(ref);
 }
 
 void client::on_bind_result(const session::v1::BindResult& result) {
   if (!is_bound()) return;
   const auto code = static_cast<errc>(result.code());
   if (code == errc::wrong_owner || code == errc::stale_epoch) {
-    phase_ = phase::rebinding;
-    wait();
+    if (phase_ == phase::bound) {
+      leave_owner();
+    } else if (!binding_) {
+      return;  // one of several that say the same
+    }
+    // It speaks of a map we do not have yet, which will bring us there.
+    if (result.epoch() > epoch_) attempts_ = std::max<uint8_t>(attempts_, 4);
+    // The stream stays: if that was no answer to the Bind, the answer still counts.
+    if (std::exchange(binding_, false)) lane_.places().ended(stream_);
+    try_again();
   } else if (code != errc::ok) {
     close(close_policy, "the session ended", websocket::close_reason::error);
   } else if (phase_ == phase::rebinding) {
+    if (result.epoch() != 0 && result.epoch() < epoch_) return shared().metrics.rejected_epoch.add();
+    if (std::exchange(binding_, false)) lane_.places().ended(stream_);
+    epoch_ = std::max(epoch_, result.epoch());
     phase_ = phase::bound;
+    ticket_ = 0;
+    attempts_ = 0;
+    for (const delivery_ref& ref : terminal_.take_held()) ack_delivery(ref);
     replay();
     schedule();
   }
@@ -198,18 +232,30 @@ void client::fill_frame(session::v1::Frame& out, const inbound_frame& frame) con
   out.set_received_ns(frame.received_ns);
 }
 
-void client::on_owner_changed(uint64_t epoch) {
-  if (!is_bound() || epoch <= epoch_) return;
-  tell_room_acks();  // to the owner it has; a new one is told by the Bind
+/// Nothing of the owner it has is taken from here on.
+void client::leave_owner() {
+  if (phase_ == phase::bound) tell_room_acks();  // a new one is told by the Bind
   phase_ = phase::rebinding;
-  place();
+  if (std::exchange(binding_, false)) lane_.places().ended(stream_);
+}
+
+void client::on_owner_changed(uint64_t epoch) {
+  if (!is_bound() || (epoch != 0 && epoch <= epoch_)) return;
+  leave_owner();
+  stream_ = {};
+  attempts_ = 0;
+  if (epoch == 0) {
+    wait();
+  } else {
+    lane_.places().soon(*this);
+  }
 }
 
 void client::on_stream_down(link_handle stream) {
   if (stream_ != stream || is_closing()) return;
-  stream_ = {};
+  move_to({});
   if (phase_ == phase::bound) phase_ = phase::rebinding;
-  if (phase_ != phase::connecting) place();
+  if (phase_ != phase::connecting) lane_.places().soon(*this);
 }
 
 void client::unplace() {
@@ -221,7 +267,9 @@ void client::unplace() {
       item->mutable_closed()->set_account(account_.value);
     }
   }
-  stream_ = {};
+  move_to({});
+  leave_slot();
+  ticket_ = 0;
   login_.reset();
   if (live_) live_->leave();
 }

@@ -99,6 +99,23 @@ void declare_live(config::schema& into, gateway_config& o) {
            {10, 600'000});
 }
 
+void declare_drain(config::schema& into, gateway_config& o) {
+  into.add("gateway.drain.close_per_second", o.close_per_second,
+           "connections closed per second by a drain; more when that is what it takes to be through after 0.7 of the "
+           "time there is",
+           {1, 1'000'000});
+  into.add("gateway.drain.notice_ms", o.drain_notice,
+           "how long clients may still connect after a drain has begun and the node is not ready any more: what load "
+           "balancers need to see it. A quarter of the time there is at most",
+           {0, 600'000});
+  into.add("gateway.drain.client_ms", o.drain_client,
+           "time a client has, when its turn in a drain comes, until its commands are answered and its deliveries "
+           "acknowledged; nothing more is read from it in the second half",
+           {0, 60'000});
+  into.add("gateway.drain.operator_ms", o.drain_operator,
+           "time for a drain that an operator orders; one by SIGTERM has drain.timeout_ms", {100, 3'600'000});
+}
+
 }  // namespace
 
 void declare(config::schema& into, gateway_config& o) {
@@ -119,8 +136,7 @@ void declare(config::schema& into, gateway_config& o) {
   into.add("gateway.web_page", o.web_page, "serve the built-in web page at /");
   declare_limits(into, o);
   declare_live(into, o);
-  into.add("gateway.drain.close_per_second", o.close_per_second, "connections closed per second by a drain",
-           {1, 1'000'000});
+  declare_drain(into, o);
   into.add("gateway.log.trace_every", o.trace_every, "each N-th MESSAGE is traced through the log; 0: none",
            {0, 1'000'000'000});
   into.add_secret("identity.key", o.identity_key, "cluster secret that account and conversation ids are derived from",

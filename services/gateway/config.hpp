@@ -55,11 +55,14 @@ struct gateway_config {
   uint64_t live_subscriptions_per_connection = 64;
   std::chrono::milliseconds live_command_timeout{3000};  // VROOM waits so long for an owner and its answer; then 5104
   uint64_t live_queue_bytes = 1 << 20;  // live frames a connection's socket has not taken: the oldest go above
-  std::chrono::milliseconds live_queue_time{2000};  // and those that have waited longer
-  uint64_t max_http_calls = 1000;                   // REGISTER and TOKEN waiting per io thread; 503 above
-  uint64_t close_per_second = 500;                  // of a drain
-  uint64_t trace_every = 1000;                      // each N-th MESSAGE is traced; 0: none
-  std::string identity_key;                         // secret shared by gateways and session nodes
+  std::chrono::milliseconds live_queue_time{2000};   // and those that have waited longer
+  uint64_t max_http_calls = 1000;                    // REGISTER and TOKEN waiting per io thread; 503 above
+  uint64_t close_per_second = 500;                   // of a drain, or more when its time is short
+  std::chrono::milliseconds drain_notice{200};       // not ready, and still accepting
+  std::chrono::milliseconds drain_client{1000};      // for a client to come to rest before it is closed
+  std::chrono::milliseconds drain_operator{20'000};  // limit of a drain that an operator orders
+  uint64_t trace_every = 1000;                       // each N-th MESSAGE is traced; 0: none
+  std::string identity_key;                          // secret shared by gateways and session nodes
 };
 
 /// Declares every option above in `into`; `options` must outlive the schema.

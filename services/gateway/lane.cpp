@@ -5,13 +5,12 @@
 
 #include "services/gateway/client.hpp"
 #include "services/gateway/live/hub.hpp"
+#include "services/gateway/slot_changes.hpp"
 
 namespace tern::gateway {
 
 namespace {
 
-/// Waiting clients looked at per tick; a new map or link looks at all of them.
-constexpr size_t waiting_per_tick = 10'000;
 /// Acknowledgements of a room are told once a second.
 constexpr uint32_t room_ack_ticks = 10;
 
@@ -26,34 +25,14 @@ uint64_t conn_of(const session_item& item) {
   }
 }
 
-/// Slots whose owner or epoch differs between two maps.
-class changes {
- public:
-  changes(const placement::range_map& before, const placement::range_map& after) {
-    for (const auto& one : after.ranges()) {
-      const placement::range* was = before.find(one.first);
-      if (was == nullptr || *was != one) changed_.push_back(one);
-    }
-  }
-  bool empty() const noexcept { return changed_.empty(); }
-  const placement::range* find(slot_type slot) const noexcept {
-    auto it = std::upper_bound(changed_.begin(), changed_.end(), slot,
-                               [](slot_type s, const placement::range& r) { return s < r.first; });
-    if (it == changed_.begin()) return nullptr;
-    --it;
-    return slot <= it->last ? &*it : nullptr;
-  }
-
- private:
-  std::vector<placement::range> changed_;
-};
-
 }  // namespace
 
 lane::lane(core& shared, websocket::io_thread& thread)
     : core_(shared),
       thread_(thread),
       tick_(shared.tick()),
+      placing_(*this),
+      leaving_(*this),
       calls_(*this),
       load_(shared.load()),
       room_acks_(room_ack_ticks) {
@@ -110,7 +89,12 @@ void lane::flush() {
   dirty_.insert(dirty_.end(), again.begin(), again.end());
 }
 
-void lane::wait_for_owner(client& who) { waiting_.push_back(who.id()); }
+uint64_t lane::epoch_of(slot_type slot) const noexcept {
+  const placement::range* range = map_->sessions.find(slot);
+  return range == nullptr ? 0 : range->epoch;
+}
+
+void lane::watch_owner(client& who) { accounts_.enter(slot_of(who.account()), who); }
 
 uint32_t lane::watch(client& who, uint32_t due) { return wheel_.add(who.id(), due); }
 
@@ -119,32 +103,25 @@ client* lane::find(uint64_t conn) noexcept {
   return found == nullptr ? nullptr : static_cast<client*>(&found->handler());
 }
 
-void lane::retry_waiting(size_t most) {
-  if (waiting_.empty()) return;
-  const size_t count = std::min(most, waiting_.size());
-  const std::vector<uint64_t> now(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
-  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<ptrdiff_t>(count));
-  for (const uint64_t id : now) {
-    if (client* who = find(id)) who->on_retry();
-  }
-}
-
 void lane::on_map(placement::snapshot_ptr current) {
   if (current->version <= map_->version) return;
   const placement::snapshot_ptr previous = std::exchange(map_, std::move(current));
   rebind_changed(*previous);
-  retry_waiting(waiting_.size());
+  placing_.owners_changed();
+  placing_.run();
   calls_.retry();
   flush();
 }
 
 void lane::rebind_changed(const placement::snapshot& previous) {
-  const changes moved(previous.sessions, map_->sessions);
-  if (moved.empty()) return;
-  thread_.for_each([&](websocket::connection& each) {
-    auto& who = static_cast<client&>(each.handler());
-    if (const placement::range* range = moved.find(slot_of(who.account()))) who.on_owner_changed(range->epoch);
-  });
+  // All of them leave the former owner now: what it still says is dropped from here on. Their Binds take turns.
+  for (const placement::range& changed : slot_changes(previous.sessions, map_->sessions)) {
+    accounts_.visit(changed.first, changed.last, [&changed](slot_member& each) {
+      auto& who = static_cast<client&>(each);
+      const slot_type slot = slot_of(who.account());
+      if (slot >= changed.first && slot <= changed.last) who.on_owner_changed(changed.epoch);
+    });
+  }
 }
 
 void lane::on_link_up(link_handle stream, const std::string& node, std::shared_ptr<item_sink> out) {
@@ -155,7 +132,8 @@ void lane::on_link_up(link_handle stream, const std::string& node, std::shared_p
   state.out = std::move(out);
   state.pending.clear();
   link_of_node_[node] = stream.link;
-  retry_waiting(waiting_.size());
+  placing_.owners_changed();
+  placing_.run();
   calls_.retry();
   flush();
 }
@@ -169,6 +147,8 @@ void lane::on_link_down(link_handle stream) {
   if (known != link_of_node_.end() && known->second == stream.link) link_of_node_.erase(known);
   calls_.on_link_down(stream);
   thread_.for_each([&](websocket::connection& each) { static_cast<client&>(each.handler()).on_stream_down(stream); });
+  placing_.on_link_down(stream);
+  placing_.run();
   flush();
 }
 
@@ -238,7 +218,7 @@ client* lane::addressee(link_handle stream, uint64_t conn) {
     return nullptr;
   }
   if (who->stream() != stream) {
-    core_.metrics.rejected_generation.add();
+    (is_up(stream) ? core_.metrics.rejected_epoch : core_.metrics.rejected_generation).add();
     return nullptr;
   }
   return who;
@@ -306,26 +286,12 @@ void lane::on_tick() {
   wheel_.advance(tick_, [this](uint64_t id, uint32_t at) {
     if (client* who = find(id)) who->on_deadline(at);
   });
-  retry_waiting(waiting_per_tick);
+  placing_.on_tick();
   calls_.on_tick(tick_);
   report_load();
   end_cooling();
   room_acks_.take_due(tick_, [this](uint64_t room, const auto& conns) { tell_room_acks(room, conns); });
   flush();
-}
-
-size_t lane::close_some(size_t most) {
-  std::vector<uint64_t> chosen;
-  size_t open = 0;
-  thread_.for_each([&](websocket::connection& each) {
-    ++open;
-    auto& who = static_cast<client&>(each.handler());
-    if (chosen.size() < most && !who.is_closing()) chosen.push_back(each.id());
-  });
-  for (const uint64_t id : chosen) {
-    if (client* who = find(id)) who->close_for_drain();
-  }
-  return open;
 }
 
 }  // namespace tern::gateway

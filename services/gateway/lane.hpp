@@ -19,9 +19,12 @@
 #include "libs/wire/codec.hpp"
 #include "services/gateway/calls.hpp"
 #include "services/gateway/core.hpp"
+#include "services/gateway/leaving.hpp"
+#include "services/gateway/placing.hpp"
 #include "services/gateway/room_acks.hpp"
 #include "services/gateway/room_frame.hpp"
 #include "services/gateway/shed.hpp"
+#include "services/gateway/slot_index.hpp"
 #include "services/gateway/wheel.hpp"
 
 namespace tern::gateway {
@@ -91,6 +94,13 @@ class lane {
   /// Nothing when nobody owns the slot, or the stream to the owner is down.
   std::optional<owner> owner_of(slot_type slot) const;
   bool is_up(link_handle stream) const noexcept;
+  /// Epoch of the slot's range in the newest map; 0 when nobody owns it.
+  uint64_t epoch_of(slot_type slot) const noexcept;
+  placing& places() noexcept { return placing_; }
+  /// The client with this connection, null when it is gone.
+  client* find(uint64_t conn) noexcept;
+  /// The client is told when the owner of its account changes, until it leaves the index (slot_member).
+  void watch_owner(client& who);
   /// Queues an item for the stream; flush() hands it over. Dropped when the stream is not up any more: whoever relies
   /// on the item repeats it after the rebind.
   gateway_item* add(link_handle stream);
@@ -107,8 +117,6 @@ class lane {
   overload_answers& overloaded() noexcept { return overloaded_; }
   /// The client is told (client::on_cooled) at the next tick.
   void cool_down(const client& who);
-  /// The client is told (client::on_retry) when an owner may be there.
-  void wait_for_owner(client& who);
   /// The client is told (client::on_deadline) at `due` or earlier. Returns the tick of that call.
   uint32_t watch(client& who, uint32_t due);
 
@@ -124,8 +132,10 @@ class lane {
   void expect_rooms(size_t count) noexcept { expected_rooms_.fetch_add(count, std::memory_order_relaxed); }
   /// Every tick: deadlines, waiting clients, calls.
   void on_tick();
-  /// Closes up to `most` clients because of a drain; returns how many are left.
-  size_t close_some(size_t most);
+  leaving& leavers() noexcept { return leaving_; }
+  /// Open connections. Thread-safe.
+  size_t clients() const noexcept { return clients_.load(std::memory_order_relaxed); }
+  void count_client(bool comes) noexcept { clients_.fetch_add(comes ? 1 : size_t{0} - 1, std::memory_order_relaxed); }
 
  private:
   struct stream_state {
@@ -136,9 +146,7 @@ class lane {
     bool dirty = false;
   };
 
-  client* find(uint64_t conn) noexcept;
   void on_live_frame(const live::event& of);
-  void retry_waiting(size_t most);
   void end_cooling();
   void report_load();
   void rebind_changed(const placement::snapshot& previous);
@@ -154,8 +162,11 @@ class lane {
   placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();
   std::vector<stream_state> streams_;  // by link number
   std::unordered_map<std::string, uint32_t> link_of_node_;
-  std::vector<uint32_t> dirty_;    // links with pending items
-  std::vector<uint64_t> waiting_;  // connections without an owner
+  std::vector<uint32_t> dirty_;  // links with pending items
+  placing placing_;
+  slot_index accounts_;
+  leaving leaving_;
+  std::atomic<size_t> clients_{0};
   std::vector<uint64_t> cooling_;  // connections that are not read until the next tick
   deadline_wheel wheel_;
   account_calls calls_;

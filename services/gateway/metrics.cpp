@@ -34,6 +34,7 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       slow_consumers(
           r.counter("tern_gateway_slow_consumers_total", "connections cut off because they did not keep up")),
       rejected_generation(rejected_counter(r, "generation")),
+      rejected_epoch(rejected_counter(r, "epoch")),
       rejected_unknown(rejected_counter(r, "unknown_connection")),
       bogus_acks(r.counter("tern_gateway_bogus_acks_total", "acknowledgements of nothing this connection was sent")),
       rebinds(r.counter("tern_gateway_rebinds_total", "terminals bound to a session node again")),

@@ -44,7 +44,8 @@ class gateway_metrics {
   metrics::counter opened;
   metrics::counter auth_ok, auth_refused, auth_timeout, auth_unavailable;
   metrics::counter slow_consumers;
-  metrics::counter rejected_generation;  // frames of an older link generation
+  metrics::counter rejected_generation;  // frames of a stream that has ended
+  metrics::counter rejected_epoch;       // frames of who is not the owner any more, or was not yet
   metrics::counter rejected_unknown;     // frames for a connection that is gone
   metrics::counter bogus_acks;
   metrics::counter rebinds;

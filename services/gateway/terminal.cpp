@@ -16,6 +16,8 @@ terminal::verdict terminal::admit(const delivery_ref& ref, size_t bytes, const t
     const newest_mid* known = find_newest(ref.conversation);
     if (known != nullptr && ref.mid <= known->mid) return verdict::repeated;
   }
+  // An owner that got two Binds sends what the second did not know of; the client has it before itself.
+  if (ref.kind == ref_kind::message && is_unacked(ref)) return verdict::repeated;
   const bool room = window_.size() < limits.window && waiting() == 0;
   if (!room && (waiting() >= limits.waiting_frames || waiting_bytes() + bytes > limits.waiting_bytes)) {
     return verdict::too_slow;
@@ -58,6 +60,10 @@ std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uin
   if (found == window_.end()) return std::nullopt;
   const acknowledged result{found->ref, found->trace, found->written_ms};
   window_.erase(found);
+  // A list is written as far as its last message, for an owner whose predecessor did not hear of this.
+  if (result.ref.kind == ref_kind::batch && result.ref.conversation.lo != 0) {
+    remember({ref_kind::message, result.ref.conversation, result.ref.mid}, limits.conversations);
+  }
   while (window_.size() < limits.window && waiting() > 0) {
     outbound_frame next = std::move(queues_->waiting.front());
     queues_->waiting.pop_front();
@@ -130,6 +136,12 @@ const delivery_ref* terminal::first_unacked(ref_kind kind, const conversation_id
   if (!queues_) return nullptr;
   const auto waits = std::find_if(queues_->waiting.begin(), queues_->waiting.end(), same);
   return waits == queues_->waiting.end() ? nullptr : &waits->ref;
+}
+
+bool terminal::is_unacked(const delivery_ref& ref) const noexcept {
+  const auto same = [&](const auto& one) { return one.ref == ref; };
+  return std::any_of(window_.begin(), window_.end(), same) ||
+         (waiting() > 0 && std::any_of(queues_->waiting.begin(), queues_->waiting.end(), same));
 }
 
 uint64_t terminal::acked_up_to(const newest_mid& room) const noexcept {

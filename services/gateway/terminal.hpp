@@ -87,7 +87,7 @@ class terminal {
   enum class verdict : uint8_t {
     write,     // there is a place in the window: take_place(), then write
     wait,      // behind a full window: wait()
-    repeated,  // a room message that is not newer than the newest one of its room
+    repeated,  // not newer than the newest one of its room, or unacknowledged already
     too_slow,  // the waiting queue is full
   };
   /// How far a room was acknowledged.
@@ -98,7 +98,7 @@ class terminal {
 
   // ---- outbound ----
 
-  /// Writes the frame, or lets it wait behind a full window; a repeated room message goes nowhere. False: the waiting
+  /// Writes the frame, or lets it wait behind a full window; a repeated one goes nowhere. False: the waiting
   /// queue is full, the client is too slow.
   bool offer(outbound_frame frame, uint32_t now_ms, const terminal_limits& limits, frame_writer& out);
   /// The same in steps, for a payload that many terminals share: decides, and remembers the newest mid.
@@ -171,6 +171,7 @@ class terminal {
   void remember(const delivery_ref& ref, size_t most);
   newest_mid* find_newest(const conversation_id& conversation) noexcept;
   const delivery_ref* first_unacked(ref_kind kind, const conversation_id& conversation) const noexcept;
+  bool is_unacked(const delivery_ref& ref) const noexcept;
   uint64_t acked_up_to(const newest_mid& room) const noexcept;
   bool tellable(const newest_mid& room) const noexcept;
   queues& busy();

@@ -18,6 +18,7 @@ class fake_server final : public websocket::server {
   uint16_t port() const noexcept override { return 0; }
   std::vector<websocket::io_thread*> threads() override { return {}; }
   void stop_accepting() override {}
+  void resume_accepting() override {}
   void stop() override {}
   websocket::server_stats stats() const override { return {}; }
   result<void> reload_certificates() override {

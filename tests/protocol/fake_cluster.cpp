@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 
 #include "libs/actor/actor.hpp"
 #include "libs/app/service.hpp"
@@ -43,10 +44,21 @@ class routing_handler final : public rpc::server_handler<rpc::join_stream> {
   std::shared_ptr<rpc::sink<routing::v1::RoutingItem>> out_;
 };
 
-class quiet_health final : public app::health {
+class noted_health final : public app::health {
  public:
-  void set_ready(const std::string&, bool, const std::string&) override {}
+  void set_ready(const std::string& condition, bool ready, const std::string&) override {
+    const std::lock_guard lock(mutex_);
+    conditions_[condition] = ready;
+  }
+  bool ready() const {
+    const std::lock_guard lock(mutex_);
+    return std::all_of(conditions_.begin(), conditions_.end(), [](const auto& one) { return one.second; });
+  }
   void add_liveness(const std::string&, std::function<bool()>) override {}
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, bool> conditions_;
 };
 
 }  // namespace
@@ -219,6 +231,13 @@ void fake_routing::publish(const std::string& node, uint64_t epoch, const std::v
   for (const auto& stream : streams_) stream->send(current_);
 }
 
+void fake_routing::drain(bool on) {
+  const std::lock_guard lock(mutex_);
+  routing::v1::RoutingItem order;
+  order.mutable_drain()->set_on(on);
+  for (const auto& stream : streams_) stream->send(order);
+}
+
 void fake_routing::on_open(std::shared_ptr<rpc::sink<routing::v1::RoutingItem>> out) {
   const std::lock_guard lock(mutex_);
   if (version_ > 0) out->send(current_);
@@ -233,9 +252,9 @@ struct edge_test::parts {
   actor::system_config config{1};
   caf::actor_system system;
   std::unique_ptr<rpc::network> network = rpc::make_local_network();
-  quiet_health health;
-  std::unique_ptr<app::context> context;
-  std::unique_ptr<gateway::gateway_service> service;
+  noted_health health, health_of_another;
+  std::unique_ptr<app::context> context, context_of_another;
+  std::unique_ptr<gateway::gateway_service> service, another;
 };
 
 edge_test::edge_test() : parts_(std::make_unique<parts>()) {
@@ -280,6 +299,21 @@ errc edge_test::start_code() {
   return code;
 }
 
+uint16_t edge_test::start_another() {
+  parts& p = *parts_;
+  p.context_of_another = std::make_unique<app::context>(app::context{system_clock(), p.registry, p.system, *p.network,
+                                                                     p.health_of_another, "gateway-1", 8,
+                                                                     "local:gateway-1", routing_address});
+  p.another = gateway::make_gateway_service(*p.context_of_another, options);
+  const auto started = p.another->start();
+  EXPECT_TRUE(started) << started.error().detail;
+  return p.another->port();
+}
+
+rpc::network& edge_test::network() { return *parts_->network; }
+
+bool edge_test::ready() const { return parts_->health.ready(); }
+
 uint16_t edge_test::port() const { return parts_->service->port(); }
 
 tim_client edge_test::logged_on(wire::encoding enc, uint64_t& conn, std::string_view name) {
@@ -299,8 +333,10 @@ double edge_test::metric(const std::string& series) {
 }
 
 void edge_test::stop() {
-  if (parts_->service) parts_->service->stop();
-  parts_->service.reset();
+  for (auto* each : {&parts_->another, &parts_->service}) {
+    if (*each) (*each)->stop();
+    each->reset();
+  }
   parts_->network->stop();
 }
 

@@ -92,6 +92,9 @@ class fake_routing {
   /// The whole slot space belongs to `node` (nobody if empty) with this epoch; `all` are the live session nodes.
   void publish(const std::string& node, uint64_t epoch, const std::vector<std::string>& all);
 
+  /// An operator drains all nodes that have joined, or takes that back.
+  void drain(bool on);
+
   void on_open(std::shared_ptr<rpc::sink<routing::v1::RoutingItem>> out);
 
  private:
@@ -112,6 +115,11 @@ class edge_test : public ::testing::Test {
   /// What a further gateway with the current options says when it is started.
   errc start_code();
   uint16_t port() const;
+  /// Starts another gateway with the current options; its port. Ended by stop().
+  uint16_t start_another();
+  rpc::network& network();
+  /// What the first gateway says of itself.
+  bool ready() const;
   /// A client logged on at session-0; its connection id in `conn`.
   tim_client logged_on(wire::encoding enc, uint64_t& conn, std::string_view name = "alice");
   void drain(std::chrono::milliseconds limit);

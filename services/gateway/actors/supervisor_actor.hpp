@@ -13,22 +13,15 @@ namespace tern::gateway {
 struct supervisor_state {
   static inline const char* name = "gateway_supervisor";
 
-  /// Clients each lane closes per step, so that all lanes together keep the configured rate; `carry` is what rounding
-  /// leaves for the next step.
-  size_t share();
-  /// Closes one step's share of clients. True while connections are left.
-  bool pace();
-
-  core* shared = nullptr;
-  lane_list lanes;
   std::unique_ptr<session_links> links;
   live::hub* live = nullptr;
-  std::shared_ptr<drain_progress> drain;
-  double carry = 0;
+  std::unique_ptr<drainer> drain;
+  bool pacing = false;  // a step of the drain is on its way
 };
 
 /// Makes the supervisor. `shared`, `network` and `rooms` outlive it.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, core* shared, rpc::network* network,
-                                  const rpc::peer& who, const lane_list& lanes, live::hub* rooms);
+                                  const rpc::peer& who, const lane_list& lanes, live::hub* rooms,
+                                  const drainer::port& sockets);
 
 }  // namespace tern::gateway

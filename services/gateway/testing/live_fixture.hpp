@@ -114,6 +114,7 @@ class fake_thread final : public websocket::io_thread {
     posted_.push_back(std::move(work));
   }
   void every(std::chrono::milliseconds, std::function<void()>) override {}
+  void after(std::chrono::milliseconds, std::function<void()> work) override { timers_.push_back(std::move(work)); }
   websocket::connection* find(uint64_t id) noexcept override {
     const auto found = connections.find(id);
     return found == connections.end() || found->second->closed ? nullptr : found->second.get();
@@ -138,9 +139,15 @@ class fake_thread final : public websocket::io_thread {
     return !now.empty();
   }
 
+  /// Time has passed: what after() was given.
+  void fire() {
+    for (auto& work : std::exchange(timers_, {})) work();
+  }
+
   std::map<uint64_t, std::unique_ptr<fake_connection>> connections;
 
  private:
+  std::vector<std::function<void()>> timers_;
   std::mutex mutex_;
   std::deque<std::function<void()>> posted_;
   const size_t index_;
@@ -341,6 +348,7 @@ class live_fixture : public ::testing::Test {
   void pass(std::chrono::milliseconds by) {
     for (; by.count() > 0; by -= tick_length) {
       time.advance(tick_length);
+      for (auto& each : threads) each->fire();
       for (auto& each : lanes) each->on_tick();
       rooms->on_tick(shared->tick());
       run();
