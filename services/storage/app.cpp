@@ -105,7 +105,7 @@ result<void> storage_service::start() {
   metrics_ = std::make_shared<storage_metrics>(with_.metrics);
   std::shared_ptr<soft_store> shared;
   if (!options_.redis_url.empty()) {
-    auto made = make_redis_soft_store(options_.redis_url);
+    auto made = make_redis_soft_store(options_.redis_url, options_.redis_password);
     if (!made) return made.error();
     shared = std::move(*made);
   }

@@ -44,6 +44,7 @@ void declare(config::schema& options, storage_config& into) {
   options.add(
       "storage.redis.url", into.redis_url,
       "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
+  options.add_secret("storage.redis.password", into.redis_password, "password of that Redis", false);
 }
 
 std::vector<shard_setting> parse_shards(const std::vector<std::string>& list, std::string& problem) {

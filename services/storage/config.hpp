@@ -31,6 +31,7 @@ struct storage_config {
   int64_t address_failures = 100;
   std::chrono::milliseconds token_ttl{60'000};
   std::string redis_url;
+  std::string redis_password;  // instead of one in the URL
 };
 
 void declare(config::schema& options, storage_config& into);

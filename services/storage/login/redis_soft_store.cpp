@@ -25,9 +25,10 @@ class redis_soft_store final : public soft_store {
 
 }  // namespace
 
-result<std::shared_ptr<soft_store>> make_redis_soft_store(const std::string& url) {
+result<std::shared_ptr<soft_store>> make_redis_soft_store(const std::string& url, const std::string& password) {
   auto where = redis::parse_url(url);
   if (!where) return error{errc::config, "storage.redis.url: " + where.error().detail};
+  if (!password.empty()) where->password = password;
   return std::shared_ptr<soft_store>(std::make_shared<redis_soft_store>(std::move(*where)));
 }
 
