@@ -52,6 +52,10 @@ placement_setup routing_service::setup() const {
   made.cluster.leases = {options_.lease, options_.suspect, options_.settle, options_.lease + options_.leader_lease};
   made.cluster.shards = options_.shards;
   made.cluster.self = {with_.node, "routing", with_.address, with_.incarnation, true};
+  made.cluster.moves.sessions = options_.move_sessions;
+  made.cluster.moves.per_node = options_.moves_per_node;
+  made.cluster.moves.rest = options_.move_rest;
+  made.cluster.moves.timeout = options_.move_timeout;
   made.meta = meta_;
   made.metrics = metrics_;
   made.leader.lease = options_.leader_lease;

@@ -1,6 +1,7 @@
 #include "services/routing/cluster.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "libs/placement/planner.hpp"
@@ -15,18 +16,6 @@ bool same_but_version(const meta_state& a, const meta_state& b) {
 
 bool owns_any(const placement::range_map& map, const std::string& name) {
   return std::any_of(map.ranges().begin(), map.ranges().end(), [&](const auto& each) { return each.owner == name; });
-}
-
-move_reason reason_of(const std::string& before, const std::string& after, const meta_state& next) {
-  if (before.empty()) return move_reason::first;
-  if (before == after) return move_reason::restart;
-  const auto* old = next.find_node(before);
-  if (old == nullptr || !old->alive) return move_reason::death;
-  // Alive and left with something: it made room. Alive and left with nothing: it drains.
-  const bool keeps =
-      owns_any(next.sessions, before) || owns_any(next.groups, before) ||
-      std::any_of(next.shards.begin(), next.shards.end(), [&](const auto& s) { return s.owner == before; });
-  return keeps ? move_reason::join : move_reason::drain;
 }
 
 }  // namespace
@@ -64,13 +53,39 @@ void cluster::add_configured_shards(meta_state& next) const {
   std::sort(next.shards.begin(), next.shards.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
+std::vector<placement::candidate> cluster::candidates(const std::string& service, const intents& what) const {
+  auto all = members_.candidates(service);
+  std::erase_if(all, [&](const auto& each) { return what.drains.contains(each.name); });
+  return all;
+}
+
+/// What was wanted of nodes that are gone.
+void cluster::forget_intents() {
+  const auto gone = [&](const std::string& name) {
+    const auto* who = members_.find(name);
+    return who == nullptr || !who->info.alive;
+  };
+  std::erase_if(wanted_.pins, [&](const pin& each) { return gone(each.target); });
+  std::erase_if(wanted_.drains, gone);
+}
+
 std::optional<meta_state> cluster::plan() {
   meta_state next = state_;
   next.version = state_.version + 1;  // also the epoch of whatever changes: it grows with every commit
-  next.sessions = placement::spread(state_.sessions, members_.candidates("session"), next.version);
-  next.groups = placement::spread(state_.groups, members_.candidates("group"), next.version);
+  forget_intents();
+  const auto sessions = candidates("session");
+  const auto groups = candidates("group");
+  moves_.review(members_, [&](const std::string& name) {
+    const auto is = [&](const placement::candidate& each) { return each.name == name; };
+    return std::any_of(sessions.begin(), sessions.end(), is) || std::any_of(groups.begin(), groups.end(), is);
+  });
+  const auto plan_of = [&](range_kind kind, const placement::range_map& now, const auto& takers) {
+    return moves_.plan({kind, &now, &takers, &wanted_.pins, &wanted_.drains, &members_, next.version});
+  };
+  next.sessions = plan_of(range_kind::sessions, state_.sessions, sessions);
+  next.groups = plan_of(range_kind::groups, state_.groups, groups);
   add_configured_shards(next);
-  next.shards = placement::assign_shards(next.shards, members_.candidates("storage"), next.version);
+  next.shards = placement::assign_shards(next.shards, candidates("storage"), next.version);
   if (next.storage.ranges().empty()) next.storage = placement::first_storage_map(how_.shards, next.version);
   members_.forget_dead(owners(next));
   next.nodes = members_.nodes();
@@ -82,24 +97,68 @@ std::optional<meta_state> cluster::plan() {
 
 void cluster::committed(meta_state next) {
   members_.restarts_done(next.nodes);
+  moves_.committed(range_kind::sessions, state_.sessions, next.sessions);
+  moves_.committed(range_kind::groups, state_.groups, next.groups);
   state_ = std::move(next);
 }
 
-std::vector<size_t> count_moves(const meta_state& before, const meta_state& after) {
-  std::vector<size_t> counts(5, 0);
+bool cluster::on_result(const std::string& node, const placement::move_result& result) {
+  const auto& active = moves_.active();
+  const auto found =
+      std::find_if(active.begin(), active.end(), [&](const auto& each) { return each.order.move == result.move; });
+  const auto target = found == active.end() ? std::string() : found->order.target;
+  if (!moves_.on_result(node, result)) return false;
+  if (result.code == errc::ok) members_.shift_load(node, target, result.moved);
+  return true;
+}
+
+bool cluster::tick() {
+  const bool members = members_.tick();
+  return moves_.tick() || members;
+}
+
+std::vector<move_record> cluster::preview(const intents& what) const {
+  const auto sessions = candidates("session", what);
+  const auto groups = candidates("group", what);
+  auto all = moves_.preview(
+      {range_kind::sessions, &state_.sessions, &sessions, &what.pins, &what.drains, &members_, state_.version});
+  auto more = moves_.preview(
+      {range_kind::groups, &state_.groups, &groups, &what.pins, &what.drains, &members_, state_.version});
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  return all;
+}
+
+move_reason cluster::reason_of(const std::string& before, const std::string& after) const {
+  if (before.empty()) return move_reason::first;
+  if (before == after) return move_reason::restart;
+  const auto* old = members_.find(before);
+  if (old == nullptr || !old->info.alive) return move_reason::death;
+  if (!old->slots_wanted || wanted_.drains.contains(before)) return move_reason::drain;
+  return moves_.is_new(members_.find(after)) ? move_reason::join : move_reason::balance;
+}
+
+std::vector<size_t> cluster::count_changes(const meta_state& next) const {
+  std::vector<size_t> counts(move_reasons, 0);
   const auto count = [&](const std::string& was, const std::string& is) {
-    ++counts[static_cast<size_t>(reason_of(was, is, after))];
+    ++counts[static_cast<size_t>(reason_of(was, is))];
   };
   for (const auto map : {&meta_state::sessions, &meta_state::groups}) {
-    for (const auto& each : (after.*map).ranges()) {
-      const auto* old = (before.*map).find(each.first);
-      if (old == nullptr || old->owner != each.owner || old->epoch != each.epoch) {
+    const auto kind = map == &meta_state::sessions ? range_kind::sessions : range_kind::groups;
+    for (const auto& each : (next.*map).ranges()) {
+      const auto* old = (state_.*map).find(each.first);
+      if (old != nullptr && old->owner == each.owner && old->epoch == each.epoch) continue;
+      const bool pinned = std::any_of(wanted_.pins.begin(), wanted_.pins.end(), [&](const pin& one) {
+        return one.kind == kind && one.first <= each.first && each.first <= one.last && one.target == each.owner;
+      });
+      if (pinned && old != nullptr && old->owner != each.owner) {
+        ++counts[static_cast<size_t>(move_reason::by_hand)];
+      } else {
         count(old == nullptr ? std::string() : old->owner, each.owner);
       }
     }
   }
-  for (const auto& each : after.shards) {
-    const auto* old = before.find_shard(each.name);
+  for (const auto& each : next.shards) {
+    const auto* old = state_.find_shard(each.name);
     if (each.epoch != 0 && (old == nullptr || old->epoch != each.epoch)) {
       count(old == nullptr ? std::string() : old->owner, each.owner);
     }

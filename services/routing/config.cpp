@@ -18,6 +18,14 @@ void declare(config::schema& into, routing_config& options) {
   into.add("routing.settle_ms", options.settle,
            "A new node waits for so long before ranges move to it, so that nodes starting together share one move",
            {0, 60'000});
+  into.add("routing.move_sessions", options.move_sessions,
+           "A range moves in pieces of about so many sessions or rooms", {1, 1'000'000});
+  into.add("routing.moves_per_node", options.moves_per_node,
+           "Pieces that leave a node at once, and that come to a node at once", {1, 100});
+  into.add("routing.move_rest_ms", options.move_rest,
+           "A range that has moved stays where it is for so long, unless its node drains or dies", {0, 3'600'000});
+  into.add("routing.move_timeout_ms", options.move_timeout,
+           "An order to hand a range over that is not answered for so long is sent again", {100, 60'000});
   into.add("routing.leader_lease_ms", options.leader_lease,
            "Of several routing replicas another one leads when the leader was not heard of for so long",
            {400, 60'000});

@@ -17,6 +17,10 @@ struct routing_config {
   std::chrono::milliseconds lease{6000};         // a silent node is dead after this
   std::chrono::milliseconds suspect{2000};       // so is one whose stream broke and which stays away for this long
   std::chrono::milliseconds settle{300};         // a new node waits for others before ranges move to it
+  uint64_t move_sessions = 500;                  // an order to move carries about so many
+  uint64_t moves_per_node = 2;                   // orders under way at once, from a node and to a node
+  std::chrono::milliseconds move_rest{30'000};   // what has moved stays for so long
+  std::chrono::milliseconds move_timeout{2000};  // an order without answer is sent again
   std::chrono::milliseconds leader_lease{4000};  // a leader that was not heard of for so long is replaced
 };
 

@@ -6,7 +6,6 @@ namespace tern::routing {
 namespace {
 
 const std::vector<std::string> services{"gateway", "session", "routing", "group", "storage"};
-const std::vector<std::string> reasons{"first", "join", "death", "drain", "restart"};  // order of move_reason
 const std::vector<std::string> maps{"sessions", "groups", "storage"};
 
 const placement::range_map& map_of(const meta_state& state, const std::string& name) {
@@ -33,6 +32,11 @@ routing_metrics::routing_metrics(metrics::registry& in)
       term(in.gauge("tern_routing_term", "Number of the newest leader that this node knows of")),
       streams(in.gauge("tern_routing_join_streams", "Nodes connected to this routing node")),
       commits_failed(in.counter("tern_routing_commits_failed_total", "Commits of new maps that did not succeed")),
+      moves_open(in.gauge("tern_routing_moves_open", "Orders to hand over a range that are under way")),
+      order_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
+                                 metrics::latency_buckets(), {{"phase", "order"}})),
+      frozen_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
+                                  metrics::latency_buckets(), {{"phase", "frozen"}})),
       commit_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
                                   metrics::latency_buckets(), {{"phase", "commit"}})),
       publish_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
@@ -49,7 +53,10 @@ routing_metrics::routing_metrics(metrics::registry& in)
     ranges_owned[map] = in.gauge("tern_routing_ranges_owned", "Ranges that a live node owns", {{"map", map}});
     unowned_slots[map] = in.gauge("tern_routing_unowned_slots", "Slots that no live node owns", {{"map", map}});
   }
-  for (const auto& reason : reasons) {
+  for (size_t i = 0; i < move_reasons; ++i) {
+    const std::string reason(to_string(static_cast<move_reason>(i)));
+    moves_failed.push_back(in.counter("tern_routing_moves_total", "Ranges and shards given a new owner or epoch",
+                                      {{"reason", reason}, {"result", "failed"}}));
     moves_committed.push_back(in.counter("tern_routing_moves_total", "Ranges and shards given a new owner or epoch",
                                          {{"reason", reason}, {"result", "committed"}}));
   }
@@ -76,10 +83,20 @@ void routing_metrics::show(const meta_state& state) {
   epoch.set(static_cast<double>(highest));
 }
 
-void routing_metrics::count_commit(const meta_state& before, const meta_state& after, double seconds) {
-  const auto counts = count_moves(before, after);
-  for (size_t i = 0; i < counts.size(); ++i) moves_committed[i].add(static_cast<double>(counts[i]));
+void routing_metrics::count_commit(const std::vector<size_t>& changes, double seconds) {
+  for (size_t i = 0; i < changes.size(); ++i) moves_committed[i].add(static_cast<double>(changes[i]));
   commit_seconds.observe(seconds);
+}
+
+void routing_metrics::count_orders(const std::vector<move_record>& ended) {
+  for (const auto& each : ended) {
+    if (each.now != move_record::phase::done) {
+      moves_failed[static_cast<size_t>(each.reason)].add();
+      continue;
+    }
+    order_seconds.observe(std::chrono::duration<double>(each.ready_at - each.began).count());
+    frozen_seconds.observe(std::chrono::duration<double>(each.frozen).count());
+  }
 }
 
 }  // namespace tern::routing

@@ -16,13 +16,17 @@ struct routing_metrics {
 
   /// Gauges of the committed state.
   void show(const meta_state& state);
-  void count_commit(const meta_state& before, const meta_state& after, double seconds);
+  /// `changes`: cluster::count_changes().
+  void count_commit(const std::vector<size_t>& changes, double seconds);
+  void count_orders(const std::vector<move_record>& ended);
 
   std::map<std::string, metrics::gauge> nodes;                        // "<service>/<state>"
   std::map<std::string, metrics::gauge> ranges_owned, unowned_slots;  // by map
   metrics::gauge map_version, epoch, leader, term, streams;
-  std::vector<metrics::counter> moves_committed;  // by reason
+  std::vector<metrics::counter> moves_committed, moves_failed;  // by reason
   metrics::counter commits_failed;
+  metrics::gauge moves_open;
+  metrics::histogram order_seconds, frozen_seconds;
   metrics::histogram commit_seconds, publish_seconds, lease_renewal_seconds;
 };
 

@@ -137,6 +137,8 @@ void placement_state::items(items_message& what) {
       hello(what.stream, at->second, item.hello());
     } else if (item.has_heartbeat()) {
       heartbeat(at->second, item.heartbeat());
+    } else if (item.has_move_result()) {
+      move_ended(at->second, item.move_result());
     } else if (item.has_map_wanted()) {
       send_maps(at->second);
     } else if (item.has_leave() && at->second.introduced) {
@@ -158,6 +160,7 @@ void placement_state::hello(uint64_t id, stream& from, const v1::Hello& what) {
   from.said.self = {what.node(), what.service(), what.address(), what.incarnation(), true};
   from.said.shards.assign(what.shards().begin(), what.shards().end());
   from.said.slots_wanted = what.slots_wanted();
+  from.said.moves = what.moves();
   if (!from.introduced) {
     logger.info("node joined", {{"node", what.node()}, {"service", what.service()}, {"address", what.address()}});
   }
@@ -186,6 +189,7 @@ void placement_state::heartbeat(stream& from, const v1::Heartbeat& what) {
     cluster_->members().join(from.said);  // it was silent for longer than its lease, and is back
     consider();
   }
+  cluster_->members().report(from.who.node, from.who.incarnation, what.load(), what.map_version());
   if (from.renewed_at != clock::time_point{}) {
     setup_.metrics->lease_renewal_seconds.observe(seconds(from.renewed_at, now));
   }
@@ -208,6 +212,45 @@ void placement_state::closed(const closed_message& what) {
   setup_.metrics->streams.set(static_cast<double>(streams_.size()));
 }
 
+// ---- moves -------------------------------------------------------------------------------------------------------
+
+void placement_state::move_ended(stream& from, const v1::MoveResult& what) {
+  if (!from.introduced) return;
+  placement::move_result result;
+  result.move = what.move();
+  result.code = static_cast<errc>(what.code());
+  result.moved = what.moved();
+  result.frozen = std::chrono::microseconds(what.frozen_us());
+  if (!cluster_->on_result(from.who.node, result)) return;
+  if (result.code != errc::ok) {
+    logger.info("a range was not handed over",
+                {{"node", from.who.node}, {"move", result.move}, {"why", to_string(result.code)}});
+  }
+  pending_ = true;  // it goes into the next commit
+  consider();
+}
+
+void placement_state::send_orders() {
+  setup_.metrics->count_orders(cluster_->take_ended());
+  setup_.metrics->moves_open.set(static_cast<double>(cluster_->moves().active().size()));
+  const auto orders = cluster_->orders();
+  if (orders.empty()) return;
+  for (const auto& each : orders) {
+    v1::RoutingItem item;
+    auto& order = *item.mutable_move();
+    order.set_move(each.order.move);
+    order.set_kind(each.order.kind == range_kind::sessions ? v1::MoveOrder::SESSIONS : v1::MoveOrder::GROUPS);
+    order.set_first(each.order.first);
+    order.set_last(each.order.last);
+    order.set_epoch(each.order.epoch);
+    order.set_target(each.order.target);
+    order.set_address(each.order.address);
+    for (auto& [id, to] : streams_) {
+      if (to.introduced && to.who.node == each.node) to.out->send(item);  // lost: it is sent again
+    }
+  }
+}
+
 // ---- maps --------------------------------------------------------------------------------------------------------
 
 void placement_state::loaded(const loaded_message& what) {
@@ -220,7 +263,7 @@ void placement_state::loaded(const loaded_message& what) {
     elect();
     return;
   }
-  cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster);
+  cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster, *term_);
   cluster_->load(*what.state);
   logger.info("maps loaded", {{"version", what.state->version}});
   setup_.metrics->leader.set(1);
@@ -233,8 +276,10 @@ void placement_state::consider() {
   if (!cluster_ || committing_ || setup_.time->now() < retry_at_) return;  // committed() and tick() come back here
   pending_ = false;
   auto next = cluster_->plan();
+  send_orders();
   if (!next) return;
   committing_ = true;
+  changes_ = cluster_->count_changes(*next);
   commit_began_ = setup_.time->now();
   caf::anon_send(setup_.meta, commit_request{caf::actor_cast<caf::actor>(self_),
                                              std::make_shared<const meta_state>(cluster_->state()),
@@ -253,12 +298,13 @@ void placement_state::committed(const committed_message& what) {
   }
   if (what.code != errc::ok) {  // nothing was written; a later tick tries again with what is true then
     setup_.metrics->commits_failed.add();
+    cluster_->uncommitted();
     retry_at_ = setup_.time->now() + retry_after;
     pending_ = true;
     return;
   }
   election_->renewed(what.term, commit_began_);
-  setup_.metrics->count_commit(cluster_->state(), *what.next, seconds(commit_began_, setup_.time->now()));
+  setup_.metrics->count_commit(changes_, seconds(commit_began_, setup_.time->now()));
   cluster_->committed(*what.next);
   publish();
   consider();
@@ -308,8 +354,9 @@ void placement_state::send_maps(stream& to) {
 void placement_state::tick() {
   elect();
   if (leads()) {
-    if (cluster_->members().tick()) pending_ = true;
+    if (cluster_->tick()) pending_ = true;
     if (pending_) consider();
+    send_orders();
   }
   self_->delayed_send(self_, setup_.tick, tick_message{});
 }

@@ -49,6 +49,9 @@ class placement_state {
   void hello(uint64_t id, stream& from, const v1::Hello& what);
   void heartbeat(stream& from, const v1::Heartbeat& what);
   void drop_others_of(uint64_t id, const std::string& node);
+  void move_ended(stream& from, const v1::MoveResult& what);
+  /// What the cluster wants of nodes, and what has become of it for the metrics.
+  void send_orders();
   /// Plans, and sends the plan to the database, unless one is on its way.
   void consider();
   void publish();
@@ -68,6 +71,7 @@ class placement_state {
   std::shared_ptr<const v1::Snapshot> published_item_;  // made when somebody needs it
   bool committing_ = false;
   bool pending_ = false;  // a tick found something, or a commit failed
+  std::vector<size_t> changes_;  // in what is being committed, by reason
   clock::time_point retry_at_{};
   clock::time_point commit_began_{};
 };
