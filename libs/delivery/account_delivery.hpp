@@ -76,6 +76,26 @@ struct page {
   uint64_t reached = 0;  // all mids up to here have been looked at
 };
 
+/// What an account takes along to another owner that is to go on at once, without a look at storage.
+struct memory {
+  struct dirty {
+    conversation_id conversation;
+    account_id other;
+    uint64_t delivered = 0;
+    bool automatic = false;  // brought without being asked
+  };
+  struct seen {
+    conversation_id conversation;
+    account_id other;
+    uint64_t last = 0;  // entries up to here are done, should they come again
+  };
+  bool known = false;  // `waiting` is all there is; else nothing of it is known
+  std::vector<dirty> waiting;
+  std::vector<seen> dialogs;           // all that wait, and the newest of the others
+  std::vector<uint64_t> acknowledged;  // notices
+  bool room_automatic = false;         // what waits of a room is brought without being asked
+};
+
 /// Effects. Nothing of this may call back into the state machine at once.
 class port {
  public:
@@ -169,6 +189,17 @@ class account_delivery {
   void on_page_failed(const conversation_id& conversation, uint64_t token);
   void on_notices_dropped(const std::vector<uint64_t>& ids, bool stored);
   void on_timer();
+
+  // ---- moves to another owner ----
+
+  /// Nothing is asked or to be asked again, and all that terminals are owed can be told from what their gateways
+  /// know: remember() is everything the next owner needs beside their binds.
+  bool still() const noexcept;
+  memory remember() const;
+  /// Before anything else. The terminals follow by reattach().
+  void restore(const memory& what);
+  /// All terminals that come have come.
+  void settled();
 
   // ---- for the owner ----
 
@@ -281,6 +312,7 @@ class account_delivery {
   void restore_batches(terminal_slot slot, restored& what);
   void give_up_claims(terminal_slot slot);
   seed* seed_of(terminal_slot slot);
+  uint64_t surely_done(const dialog& c) const;
   bool claimed(const conversation_id& id) const;
   bool claimed(const position& where) const;
   uint64_t written_before(const conversation_id& id) const;
@@ -295,7 +327,8 @@ class account_delivery {
   bool reload_ = false;  // asked again while loading
   bool drain_all_ = false;
   bool backlog_retry_ = false;
-  size_t dirty_ = 0;  // conversations that are not clean
+  bool restored_ = false;  // terminals are still coming after restore()
+  size_t dirty_ = 0;       // conversations that are not clean
   size_t draining_ = 0;
   size_t flight_bytes_ = 0;
   size_t rooms_open_ = 0;

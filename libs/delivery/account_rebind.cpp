@@ -74,8 +74,8 @@ uint64_t account_delivery::written_before(const conversation_id& id) const {
 
 void account_delivery::reattach(terminal_slot slot, restored what) {
   std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
-  terminals_ |= only(slot);
   restore_flights(slot, what);
+  terminals_ |= only(slot);
   restore_batches(slot, what);
   restore_notices(slot, what.notices);
   for (const position& one : what.written) {
@@ -86,7 +86,8 @@ void account_delivery::reattach(terminal_slot slot, restored what) {
   if (!what.messages.empty() || !what.batches.empty() || !what.written.empty()) {
     seeds_.push_back({slot, std::move(what)});
   }
-  if (asked_ != 0 || dirty_ != 0 || !known_) {
+  // After restore() it is known what was to be brought.
+  if (asked_ != 0 || (!restored_ && (dirty_ != 0 || !known_))) {
     drain_all_ = true;
     out_.later();  // not at once: after an owner died, all its accounts come at the same moment
   }
@@ -99,7 +100,9 @@ void account_delivery::restore_flights(terminal_slot slot, restored& what) {
     if (take(what.messages, one.what->conversation, one.what->mid)) {
       one.holders |= bit;
     } else if (!one.late && one.what->mid <= newest(what.written, one.what->conversation)) {
-      acknowledged.emplace_back(one.what->conversation, one.what->mid);
+      // Not what it never was to have: it logged on before a former owner's messages to others came again.
+      const bool skipped = (terminals_ & bit) != 0 && (one.holders & bit) == 0;
+      if (!skipped) acknowledged.emplace_back(one.what->conversation, one.what->mid);
     } else if (one.recalled) {
       one.holders &= ~bit;
     } else {

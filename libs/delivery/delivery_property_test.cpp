@@ -2,7 +2,8 @@
 // Checked: no message twice on a connection, mids of a conversation in order on a connection, none after its recall,
 // and at the end every message that was not recalled acknowledged by some client. One of the conversations is a room:
 // its log alone passes here, what is live comes from a simple hub of the model. A recall of what a member's stored
-// position had passed is acknowledged, too.
+// position had passed is acknowledged, too. The account moves to other owners with what it remembers: then nothing at
+// all may come twice or out of order, unless its terminals dawdle.
 #include <algorithm>
 #include <deque>
 #include <functional>
@@ -86,7 +87,11 @@ class world final : public port {
         if (random_() % 4 == 0) with_bound([this](connection& c) { relink(c); });
         break;
       case 19:
-        if (crashes_ && random_() % 12 == 0) crash();
+        if (crashes_ && random_() % 12 == 0) {
+          crash();
+        } else if (random_() % 2 == 0) {
+          move();
+        }
         break;
       case 20:
         with_bound([this](connection& c) {
@@ -94,6 +99,7 @@ class world final : public port {
         });
         break;
       default:
+        if (awaited_ && random_() % 2 == 0) await();
         rebind_lost();
         if (random_() % 4 == 0) redispatch();
         timer();
@@ -251,6 +257,7 @@ class world final : public port {
     for (uint64_t mid = c.room_at + 1; mid <= heads_[room_number]; ++mid) put_room(c, mid);
   }
   void enter_room(connection& c, bool fresh, bool again) {
+    if (awaited_) return;  // all together
     const uint64_t head = heads_[room_number];
     const uint64_t written = c.written.contains(room_number) ? c.written[room_number] : 0;
     if (again) {
@@ -279,6 +286,7 @@ class world final : public port {
   }
 
   void dispatch() {
+    if (awaited_) return;
     for (auto& [key, sent] : outbox_) {
       if (std::exchange(sent, true)) continue;
       pending_.push_back(key);
@@ -345,9 +353,9 @@ class world final : public port {
   /// The link breaks: what was on it is lost, the gateway binds again.
   void relink(connection& c) {
     c.link.clear();
-    bind(c);
+    bind(c, false);
   }
-  void bind(connection& c) {
+  void bind(connection& c, bool moved) {
     restored what;
     for (const frame& one : c.window) {
       (one.batch ? what.batches : what.messages).push_back({id_of(one.conversation), one.ref});
@@ -359,10 +367,11 @@ class world final : public port {
     const bool again = std::exchange(c.bound, true);
     // The acknowledgement of a batch may have been lost: what nobody knows of any more may come again.
     for (auto& [number, mids] : c.shown) {
+      if (moved && !crashes_) break;
       const uint64_t live = c.written[number];
       std::erase_if(mids, [&](uint64_t mid) { return mid > live; });
     }
-    c.newest = c.written;
+    if (!moved || crashes_) c.newest = c.written;
     for (const frame& one : c.window) {
       c.shown[one.conversation].insert(one.mids.begin(), one.mids.end());
       c.newest[one.conversation] = std::max(c.newest[one.conversation], one.ref);
@@ -370,8 +379,49 @@ class world final : public port {
     owner_->reattach(c.slot, std::move(what));
     enter_room(c, false, again);
   }
+  /// A planned move: the next owner has what this one remembers, and takes nothing before all terminals are there.
+  void move() {
+    if (!answers_.empty() || !owner_->still() || awaited_) return;
+    ++moves_;
+    const memory kept = owner_->remember();
+    room_was_live_ = room_live_;
+    room_automatic_ = kept.room_automatic;
+    crash();
+    owner_->restore(kept);
+    awaited_ = true;
+    if (!crashes_) await();
+  }
+  /// The terminals come, some of them never.
+  void await() {
+    for (connection& c : connections_) {
+      if (c.bound || c.ended) continue;
+      if (random_() % 16 == 0) {
+        c.ended = true;
+      } else {
+        take_slot(c);
+        bind(c, true);
+      }
+    }
+    arrived();
+  }
+  /// The next owner knows how the account stood in the room, so nobody there is brought what he has.
+  void arrived() {
+    if (!std::exchange(awaited_, false)) return;
+    if (live() && room_was_live_) {
+      room_live_ = true;
+      for (connection& c : connections_) {
+        if (!c.bound) continue;
+        c.room_at = std::max({c.room_at, c.written[room_number], room_cursor_});
+        catch_up(c);
+      }
+    } else if (live()) {
+      owner_->on_room_behind(id_of(room_number), room_cursor_, room_automatic_);
+    }
+    owner_->settled();
+  }
   void crash() {
     room_live_ = false;
+    awaited_ = false;
     owner_ = std::make_unique<account_delivery>(*this, limits_);
     answers_.clear();
     timer_ = false;
@@ -390,7 +440,7 @@ class world final : public port {
         c.ended = true;
       } else {
         take_slot(c);
-        bind(c);
+        bind(c, awaited_);
       }
       return;
     }
@@ -399,8 +449,9 @@ class world final : public port {
     for (connection& c : connections_) {
       if (c.bound || c.ended) continue;
       take_slot(c);
-      bind(c);
+      bind(c, awaited_);
     }
+    arrived();
   }
   void take_slot(connection& c) {
     c.slot = 0;
@@ -487,6 +538,7 @@ class world final : public port {
 
  public:
   void start_settling() { settling_ = true; }
+  size_t moves() const { return moves_; }
 
  private:
   std::mt19937 random_;
@@ -508,19 +560,26 @@ class world final : public port {
   uint64_t room_cursor_ = 0;
   bool room_live_ = false;
   size_t ended_drains_ = 0;
+  bool awaited_ = false;  // after a move terminals are still to come
+  size_t moves_ = 0;
+  bool room_was_live_ = false;
+  bool room_automatic_ = false;
   bool timer_ = false;
   bool settling_ = false;
 };
 
 TEST(delivery_property_test, whatever_happens_every_message_arrives_in_order_and_once_per_connection) {
+  size_t moves = 0;
   for (unsigned seed = 1; seed <= 5000; ++seed) {
     SCOPED_TRACE(seed);
     world all(seed, seed % 2 == 0);
     for (int i = 0; i < 600; ++i) all.step();
     all.start_settling();
     all.settle();
+    moves += all.moves();
     if (::testing::Test::HasFailure()) return;
   }
+  EXPECT_GT(moves, 5000U);
 }
 
 }  // namespace
