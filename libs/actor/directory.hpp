@@ -64,6 +64,31 @@ class directory {
     }
   }
 
+  /// One event for the actor of each key `says(key, epoch)` names; returns how many.
+  template <class Says>
+  size_t tell_if(Says says, const event& what) {
+    size_t told = 0;
+    for (part& where : parts_) {
+      const std::lock_guard held(where.mutex);
+      for (auto& [key, one] : where.entries) {
+        if (!says(key, one.epoch)) continue;
+        ++one.mails;
+        caf::anon_send(one.actor, Mail{{what}});
+        ++told;
+      }
+    }
+    return told;
+  }
+  template <class Says>
+  size_t count_if(Says says) const {
+    size_t sum = 0;
+    for (const part& where : parts_) {
+      const std::lock_guard held(where.mutex);
+      for (const auto& [key, one] : where.entries) sum += says(key, one.epoch) ? 1 : 0;
+    }
+    return sum;
+  }
+
   /// An actor asks to leave having taken `mails` mails: true when nothing else is on its way to it; it is out then.
   bool retire(Key key, caf::actor_id self, uint64_t mails) {
     part& where = part_of(key);
