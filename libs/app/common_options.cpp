@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "libs/app/http.hpp"
 #include "libs/config/schema.hpp"
 
@@ -20,6 +22,20 @@ std::string optional_address_complaint(const std::string& address) {
 std::string peer_address_complaint(const std::string& address) {
   if (address.starts_with("unix:")) return address.size() > 5 ? "" : "unix: names no path";
   return address_complaint(address);
+}
+
+/// Several, separated by commas.
+std::string peer_addresses_complaint(const std::string& list) {
+  size_t begin = 0;
+  while (begin <= list.size()) {
+    const auto comma = std::min(list.find(',', begin), list.size());
+    auto one = list.substr(begin, comma - begin);
+    one.erase(0, one.find_first_not_of(' '));
+    one.erase(one.find_last_not_of(' ') + 1);
+    if (auto wrong = peer_address_complaint(one); !wrong.empty()) return wrong;
+    begin = comma + 1;
+  }
+  return "";
 }
 
 std::string optional_peer_address_complaint(const std::string& address) {
@@ -49,8 +65,9 @@ void declare_links(config::schema& into, common_options& o) {
   into.add("rpc.tls.certificate_file", o.tls_certificate_file,
            "PEM: this node's certificate, its name the service's");
   into.add("rpc.tls.key_file", o.tls_key_file, "PEM: its private key");
-  into.add("routing.address", o.routing_address, "host:port or unix:PATH of the routing service",
-           peer_address_complaint);
+  into.add("routing.address", o.routing_address,
+           "host:port or unix:PATH of the routing service; of several replicas each, separated by commas",
+           peer_addresses_complaint);
 }
 
 }  // namespace

@@ -185,7 +185,11 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
   options["node.name"] = node.name;
   options["rpc.listen_address"] = "\"" + node.rpc_address + "\"";
   options["metrics.listen_address"] = "\"127.0.0.1:" + std::to_string(node.metrics_port) + "\"";
-  options["routing.address"] = "\"unix:" + sockets_->file("routing-0") + "\"";
+  std::string routings;
+  for (size_t i = 0; i < std::max<size_t>(how_.routings, 1); ++i) {
+    routings += (i == 0 ? "unix:" : ",unix:") + sockets_->file("routing-" + std::to_string(i));
+  }
+  options["routing.address"] = "\"" + routings + "\"";
   std::vector<std::string> shards;
   std::vector<std::string> names;
   for (size_t i = 0; i < databases_.size(); ++i) {

@@ -93,7 +93,8 @@ void membership::impl::not_leader(uint64_t number, const std::string& leader) {
     trust.not_leader(at->stream, time.now());
     at->refused = true;
     out = at->out;
-    if (std::find(addresses.begin(), addresses.end(), leader) == addresses.end()) hint = leader;
+    const bool listed = std::find(addresses.begin(), addresses.end(), leader) != addresses.end();
+    if (!leader.empty() && !listed) hint = leader;
     look_now = true;
     changed.notify_all();
   }
