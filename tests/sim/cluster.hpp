@@ -1,0 +1,68 @@
+// All machines of a run, the network between them, and what the faults do to them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "services/gateway/config.hpp"
+#include "services/session/config.hpp"
+#include "tests/sim/control.hpp"
+#include "tests/sim/disk.hpp"
+#include "tests/sim/network.hpp"
+#include "tests/sim/people.hpp"
+#include "tests/sim/run.hpp"
+
+namespace tern::sim {
+
+class cluster {
+ public:
+  cluster(world& in, const run_options& how);
+  ~cluster();
+
+  /// All clients begin; faults until `length` is over.
+  void live(duration length);
+  /// Ends all faults and waits until everything that was begun is done. A client or entry that does not get there is
+  /// a violation.
+  void heal_and_drain();
+  verify::history& history() noexcept { return seen_; }
+  size_t faults() const noexcept { return faults_.size(); }
+
+ private:
+  struct fault {
+    duration from{0}, to{0};
+  };
+  enum class kind : uint8_t { crash, stop, cut, cut_one_way, reset, move, commits };
+
+  void build();
+  void start(host& which);
+  void crash(host& which);
+  void make_people();
+  void begin_faults();
+  void next_fault();
+  void strike(kind what, duration length);
+  host& any_host();
+  gateway_process* any_gateway();
+  bool faulty(duration from, duration to) const;
+  bool quiet();
+  std::vector<std::string> unfinished();
+  void read_histories();
+
+  world& world_;
+  const run_options how_;
+  network net_;
+  disks disks_;
+  control control_;
+  session::session_config session_config_;
+  gateway::gateway_config gateway_config_;
+  verify::history seen_;
+  crowd crowd_;
+  std::vector<std::string> shards_;
+  std::vector<kind> kinds_;  // of this run
+  duration gap_{0};          // between faults
+  duration faults_end_{0};
+  std::vector<fault> faults_;
+  bool over_ = false;
+};
+
+}  // namespace tern::sim

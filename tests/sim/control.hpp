@@ -1,0 +1,54 @@
+// Routing played by the simulation: who is alive, the maps, and who hears of them when. Ranges change their owners
+// without a hand-over, as in a takeover.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "libs/placement/view.hpp"
+#include "tests/sim/network.hpp"
+
+namespace tern::sim {
+
+/// Its own host is "control": blocked paths to and from there cut a node off from the maps.
+class control {
+ public:
+  control(world& in, network& net) : world_(in), net_(net) {}
+
+  void know(host& which, const std::string& service);
+  /// Spreads all slots and shards over the hosts that are known, and begins to watch them.
+  void begin(const std::vector<std::string>& shards);
+  bool lease_valid(const host& of) const;
+  /// A part of a range goes to another session node.
+  void move_some();
+  /// Which shard has the slot.
+  std::string shard_of(slot_type slot) const;
+  placement::snapshot_ptr map() const { return current_; }
+
+ private:
+  struct known {
+    host* where = nullptr;
+    std::string service;
+    bool alive = false;
+    uint64_t life = 0;
+    duration contact{0};
+    uint64_t told = 0;  // version
+  };
+
+  bool reaches(const known& one) const;
+  void tick();
+  void look_at(known& one);
+  void restarted(known& one);
+  void dead(known& one);
+  std::vector<std::string> alive(const std::string& service) const;
+  void change(placement::snapshot next);
+  placement::snapshot next() const;
+
+  world& world_;
+  network& net_;
+  std::vector<known> known_;
+  placement::snapshot_ptr current_ = std::make_shared<const placement::snapshot>();
+};
+
+}  // namespace tern::sim

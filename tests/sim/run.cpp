@@ -1,0 +1,73 @@
+#include "tests/sim/run.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <utility>
+
+#include "tests/sim/cluster.hpp"
+#include "tests/sim/random.hpp"
+
+namespace tern::sim {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::array<std::pair<planted, std::string_view>, 7> names{{
+    {planted::none, "none"},
+    {planted::gateway_ignores_generations, "gateway_ignores_generations"},
+    {planted::storage_forgets_keys, "storage_forgets_keys"},
+    {planted::storage_forgets_outbox, "storage_forgets_outbox"},
+    {planted::session_loses_a_frame, "session_loses_a_frame"},
+    {planted::gateway_forgets_unacked, "gateway_forgets_unacked"},
+    {planted::network_reorders, "network_reorders"},
+}};
+
+}  // namespace
+
+std::string_view to_string(planted bug) noexcept {
+  for (const auto& [value, name] : names) {
+    if (value == bug) return name;
+  }
+  return "none";
+}
+
+planted planted_of(std::string_view name) noexcept {
+  for (const auto& [value, known] : names) {
+    if (known == name) return value;
+  }
+  return planted::none;
+}
+
+run_result run(const run_options& how) {
+  seed_random(how.seed);
+  world in(how.seed, how.show);
+  run_result out;
+  {
+    cluster all(in, how);
+    all.live(in.random().between(4s, 15s));
+    all.heal_and_drain();
+    auto& seen = all.history();
+    for (const auto& found : verify::check(seen)) out.violations.push_back(found.check + ": " + found.detail);
+    out.sent = seen.sends.size();
+    out.acknowledged = static_cast<size_t>(std::count_if(
+        seen.sends.begin(), seen.sends.end(), [](const auto& op) { return op.result == verify::outcome::ok; }));
+    out.received = seen.receives.size();
+    out.faults = all.faults();
+  }
+  for (const auto& each : in.violations()) out.violations.push_back(each);
+  for (const auto& each : out.violations) in.trace("FOUND %s", each.c_str());
+  out.digest = in.digest();
+  out.steps = in.steps();
+  out.simulated_seconds = std::chrono::duration<double>(in.now()).count();
+  return out;
+}
+
+std::string replay_command(const run_options& how) {
+  std::string out = "TERN_SIM_TRACE=1 build/bin/tern-sim --seed " + std::to_string(how.seed);
+  if (how.bug != planted::none) out += " --bug " + std::string(to_string(how.bug));
+  return out;
+}
+
+}  // namespace tern::sim
