@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test soak page-test lint format docs bench bench-peers cluster fuzz clean
+.PHONY: help install build run test soak model page-test lint format docs bench bench-peers cluster fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -39,6 +39,9 @@ test: build ## all tests; TESTS="-R name" or "-L unit" for some of them
 soak: build ## rooms under one kill after the other, minutes per seed; SEEDS="1 2 3"
 	@for seed in $(or $(SEEDS),1 2 3); do \
 	  echo "seed $$seed"; TERN_SEED=$$seed ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L soak; done
+
+model: build ## the hand-over explored within wider bounds than in `make test`: minutes, memory
+	@TERN_MODEL=large ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --timeout 3600 -V -R '^handover_model_test$$'
 
 page-test: ## the web page clicked through in Chromium (needs the package chromium); screenshots in build/page-test
 	@command -v chromium > /dev/null || { echo "page-test: skipped: Chromium is not installed (apt-get install chromium)"; exit 0; }; \
