@@ -20,6 +20,7 @@ namespace tern::routing {
 
 struct routing_metrics;
 using join_sink = rpc::sink<rpc::join_stream::down>;
+using control_sink = rpc::sink<rpc::control_stream::down>;
 
 // ---- to the placement actor --------------------------------------------------------------------------------------
 
@@ -36,10 +37,29 @@ struct items_message {
 struct closed_message {
   uint64_t stream = 0;
 };
+/// An operator opened a Control stream; numbers as above.
+struct control_opened_message {
+  uint64_t stream = 0;
+  std::shared_ptr<control_sink> out;
+};
+struct control_items_message {
+  uint64_t stream = 0;
+  std::shared_ptr<std::vector<v1::ControlRequest>> items;
+};
+struct control_closed_message {
+  uint64_t stream = 0;
+};
+/// From meta: what became of an intents_request.
+struct stored_message {
+  intents what;
+  uint64_t term = 0;
+  errc code = errc::ok;
+};
 /// From meta: the stored state, for who leads with `term`; or instead of one that it wanted to commit.
 struct loaded_message {
   std::shared_ptr<meta_state> state;
   uint64_t term = 0;
+  intents wanted = {};
 };
 /// From meta: `next` is committed (ok); stale_epoch: another term leads; else it could not be, nothing was written.
 struct committed_message {
@@ -83,6 +103,12 @@ struct leader_request {
   uint64_t term = 0;
   clock::time_point sent{};
 };
+/// Answered with stored_message.
+struct intents_request {
+  caf::actor answer_to;
+  intents what;
+  uint64_t term = 0;
+};
 struct resign_request {
   uint64_t term = 0;
   std::shared_ptr<std::promise<void>> done;  // may be null
@@ -115,3 +141,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::load_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::commit_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::leader_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::resign_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::control_opened_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::control_items_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::control_closed_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::stored_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::routing::intents_request)

@@ -80,6 +80,7 @@ result<void> routing_service::start() {
   meta_ = with_.actors.spawn<caf::detached>(meta_behavior, std::move(store));
   placement_ = with_.actors.spawn(placement_behavior, setup());
   with_.network.serve<rpc::join_stream>(with_.address, make_join_acceptor(placement_));
+  with_.network.serve<rpc::control_stream>(with_.address, make_control_acceptor(placement_));
   std::unique_lock lock(ready_->mutex);
   ready_->changed.wait_for(lock, patience, [this] { return ready_->flag; });
   return {};
@@ -91,6 +92,7 @@ void routing_service::stop() {
   auto resigned = done->get_future();
   caf::anon_send(placement_, resign_message{std::move(done)});
   resigned.wait_for(goodbye);
+  with_.network.withdraw<rpc::control_stream>(with_.address);
   with_.network.withdraw<rpc::join_stream>(with_.address);
   caf::scoped_actor waiting{with_.actors};
   for (auto* each : {&placement_, &meta_}) {

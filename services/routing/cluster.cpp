@@ -14,7 +14,7 @@ bool same_but_version(const meta_state& a, const meta_state& b) {
          a.shards == b.shards;
 }
 
-bool owns_any(const placement::range_map& map, const std::string& name) {
+bool owns_some(const placement::range_map& map, const std::string& name) {
   return std::any_of(map.ranges().begin(), map.ranges().end(), [&](const auto& each) { return each.owner == name; });
 }
 
@@ -28,7 +28,8 @@ void cluster::load(meta_state stored) {
     for (const auto& shard : state_.shards) {
       if (shard.owner == each.name) shards.push_back(shard.name);
     }
-    const bool owner = !shards.empty() || owns_any(state_.sessions, each.name) || owns_any(state_.groups, each.name);
+    const bool owner =
+        !shards.empty() || owns_some(state_.sessions, each.name) || owns_some(state_.groups, each.name);
     members_.expect(each, std::move(shards), owner);
   }
 }
@@ -110,6 +111,12 @@ bool cluster::on_result(const std::string& node, const placement::move_result& r
   if (!moves_.on_result(node, result)) return false;
   if (result.code == errc::ok) members_.shift_load(node, target, result.moved);
   return true;
+}
+
+bool cluster::owns_any(const std::string& node) const {
+  const auto has = [&](const auto& each) { return each.owner == node; };
+  return owns_some(state_.sessions, node) || owns_some(state_.groups, node) ||
+         std::any_of(state_.shards.begin(), state_.shards.end(), has);
 }
 
 bool cluster::tick() {

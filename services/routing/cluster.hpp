@@ -19,13 +19,6 @@ struct cluster_options {
   move_options moves;
 };
 
-/// What operators want, beyond what nodes say.
-struct intents {
-  std::vector<pin> pins;         // by kind and slot, without overlaps
-  std::set<std::string> drains;  // nodes
-  bool operator==(const intents&) const = default;
-};
-
 /// Cycle: events go to members() and on_result(); plan() says what should be true next; when that is in the meta
 /// database, committed(). Nobody may see a plan before that. After each plan(), and after tick(), orders() are to be
 /// sent. Not thread-safe.
@@ -56,6 +49,9 @@ class cluster {
 
   /// Ranges and shards with a new owner or epoch in `next`, which plan() returned, by reason; index: move_reason.
   std::vector<size_t> count_changes(const meta_state& next) const;
+  const placement::node& self() const noexcept { return how_.self; }
+  /// Ranges or shards, in the committed state.
+  bool owns_any(const std::string& node) const;
   const mover& moves() const noexcept { return moves_; }
   /// Orders that have ended since the last call: for metrics.
   std::vector<move_record> take_ended() { return moves_.take_ended(); }

@@ -15,6 +15,13 @@ class memory_meta_store final : public meta_store {
     state_ = next;
     return {};
   }
+  result<intents> load_intents() override { return intents_; }
+  result<void> store_intents(const intents& what, uint64_t term) override {
+    if (leader_.term != term) return errc::stale_epoch;
+    ++leader_.beat;
+    intents_ = what;
+    return {};
+  }
   result<leader_row> leader() override { return leader_; }
   result<void> take_over(const leader_row& seen, const leader_row& self) override {
     if (leader_.term != seen.term || leader_.beat != seen.beat) return errc::stale_epoch;
@@ -37,6 +44,7 @@ class memory_meta_store final : public meta_store {
  private:
   leader_row leader_;
   meta_state state_;
+  intents intents_;
 };
 
 }  // namespace

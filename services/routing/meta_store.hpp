@@ -8,6 +8,7 @@
 
 #include "libs/base/result.hpp"
 #include "libs/placement/view.hpp"
+#include "services/routing/intents.hpp"
 #include "services/routing/leader.hpp"
 
 namespace tern::routing {
@@ -27,6 +28,11 @@ class meta_store {
   /// the beat of the leader is raised with it. stale_epoch: somebody else was faster, or leads; unavailable: nothing
   /// was written; deadline: unknown, load() tells.
   virtual result<void> commit(const meta_state& now, const meta_state& next, uint64_t term) = 0;
+
+  /// What operators want.
+  virtual result<intents> load_intents() = 0;
+  /// Replaces it if `term` still leads, else stale_epoch; other errors as of commit().
+  virtual result<void> store_intents(const intents& what, uint64_t term) = 0;
 
   /// Term 0 and no node when nobody ever led.
   virtual result<leader_row> leader() = 0;

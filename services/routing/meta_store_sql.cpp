@@ -139,6 +139,8 @@ class sql_meta_store final : public meta_store {
   }
   result<meta_state> load() override;
   result<void> commit(const meta_state& now, const meta_state& next, uint64_t term) override;
+  result<intents> load_intents() override;
+  result<void> store_intents(const intents& what, uint64_t term) override;
   result<leader_row> leader() override;
   result<void> take_over(const leader_row& seen, const leader_row& self) override;
   result<void> renew(uint64_t term) override;
@@ -223,6 +225,39 @@ result<void> sql_meta_store::commit(const meta_state& now, const meta_state& nex
   write_map(work, groups, now.groups, next.groups);
   write_map(work, storage, now.storage, next.storage);
   write_lists(work, now, next);
+  return judge(work.commit());
+}
+
+result<intents> sql_meta_store::load_intents() {
+  if (auto here = connected(); !here) return here.error();
+  auto rows = database_->query("SELECT kind, first_slot, last_slot, node FROM intent");
+  if (!rows) return judge<intents>(error{errc::unavailable, rows.error().detail});
+  intents found;
+  for (const auto& row : *rows) {
+    const auto which = sql::as_int(row[0]);
+    if (which == 0) {
+      found.drains.insert(sql::as_text(row[3]));
+    } else {
+      const auto of = which == sessions ? range_kind::sessions : range_kind::groups;
+      add_pin(found, {of, as_slot(row[1]), as_slot(row[2]), sql::as_text(row[3])});
+    }
+  }
+  return found;
+}
+
+result<void> sql_meta_store::store_intents(const intents& what, uint64_t term) {
+  if (auto here = connected(); !here) return here.error();
+  transaction work(*database_);
+  work.run("UPDATE leader SET beat = beat + 1 WHERE id = 1 AND term = $1", {number(term)});
+  if (work.changed() != 1) work.fail(errc::stale_epoch);
+  work.run("DELETE FROM intent", {});
+  inserter rows(work, "intent (kind, first_slot, last_slot, node)", 4);
+  for (const auto& each : what.drains) rows.add({number(0), number(0), number(0), each});
+  for (const auto& each : what.pins) {
+    const auto which = each.kind == range_kind::sessions ? sessions : groups;
+    rows.add({static_cast<int64_t>(which), number(each.first), number(each.last), each.target});
+  }
+  rows.flush();
   return judge(work.commit());
 }
 

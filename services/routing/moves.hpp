@@ -17,10 +17,9 @@
 #include "libs/placement/membership_table.hpp"
 #include "libs/placement/moves.hpp"
 #include "libs/placement/planner.hpp"
+#include "services/routing/intents.hpp"
 
 namespace tern::routing {
-
-using placement::range_kind;
 
 struct move_options {
   uint64_t sessions = 500;                  // about so many sessions or rooms per order
@@ -35,15 +34,6 @@ struct move_options {
 enum class move_reason : uint8_t { first, join, death, drain, restart, balance, by_hand };
 inline constexpr size_t move_reasons = 7;
 std::string_view to_string(move_reason reason) noexcept;
-
-/// What an operator wants of some slots: they are `target`'s as long as it is there.
-struct pin {
-  range_kind kind = range_kind::sessions;
-  slot_type first = 0;
-  slot_type last = 0;
-  std::string target;
-  bool operator==(const pin&) const = default;
-};
 
 /// One order from beginning to end.
 struct move_record {

@@ -74,15 +74,23 @@ caf::behavior meta_behavior(actor::plain* self, std::shared_ptr<meta_store> stor
   return {
       [self, store](const load_request& what) {
         auto state = store->load();
-        if (state) {
-          caf::anon_send(what.answer_to, loaded_message{std::make_shared<meta_state>(*std::move(state)), what.term});
+        auto wanted = store->load_intents();
+        if (state && wanted) {
+          caf::anon_send(what.answer_to, loaded_message{std::make_shared<meta_state>(*std::move(state)), what.term,
+                                                        *std::move(wanted)});
           return;
         }
-        logger.error("the meta database cannot be read", {{"why", state.error().detail}});
+        logger.error("the meta database cannot be read",
+                     {{"why", state ? wanted.error().detail : state.error().detail}});
         self->delayed_send(self, load_again, what);
       },
       [store](const commit_request& what) { commit(*store, what); },
       [store](const leader_request& what) { lead(*store, what); },
+      [store](const intents_request& what) {
+        const auto done = store->store_intents(what.what, what.term);
+        if (!done) logger.warn("intents not stored", {{"error", to_string(done.code())}});
+        caf::anon_send(what.answer_to, stored_message{what.what, what.term, done.code()});
+      },
       [store](const resign_request& what) {
         if (const auto done = store->resign(what.term); !done) {
           logger.warn("the leader row was not given back", {{"error", to_string(done.code())}});

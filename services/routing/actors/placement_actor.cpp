@@ -88,7 +88,9 @@ void placement_state::stand_down(const std::string& why) {
   cluster_.reset();
   published_.reset();
   published_item_.reset();
-  committing_ = pending_ = false;
+  committing_ = pending_ = storing_ = false;
+  told_to_drain_.clear();
+  desk_.lost(standing().leader);
   auto streams = std::exchange(streams_, {});
   for (auto& [id, each] : streams) turn_away(*each.out);
   setup_.metrics->streams.set(0);
@@ -168,6 +170,7 @@ void placement_state::hello(uint64_t id, stream& from, const v1::Hello& what) {
   drop_others_of(id, what.node());
   cluster_->members().join(from.said);
   send_maps(from);
+  if (what.service() == "gateway") send_drain(what.node(), cluster_->drained(what.node()));
   consider();
 }
 
@@ -251,6 +254,61 @@ void placement_state::send_orders() {
   }
 }
 
+// ---- operators ---------------------------------------------------------------------------------------------------
+
+control_desk::standing placement_state::standing() {
+  if (term_ && cluster_) return {cluster_.get(), *term_, setup_.self.address};
+  const auto leader = election_->leader();
+  const bool self = leader.incarnation == setup_.self.incarnation && leader.node == setup_.self.node;
+  return {nullptr, 0, self ? std::string() : leader.address};
+}
+
+void placement_state::control_items(const control_items_message& what) {
+  const bool leader = leads();
+  bool changed = false;
+  for (const auto& item : *what.items) changed = desk_.asked(what.stream, item, standing()) || changed;
+  if (!leader) return;
+  if (changed) {
+    store_intents();
+    pending_ = true;
+    consider();
+  }
+  desk_.tick(*setup_.time, standing());
+}
+
+void placement_state::store_intents() {
+  const auto& wanted = cluster_->wanted();
+  for (const auto& [id, each] : streams_) {
+    const auto& node = each.who.node;
+    if (!each.introduced || each.who.service != "gateway") continue;
+    if (wanted.drains.contains(node) != told_to_drain_.contains(node)) send_drain(node, wanted.drains.contains(node));
+  }
+  if (storing_ || wanted == stored_) return;
+  storing_ = true;
+  desk_.storing();
+  caf::anon_send(setup_.meta, intents_request{caf::actor_cast<caf::actor>(self_), wanted, *term_});
+}
+
+void placement_state::stored(const stored_message& what) {
+  if (what.term != term_ || !cluster_) return;
+  storing_ = false;
+  if (what.code == errc::ok) stored_ = what.what;
+  desk_.stored(what.code);  // a tick tries again
+}
+
+void placement_state::send_drain(const std::string& node, bool on) {
+  if (on) {
+    told_to_drain_.insert(node);
+  } else {
+    told_to_drain_.erase(node);
+  }
+  v1::RoutingItem item;
+  item.mutable_drain()->set_on(on);
+  for (auto& [id, to] : streams_) {
+    if (to.introduced && to.who.node == node) to.out->send(item);
+  }
+}
+
 // ---- maps --------------------------------------------------------------------------------------------------------
 
 void placement_state::loaded(const loaded_message& what) {
@@ -265,6 +323,8 @@ void placement_state::loaded(const loaded_message& what) {
   }
   cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster, *term_);
   cluster_->load(*what.state);
+  cluster_->want(what.wanted);
+  stored_ = what.wanted;
   logger.info("maps loaded", {{"version", what.state->version}});
   setup_.metrics->leader.set(1);
   publish();
@@ -357,6 +417,8 @@ void placement_state::tick() {
     if (cluster_->tick()) pending_ = true;
     if (pending_) consider();
     send_orders();
+    store_intents();
+    desk_.tick(*setup_.time, standing());
   }
   self_->delayed_send(self_, setup_.tick, tick_message{});
 }
@@ -373,6 +435,10 @@ caf::behavior placement_behavior(actor::stateful<placement_state>* self, placeme
       [&state](const committed_message& what) { state.committed(what); },
       [&state](const leader_message& what) { state.led(what); },
       [&state](const resign_message& what) { state.resign(what); },
+      [&state](const control_opened_message& what) { state.control_opened(what); },
+      [&state](const control_items_message& what) { state.control_items(what); },
+      [&state](const control_closed_message& what) { state.control_closed(what); },
+      [&state](const stored_message& what) { state.stored(what); },
       [&state](const tick_message&) { state.tick(); },
   };
 }

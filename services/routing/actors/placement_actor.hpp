@@ -7,6 +7,7 @@
 
 #include "libs/placement/delta.hpp"
 #include "services/routing/actors.hpp"
+#include "services/routing/actors/control_desk.hpp"
 
 namespace tern::routing {
 
@@ -23,6 +24,10 @@ class placement_state {
   void committed(const committed_message& what);
   void led(const leader_message& what);
   void resign(const resign_message& what);
+  void control_opened(const control_opened_message& what) { desk_.opened(what.stream, what.out); }
+  void control_items(const control_items_message& what);
+  void control_closed(const control_closed_message& what) { desk_.closed(what.stream); }
+  void stored(const stored_message& what);
   void tick();
 
  private:
@@ -52,6 +57,11 @@ class placement_state {
   void move_ended(stream& from, const v1::MoveResult& what);
   /// What the cluster wants of nodes, and what has become of it for the metrics.
   void send_orders();
+  /// Writes down what operators want, when it is not what is written down.
+  void store_intents();
+  /// Gateways are told that they drain, or do so no more.
+  void send_drain(const std::string& node, bool on);
+  control_desk::standing standing();
   /// Plans, and sends the plan to the database, unless one is on its way.
   void consider();
   void publish();
@@ -63,14 +73,18 @@ class placement_state {
   std::unique_ptr<election> election_;
   bool asking_ = false;  // a step of the election is under way
   bool retired_ = false;
+  control_desk desk_;
   std::optional<uint64_t> term_;  // in which this replica leads, or loads the maps to lead
   // The rest is of that term:
   std::unique_ptr<cluster> cluster_;  // once the maps are loaded
   std::map<uint64_t, stream> streams_;
+  intents stored_;  // in the database
+  bool storing_ = false;
+  std::set<std::string> told_to_drain_;
   placement::snapshot_ptr published_;
   std::shared_ptr<const v1::Snapshot> published_item_;  // made when somebody needs it
   bool committing_ = false;
-  bool pending_ = false;  // a tick found something, or a commit failed
+  bool pending_ = false;         // a tick found something, or a commit failed
   std::vector<size_t> changes_;  // in what is being committed, by reason
   clock::time_point retry_at_{};
   clock::time_point commit_began_{};

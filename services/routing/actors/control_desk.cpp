@@ -1,0 +1,122 @@
+#include "services/routing/actors/control_desk.hpp"
+
+#include <iterator>
+#include <utility>
+
+#include "services/routing/control.hpp"
+
+namespace tern::routing {
+namespace {
+
+constexpr auto between_news = std::chrono::milliseconds(250);
+constexpr size_t most_watches = 8;  // of one stream
+
+/// What tells one state of things from the next: not how long ago something was.
+std::string essence(v1::Status status) {
+  for (auto& each : *status.mutable_nodes()) each.set_heard_ms(0);
+  for (auto& each : *status.mutable_moves()) {
+    if (each.state() != "done" && each.state() != "failed") each.set_seconds(0);
+  }
+  return status.SerializeAsString();
+}
+
+}  // namespace
+
+void control_desk::send(uint64_t to, v1::ControlReply reply) {
+  const auto at = streams_.find(to);
+  if (at == streams_.end()) return;
+  if (!at->second.out->send(std::move(reply))) at->second.out->close();  // it does not read
+}
+
+void control_desk::turn_away(v1::ControlReply& reply, const std::string& leader) {
+  reply.set_code(static_cast<int32_t>(errc::wrong_owner));
+  reply.set_text(leader.empty() ? "no replica leads at the moment" : "the replica at " + leader + " leads");
+  reply.set_leader(leader);
+}
+
+bool control_desk::asked(uint64_t stream, const v1::ControlRequest& request, const standing& where) {
+  v1::ControlReply reply;
+  reply.set_call(request.call());
+  if (where.at == nullptr) {
+    turn_away(reply, where.leader);
+    send(stream, std::move(reply));
+    return false;
+  }
+  if (request.has_status()) {
+    const auto at = streams_.find(stream);
+    if (at == streams_.end()) return false;
+    if (at->second.watches.size() >= most_watches) {
+      at->second.out->close();
+      return false;
+    }
+    at->second.watches.push_back({request.call(), !request.status().watch(), {}});  // the next tick tells
+    return false;
+  }
+  const auto before = where.at->wanted();
+  answer(*where.at, request, reply);
+  const bool changed = !(where.at->wanted() == before);
+  if (changed) {
+    waiting_.push_back({stream, std::move(reply)});
+  } else {
+    send(stream, std::move(reply));
+  }
+  return changed || (request.has_rebalance() && !request.rebalance().dry_run());
+}
+
+void control_desk::storing() {
+  storing_.insert(storing_.end(), std::make_move_iterator(waiting_.begin()), std::make_move_iterator(waiting_.end()));
+  waiting_.clear();
+}
+
+void control_desk::stored(errc code) {
+  for (auto& each : std::exchange(storing_, {})) {
+    if (code != errc::ok) {
+      each.reply.set_code(static_cast<int32_t>(errc::unavailable));
+      each.reply.set_text("it is being done, but the meta database cannot be reached: another leader would not know");
+    }
+    send(each.stream, std::move(each.reply));
+  }
+}
+
+void control_desk::tick(const clock& time, const standing& where) {
+  if (where.at == nullptr || time.now() - told_at_ < between_news) return;
+  v1::Status status;
+  std::string now;
+  for (auto& [id, each] : streams_) {
+    if (each.watches.empty()) continue;
+    if (now.empty()) {
+      fill(*where.at, time, where.term, status);
+      now = essence(status);
+      told_at_ = time.now();
+    }
+    for (auto& one : each.watches) {
+      if (one.told == now) continue;
+      one.told = now;
+      v1::ControlReply reply;
+      reply.set_call(one.call);
+      *reply.mutable_status() = status;
+      if (!each.out->send(std::move(reply))) each.out->close();
+    }
+    std::erase_if(each.watches, [](const watch& one) { return one.once; });
+  }
+}
+
+void control_desk::lost(const std::string& leader) {
+  const auto away = [&](uint64_t stream, v1::ControlReply reply) {
+    reply.clear_plan();
+    turn_away(reply, leader);
+    send(stream, std::move(reply));
+  };
+  for (auto* list : {&waiting_, &storing_}) {
+    for (auto& each : std::exchange(*list, {})) away(each.stream, std::move(each.reply));
+  }
+  for (auto& [id, each] : streams_) {
+    for (const auto& one : std::exchange(each.watches, {})) {
+      v1::ControlReply reply;
+      reply.set_call(one.call);
+      away(id, std::move(reply));
+    }
+  }
+}
+
+}  // namespace tern::routing
