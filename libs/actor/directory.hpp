@@ -127,6 +127,16 @@ class directory {
     return ended;
   }
 
+  /// As end_if, of one actor: the next mail for the key is for a new one.
+  void end(Key key, caf::actor_id self) {
+    part& where = part_of(key);
+    const std::lock_guard held(where.mutex);
+    const auto at = where.entries.find(key);
+    if (at == where.entries.end() || at->second.actor.id() != self) return;
+    caf::anon_send(at->second.actor, Mail{{Lost{}}});
+    where.entries.erase(at);
+  }
+
   /// Null if there is none.
   caf::actor find(Key key) {
     part& where = part_of(key);

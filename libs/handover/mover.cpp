@@ -185,7 +185,8 @@ found mover::take(uint64_t key, uint32_t& format, std::string& body) {
   v1::State state;
   lock held(mutex_);
   const found there = target_.take(key, state, time_.now());
-  run(held);
+  parked_.store(target_.parked(), std::memory_order_release);
+  held.unlock();  // no effects: the caller may hold a lock of its directory
   if (there == found::state) {
     format = state.format();
     body = std::move(*state.mutable_body());

@@ -11,8 +11,11 @@
 #include "services/session/directory.hpp"
 #include "services/session/links/attach_server.hpp"
 #include "services/session/links/deliver_server.hpp"
+#include "services/session/links/parked_streams.hpp"
 #include "services/session/links/peer_client.hpp"
 #include "services/session/links/peer_server.hpp"
+#include "services/session/move_format.hpp"
+#include "services/session/moves.hpp"
 #include "services/session/presence/presence_outbox.hpp"
 #include "services/session/relay/no_storage.hpp"
 #include "services/session/relay/relay_accounts.hpp"
@@ -28,8 +31,12 @@ constexpr std::chrono::milliseconds poll{5};
 /// The supervisor ticks many times a second; actors that get no turn for so long are stuck.
 constexpr std::chrono::seconds stuck_after{10};
 
-placement::membership_options options_of(const app::context& with, const rpc::peer& self) {
+placement::membership_options options_of(const app::context& with, const rpc::peer& self,
+                                         std::function<void(const placement::move_order&)> on_move,
+                                         std::function<uint64_t()> load) {
   placement::membership_options out;
+  out.on_move = std::move(on_move);
+  out.load = std::move(load);
   out.self = self;
   out.address = with.address;
   out.slots_wanted = true;
@@ -54,8 +61,13 @@ class session_service final : public app::service {
         relay_(with.time, options.relay_token_life),
         wheel_(with.time),
         directory_([this](account_id account) { return context_.actors.spawn(session_behavior, &env_, account); }),
-        membership_(with.network, with.time, options_of(with, self_)),
+        membership_(with.network, with.time,
+                    options_of(
+                        with, self_, [this](const placement::move_order& what) { mover_.order(what); },
+                        [this] { return static_cast<uint64_t>(metrics_.online.load()); })),
         env_{config_, with.time, metrics_, with.node} {
+    env_.moves = &mover_;
+    env_.parked = &parked_;
     env_.cluster = &membership_.cluster();
     env_.lease_valid = [this] { return membership_.lease_valid(); };
     env_.storage = config_.stores() ? static_cast<storage_port*>(&storage_) : &no_storage_;
@@ -101,6 +113,11 @@ class session_service final : public app::service {
       storage_.sweep();
       groups_.sweep();
       hub_.sweep();
+      mover_.tick();
+    };
+    what.moves = [this] {
+      mover_.tick();
+      return mover_.busy();
     };
     what.busy = [this] { return storage_.waiting() > 0 || groups_.waiting() > 0 || hub_.rooms() > 0; };
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
@@ -118,6 +135,7 @@ class session_service final : public app::service {
   void drain(std::chrono::milliseconds limit) override {
     if (!started_ || stopped_) return;
     context_.health.set_ready(ready_open, false, "draining");
+    moves_.refuse();
     membership_.leave();
     const auto end = context_.time.now() + limit;
     while (context_.time.now() < end && !drained()) std::this_thread::sleep_for(poll);
@@ -129,6 +147,7 @@ class session_service final : public app::service {
   void stop() override {
     if (!started_ || std::exchange(stopped_, true)) return;
     membership_.stop();
+    mover_.stop();
     context_.network.withdraw<rpc::attach_stream>(context_.address);
     context_.network.withdraw<rpc::deliver_stream>(context_.address);
     context_.network.withdraw<rpc::peer_stream>(context_.address);
@@ -166,6 +185,7 @@ class session_service final : public app::service {
     context_.network.serve<rpc::attach_stream>(context_.address, attach_acceptor(env_, std::move(watch)));
     context_.network.serve<rpc::deliver_stream>(context_.address, deliver_acceptor(env_));
     context_.network.serve<rpc::peer_stream>(context_.address, peer_acceptor(env_));
+    mover_.serve();
   }
 
   void join() {
@@ -173,6 +193,7 @@ class session_service final : public app::service {
         [this, supervisor = supervisor_](const auto&, const placement::snapshot_ptr& current) {
           if (current->version == 0) return;
           context_.health.set_ready(ready_map, true);
+          mover_.apply(*current);
           caf::anon_send(supervisor, map_atom::value, current);
         });
     membership_.start();
@@ -209,6 +230,12 @@ class session_service final : public app::service {
   placement::membership membership_;
   environment env_;
   session::hub hub_{env_};
+  parked_streams parked_;
+  range_moves moves_{env_, [this](const placement::move_result& result) { membership_.move_done(result); },
+                     [this] { caf::anon_send(supervisor_, moves_atom::value); }};
+  handover::links<rpc::session_handover_stream> mover_{
+      context_.network, self_,  context_.address,
+      context_.time,    moves_, {.kind = placement::range_kind::sessions, .format = move_format}};
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
   caf::actor supervisor_;

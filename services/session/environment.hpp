@@ -19,6 +19,9 @@ class actor_system;
 namespace tern::actor {
 class wheel;
 }
+namespace tern::handover {
+class mover;
+}
 
 namespace tern::session {
 
@@ -30,6 +33,7 @@ class peer_port;
 class presence_outbox;
 class relay_accounts;
 class hub;
+class parked_streams;
 using actor::wheel;
 
 struct environment {
@@ -47,15 +51,14 @@ struct environment {
   caf::actor_system* actors = nullptr;  // null: all actors run on its threads (tests)
   peer_port* peers = nullptr;
   presence_outbox* presence = nullptr;
-  relay_accounts* relay = nullptr;  // no-data mode; else null
+  relay_accounts* relay = nullptr;            // no-data mode; else null
+  handover::mover* moves = nullptr;           // null: ranges come and go without notice
+  session::parked_streams* parked = nullptr;  // null: what comes too early is refused
   delivery::delivery_limits delivery = {};
   log::logger log{"session"};
 };
 
 /// The range of `slot` in `map` if this node owns it and may act on it; else nullptr.
-inline const placement::range* owned_range(const environment& env, const placement::snapshot& map, slot_type slot) {
-  const placement::range* range = map.sessions.find(slot);
-  return range != nullptr && range->owner == env.node && env.lease_valid() ? range : nullptr;
-}
+const placement::range* owned_range(const environment& env, const placement::snapshot& map, slot_type slot);
 
 }  // namespace tern::session

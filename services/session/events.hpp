@@ -51,8 +51,21 @@ struct gateway_gone_event {
 /// The account's slot has another owner (or epoch): tell everybody and end.
 struct range_lost_event {};
 
+/// The account's range is on its way to another node: stand still, hand over what is known.
+struct freeze_event {
+  uint64_t move = 0;
+  uint32_t format = 0;
+};
+/// Nothing came of it, or not in time: go on. `all`: and who has handed over its state ends.
+struct thaw_event {
+  uint64_t move = 0;
+  bool all = false;
+};
+/// It is decided whether a state that came for the account counts.
+struct decided_event {};
+
 using event = std::variant<bind_event, frame_event, acked_event, closed_event, delivery_event, gateway_gone_event,
-                           range_lost_event, peer_event, room_event>;
+                           range_lost_event, peer_event, room_event, freeze_event, thaw_event, decided_event>;
 
 struct mail {
   std::vector<event> events;

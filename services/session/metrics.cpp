@@ -34,7 +34,18 @@ session_metrics::session_metrics(metrics::registry& where) : presence(where), li
   wrong_owner_total =
       where.counter("tern_session_wrong_owner_total", "Items refused because another node owns the slot.");
   replaced_total = where.counter("tern_session_replaced_total", "Terminals logged out because of a device limit.");
+  const std::array<std::string, 6> fates{"sent", "warm", "cold", "dropped", "checksum", "format"};
+  for (size_t i = 0; i < fates.size(); ++i) {
+    moved_total[i] = where.counter("tern_session_moved_total",
+                                   "Sessions whose range moved: state sent; begun from one (warm); not still in time "
+                                   "(cold); state dropped, damaged, or of an unknown format.",
+                                   {{"result", fates[i]}});
+  }
   const auto& buckets = metrics::latency_buckets();
+  frozen_seconds = where.histogram("tern_session_frozen_seconds",
+                                   "From the first session of a moving range that stands still until the range is "
+                                   "another node's, or goes on here.",
+                                   buckets);
   receipt_seconds = where.histogram("tern_session_receipt_seconds",
                                     "From the gateway's receipt of a message to its durable answer.", buckets);
   delivery_seconds =

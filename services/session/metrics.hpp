@@ -20,6 +20,16 @@ enum class kind : uint8_t { message, notice, batch };
 /// Which limit refused a command: the account's rate, the size of a list or text, a full queue.
 enum class refusal : uint8_t { rate, size, overload };
 
+/// What became of a session whose range moved.
+enum class moved : uint8_t {
+  sent,      // its state went to the next owner
+  warm,      // began from a state
+  cold,      // was not still in time, and begins there as after a takeover
+  dropped,   // its state came to nothing
+  checksum,  // damaged
+  format,    // of a version this one does not know
+};
+
 /// Handles are made once. Gauges are read from the atomics at each scrape; all of it is thread-safe.
 struct session_metrics {
   explicit session_metrics(metrics::registry& where);
@@ -27,6 +37,10 @@ struct session_metrics {
   void count(accepted result) const { accepted_total[static_cast<size_t>(result)].add(); }
   void count(kind what, outcome result) const {
     deliveries_total[static_cast<size_t>(what)][static_cast<size_t>(result)].add();
+  }
+
+  void count_moved(moved how, uint64_t sessions) const {
+    moved_total[static_cast<size_t>(how)].add(static_cast<double>(sessions));
   }
 
   void count(refusal reason) const { refused_total[static_cast<size_t>(reason)].add(); }
@@ -44,6 +58,8 @@ struct session_metrics {
   metrics::counter redeliveries_total;
   metrics::counter wrong_owner_total;
   metrics::counter replaced_total;
+  std::array<metrics::counter, 6> moved_total;
+  metrics::histogram frozen_seconds;
   metrics::histogram receipt_seconds;
   metrics::histogram delivery_seconds;
   metrics::histogram client_ack_seconds;

@@ -85,7 +85,7 @@ void session_state::enter_rooms(delivery::terminal_slot slot, const v1::Bind& bi
   if (!bind.fresh()) {
     if (!bound_rooms_) bound_rooms_ = std::make_unique<bound_rooms>();
     note_bind(slot, mine.generation, bind, *bound_rooms_);
-    rooms_by_themselves_ = true;
+    rooms_by_themselves_ = rooms_by_themselves_ || held_ == nullptr;  // else its last owner said
   }
   if (rooms_now_ == rooms_state::none) load_rooms();
 }
@@ -108,11 +108,16 @@ void session_state::rooms_loaded(storage_answer& got) {
       if (round == state.rooms_round_ && state.rooms_now_ == rooms_state::loading) state.load_rooms();
     });
   }
-  std::vector<own_room> known = std::exchange(rooms_, {});
-  rooms_.reserve(static_cast<size_t>(got.reply.account_rooms().rows_size()));
+  std::vector<own_room> found;
+  found.reserve(static_cast<size_t>(got.reply.account_rooms().rows_size()));
   for (const auto& row : got.reply.account_rooms().rows()) {
-    rooms_.push_back({room_id{row.room()}, row.version(), row.delivered(), row.bits(), false, false});
+    found.push_back({room_id{row.room()}, row.version(), row.delivered(), row.bits(), false, false});
   }
+  rooms_read(std::move(found), false, {});
+}
+
+void session_state::rooms_read(std::vector<own_room> found, bool live, const std::vector<room_id>& behind) {
+  std::vector<own_room> known = std::exchange(rooms_, std::move(found));
   const auto by_id = [](const own_room& one, const own_room& other) { return one.room < other.room; };
   std::sort(rooms_.begin(), rooms_.end(), by_id);
   for (const own_room& one : known) {
@@ -128,7 +133,8 @@ void session_state::rooms_loaded(storage_answer& got) {
   rooms_now_ = rooms_state::loaded;
   for (own_room& one : rooms_) {
     one.fresh = false;
-    if (is_member(one)) join_room(one, false);
+    const bool here = live && std::find(behind.begin(), behind.end(), one.room) == behind.end();
+    if (is_member(one)) join_room(one, here);
   }
   bound_rooms_.reset();
   count_open_rooms();
@@ -147,7 +153,7 @@ void session_state::join_room(own_room& room, bool fresh) {
   for (size_t i = 0; i < terminals_.size(); ++i) {
     if (!terminals_[i]) continue;
     room_terminal one{terminals_[i]->gateway, terminals_[i]->conn};
-    // Who becomes a member while on line gets what comes from then on by itself.
+    // Who becomes a member while on line gets what comes from then on by itself; who was one at the last owner, too.
     if (fresh) one.written = room.position;
     if (told != nullptr) {
       for (const auto& of : told->written) {

@@ -3,6 +3,7 @@
 
 #include "libs/actor/inline_run.hpp"
 #include "libs/crypto/identity.hpp"
+#include "libs/handover/mover.hpp"
 #include "libs/shards/doubt.hpp"
 #include "services/session/commands/answers.hpp"
 #include "services/session/directory.hpp"
@@ -25,6 +26,8 @@ void session_state::died() {
   // An exception ended the actor, and mails with it. Gateways bind anew when the next actor does not know a terminal;
   // dispatchers repeat what is not done on their next stream.
   env_->directory->forget(account_, self_->id());
+  if (held_ && held_->now == held_work::stage::handed) env_->moves->spoil(slot_of(account_));
+  if (held_ && held_->now == held_work::stage::freezing) env_->moves->skip(held_->move, true);
   for (const delivery::entry_ref& one : delivery_.abandon()) {
     if (const auto source = std::static_pointer_cast<delivery_source>(one.source)) source->out->close();
   }
@@ -35,12 +38,13 @@ void session_state::init(const environment& env, account_id account) {
   account_ = account;
   delivery_.set_limits(env.delivery);
   ++env.metrics.lingering;
+  claim_state();
 }
 
 void session_state::on_mail(mail& what) {
   ++mails_;
   for (event& one : what.events) {
-    std::visit([this](auto& that) { on(that); }, one);
+    if (held_ == nullptr || !holds(one)) std::visit([this](auto& that) { on(that); }, one);
     if (leaving_) break;
   }
   after_work();
@@ -54,6 +58,11 @@ void session_state::on_answer(answer& what) {
 
 void session_state::on_poke() {
   const auto now = env_->time.now();
+  if (held_) {
+    if (held_->now == held_work::stage::verdict && now >= held_->due) claim_state();
+    if (held_ && held_->now == held_work::stage::terminals && now >= held_->due) terminals_came();
+    if (held_) return after_work();  // what is due is looked at again when this is over
+  }
   if (later_at_ != clock::time_point{} && now >= later_at_) {
     later_at_ = {};
     delivery_.on_timer();
@@ -89,10 +98,12 @@ void session_state::run_timers(clock::time_point now) {
 }
 
 void session_state::after_work() {
+  if (held_ && held_->now == held_work::stage::freezing && !leaving_ && quiet()) hand_over();
   flush();
   if (leaving_) return;
   count_state();
-  const bool idle_now = delivery_.terminals() == 0 && asked_ == 0 && timers_.empty() && delivery_.idle();
+  const bool idle_now =
+      held_ == nullptr && delivery_.terminals() == 0 && asked_ == 0 && timers_.empty() && delivery_.idle();
   if (idle_now && !idle_) {
     idle_since_ = env_->time.now();
     env_->wheel->after(env_->config.linger, caf::actor{self_});
@@ -248,6 +259,12 @@ conversation_id session_state::conversation_with(account_id other) {
 const std::string& session_state::own_node() {
   if (own_node_.empty()) own_node_ = to_node(account_);
   return own_node_;
+}
+
+const placement::range* owned_range(const environment& env, const placement::snapshot& map, slot_type slot) {
+  const placement::range* range = map.sessions.find(slot);
+  if (range == nullptr || range->owner != env.node || !env.lease_valid()) return nullptr;
+  return env.moves != nullptr && env.moves->away(slot) ? nullptr : range;
 }
 
 uint64_t session_state::epoch() const {

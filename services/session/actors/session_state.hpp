@@ -124,8 +124,29 @@ struct bound_rooms {
   std::vector<room_id> listed;  // lists of a former owner are under way
 };
 
+/// What waits while the account is on its way from or to another node, in the order it came.
+struct held_work {
+  enum class stage : uint8_t {
+    freezing,   // here: no new work; what is asked is still to be answered
+    handed,     // the state is at the next owner: nothing happens here any more
+    verdict,    // at the next owner: whether the state counts is not known yet
+    terminals,  // the state is in place; the terminals it speaks of are still coming
+  };
+  stage now = stage::freezing;
+  uint64_t move = 0;
+  uint32_t format = 0;
+  clock::time_point due{};
+  bool binds = false;  // some are among the events: whatever comes, comes after them
+  std::vector<event> events;
+  std::vector<uint64_t> coming;  // connections of terminals that have not come yet
+  std::vector<own_room> rooms;   // stage terminals
+  std::vector<room_id> behind;   // of these
+  bool rooms_known = false;
+};
+
 /// Files: session_state.cpp (mails, output), session_terminals.cpp (binds, limits, frames), session_delivery.cpp (the
-/// port of account_delivery, relation changes), session_rooms.cpp (its places in rooms).
+/// port of account_delivery, relation changes), session_rooms.cpp (its places in rooms), session_move.cpp (the way to
+/// another node and from there).
 class session_state : private delivery::port {
  public:
   static inline const char* name = "session";
@@ -233,6 +254,23 @@ class session_state : private delivery::port {
   void on(range_lost_event& what);
   void on(room_event& what);
   void on(peer_event& what);
+  void on(freeze_event& what);
+  void on(thaw_event& what);
+  void on(decided_event& what);
+
+  // ---- moves: session_move.cpp ----
+  bool holds(event& what);
+  bool hold(event& what);
+  void release();
+  void refuse_held();
+  /// Nothing is going on: everything is with storage, with gateways or in what hand_over() tells.
+  bool quiet() const;
+  void hand_over();
+  std::string exported(uint32_t format);
+  void claim_state();
+  bool restore(uint32_t format, const std::string& body);
+  void terminal_came(uint64_t conn);
+  void terminals_came();
 
   void bind_fresh(bind_event& what);
   void rebind(bind_event& what);
@@ -267,6 +305,8 @@ class session_state : private delivery::port {
   void leave_hub();
   void load_rooms();
   void rooms_loaded(storage_answer& got);
+  /// The account's own rows are `found`. `live`: its places in the rooms are known, too, but for those in `behind`.
+  void rooms_read(std::vector<own_room> found, bool live, const std::vector<room_id>& behind);
   void join_room(own_room& room, bool fresh);
   bool standing(own_room& room);
   void look_for_news(room_id room);
@@ -327,6 +367,7 @@ class session_state : private delivery::port {
   std::vector<std::pair<std::string, std::vector<v1::PeerItem>>> peer_out_;  // by node
   std::unique_ptr<presence_state> presence_;
   std::string own_node_;
+  std::unique_ptr<held_work> held_;  // null: nothing
 };
 
 }  // namespace tern::session

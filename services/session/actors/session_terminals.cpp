@@ -104,6 +104,7 @@ void session_state::rebind(bind_event& what) {
   result.set_epoch(epoch());
   delivery_.reattach(*slot, restored_of(bind));
   enter_rooms(*slot, bind, old);
+  terminal_came(bind.conn());
   forget_at_ = env_->time.now() + restored_for;
   env_->wheel->after(restored_for, caf::actor{self_});
 }
@@ -282,6 +283,7 @@ void session_state::on(range_lost_event&) {
     reply.add_wrong_owner(one.entry);
     replies_.emplace_back(source, std::move(reply));
   }
+  if (held_) refuse_held();
   flush();
   leaving_ = true;
   self_->quit();

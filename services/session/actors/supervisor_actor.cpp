@@ -1,6 +1,7 @@
 #include "services/session/actors/supervisor_actor.hpp"
 
 #include "services/session/directory.hpp"
+#include "services/session/links/parked_streams.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -16,7 +17,13 @@ void supervisor_state::on_map(const placement::snapshot_ptr& current) {
     const placement::range* now = current->sessions.find(slot_of(account));
     return now == nullptr || now->owner != env.node || (before != nullptr && before->epoch != now->epoch);
   });
+  if (env.parked != nullptr) env.parked->settle();
   env.log.info("map", {{"version", current->version}, {"sessions_ended", ended}});
+}
+
+void supervisor_state::on_moves() {
+  constexpr std::chrono::milliseconds moves_tick{10};
+  if (what_.moves()) self_->delayed_send(self_, moves_tick, moves_atom::value);
 }
 
 void supervisor_state::on_gateway(const gateway_ptr& stream, bool up) {
@@ -46,6 +53,7 @@ void supervisor_state::on_tick() {
   const environment& env = *what_.env;
   env.wheel->turn();
   what_.sweep();
+  if (env.parked != nullptr) env.parked->settle();
   const auto now = env.time.now();
   std::erase_if(lost_, [&](const lost_gateway& one) {
     if (one.due > now) return false;
@@ -65,6 +73,7 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, super
       [self](map_atom, const placement::snapshot_ptr& current) { self->state.on_map(current); },
       [self](gateway_atom, const gateway_ptr& stream, bool up) { self->state.on_gateway(stream, up); },
       [self](tick_atom) { self->state.on_tick(); },
+      [self](moves_atom) { self->state.on_moves(); },
       [self](presence_atom) { self->state.on_presence(); },
       [self](stop_atom) { self->quit(); },
   };

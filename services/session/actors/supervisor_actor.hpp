@@ -17,6 +17,7 @@ namespace tern::session {
 using map_atom = caf::atom_constant<caf::atom("map")>;
 using tick_atom = caf::atom_constant<caf::atom("tick")>;
 using presence_atom = caf::atom_constant<caf::atom("presence")>;
+using moves_atom = caf::atom_constant<caf::atom("moves")>;
 using stop_atom = caf::atom_constant<caf::atom("stop")>;
 using gateway_atom = caf::atom_constant<caf::atom("gateway")>;
 
@@ -26,8 +27,9 @@ struct supervised {
   std::function<void(const placement::snapshot_ptr&)> apply;                      // the links of storage and group
   std::function<void()> sweep;                                                    // their deadlines
   std::function<void(const placement::snapshot&)> presence = [](const auto&) {};  // its window is over
-  std::function<bool()> busy = [] { return true; };                               // the sweep may find something
-  std::chrono::milliseconds tick{25};                                             // while busy
+  std::function<bool()> moves = [] { return false; };  // looks at moves under way; true: again in a moment
+  std::function<bool()> busy = [] { return true; };    // the sweep may find something
+  std::chrono::milliseconds tick{25};                  // while busy
 };
 
 class supervisor_state {
@@ -39,6 +41,7 @@ class supervisor_state {
   void on_map(const placement::snapshot_ptr& current);
   void on_gateway(const gateway_ptr& stream, bool up);
   void on_tick();
+  void on_moves();
   void on_presence() { what_.presence(*map_); }
 
  private:
@@ -54,7 +57,7 @@ class supervisor_state {
   std::vector<lost_gateway> lost_;
 };
 
-/// Handlers: map (snapshot), gateway (stream, up), presence, tick (to itself), stop.
+/// Handlers: map (snapshot), gateway (stream, up), presence, moves, tick (to itself), stop.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised what);
 
 }  // namespace tern::session

@@ -1,44 +1,121 @@
 #include "services/session/links/attach_server.hpp"
 
+#include <deque>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "libs/actor/inline_run.hpp"
+#include "libs/handover/mover.hpp"
 #include "services/session/directory.hpp"
+#include "services/session/links/late_acks.hpp"
+#include "services/session/links/parked_streams.hpp"
 #include "services/session/login.hpp"
 #include "services/session/rooms/hub.hpp"
 
 namespace tern::session {
 namespace {
 
-class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
+constexpr std::chrono::seconds parked_for{1};
+constexpr size_t parked_most = 16384;  // items of a stream
+
+/// The lock keeps the order of what waits and what comes; nothing is sent and no actor runs while it is held.
+class attach_handler final : public rpc::server_handler<rpc::attach_stream>, public parking_stream {
  public:
   attach_handler(const environment& env, gateway_ptr stream, stream_watch watch)
       : env_(env), stream_(std::move(stream)), watch_(std::move(watch)) {}
 
   void on_items(std::vector<v1::GatewayItem>& items) override {
-    const auto map = env_.cluster->get();
-    std::vector<directory::addressed> mails;
-    mails.reserve(items.size());
-    for (v1::GatewayItem& item : items) take(*map, item, mails);
-    {
-      // A few frames: their actors run here, which saves waking a thread. Many: the scheduler's threads share them.
-      const actor::inline_scope here(env_.actors, items.size() <= few_items);
-      if (!mails.empty()) env_.directory->post(mails);
-    }
-    if (!refused_.empty()) {
-      env_.metrics.wrong_owner_total.add(static_cast<double>(refused_.size()));
-      if (!stream_->out->send_all(refused_)) stream_->out->close();
-      refused_.clear();
-    }
+    // A few frames: their actors run here, which saves waking a thread. Many: the scheduler's threads share them.
+    const actor::inline_scope here(env_.actors, items.size() <= few_items);
+    turn(&items);
   }
+
+  void settle() override { turn(nullptr); }
 
   void on_down() override {
     stream_->up = false;
     watch_(stream_, false);
+    const std::lock_guard held(mutex_);
+    if (env_.parked != nullptr) env_.parked->waiting() -= parked_.size();
+    parked_.clear();
+    parked_accounts_.clear();
   }
 
  private:
+  struct parked {
+    v1::GatewayItem item;
+    account_id account;
+    clock::time_point until;
+  };
+
+  void turn(std::vector<v1::GatewayItem>* items) {
+    std::vector<v1::SessionItem> refused;
+    {
+      const std::lock_guard held(mutex_);
+      const auto map = env_.cluster->get();
+      std::vector<directory::addressed> mails;
+      if (items == nullptr) {
+        unpark(*map, mails);
+      } else {
+        mails.reserve(items->size());
+        for (v1::GatewayItem& item : *items) {
+          if (!park(*map, item)) take(*map, item, mails);
+        }
+      }
+      if (!mails.empty()) env_.directory->post(mails);
+      refused.swap(refused_);
+    }
+    if (refused.empty()) return;
+    env_.metrics.wrong_owner_total.add(static_cast<double>(refused.size()));
+    if (!stream_->out->send_all(refused)) stream_->out->close();
+  }
+
+  static uint64_t account_in(const v1::GatewayItem& item) {
+    switch (item.item_case()) {
+      case v1::GatewayItem::kBind: return item.bind().account();
+      case v1::GatewayItem::kFrame: return item.frame().account();
+      case v1::GatewayItem::kAcked: return item.acked().account();
+      case v1::GatewayItem::kClosed: return item.closed().account();
+      default: return 0;
+    }
+  }
+
+  /// The account is on its way here, or something of it waits already: this comes after that.
+  bool park(const placement::snapshot& map, v1::GatewayItem& item) {
+    if (env_.moves == nullptr || env_.parked == nullptr) return false;
+    const account_id account{account_in(item)};
+    if (!account) return false;
+    const bool follows = !parked_.empty() && parked_accounts_.contains(account);
+    if (!follows) {
+      const bool first = item.has_bind() || item.has_frame();
+      if (!first || !env_.moves->expects(slot_of(account)) || owned(map, account.value)) return false;
+    }
+    if (parked_.size() >= parked_most) return false;
+    ++parked_accounts_[account];
+    parked_.push_back({std::move(item), account, env_.time.now() + parked_for});
+    ++env_.parked->waiting();
+    return true;
+  }
+
+  /// What can be told now, in the order it came: taken, or too late.
+  void unpark(const placement::snapshot& map, std::vector<directory::addressed>& mails) {
+    const auto now = env_.time.now();
+    std::deque<parked> kept;
+    for (parked& one : parked_) {
+      const slot_type slot = slot_of(one.account);
+      if (now < one.until && !owned(map, one.account.value) && env_.moves->expects(slot)) {
+        kept.push_back(std::move(one));
+        continue;
+      }
+      if (--parked_accounts_[one.account] == 0) parked_accounts_.erase(one.account);
+      --env_.parked->waiting();
+      take(map, one.item, mails);
+    }
+    parked_.swap(kept);
+  }
+
   bool owned(const placement::snapshot& map, uint64_t account) const {
     return owned_range(env_, map, slot_of(account)) != nullptr;
   }
@@ -75,7 +152,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
         // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();
         const account_id account{acked.account()};
-        if (!owned(map, account.value)) return;
+        if (!owned(map, account.value)) return late_notices(env_, acked);
         mails.emplace_back(account, acked_event{stream_, std::move(acked)});
         return;
       }
@@ -103,7 +180,10 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream> {
   const environment& env_;
   const gateway_ptr stream_;
   const stream_watch watch_;
+  std::mutex mutex_;
   std::vector<v1::SessionItem> refused_;
+  std::deque<parked> parked_;
+  std::unordered_map<account_id, size_t> parked_accounts_;
 };
 
 }  // namespace
@@ -116,7 +196,9 @@ rpc::accept_function<rpc::attach_stream> attach_acceptor(const environment& env,
     stream->incarnation = who.incarnation;
     stream->out = std::move(out);
     watch(stream, true);
-    return std::make_shared<attach_handler>(env, std::move(stream), watch);
+    auto handler = std::make_shared<attach_handler>(env, std::move(stream), watch);
+    if (env.parked != nullptr) env.parked->add(handler);
+    return handler;
   };
 }
 

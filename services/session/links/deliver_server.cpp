@@ -1,13 +1,17 @@
 #include "services/session/links/deliver_server.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <mutex>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "libs/actor/inline_run.hpp"
+#include "libs/handover/mover.hpp"
 #include "services/session/directory.hpp"
+#include "services/session/links/parked_streams.hpp"
 
 namespace tern::session {
 namespace {
@@ -18,40 +22,28 @@ namespace {
 constexpr std::chrono::seconds refusal_lasts{1};
 constexpr size_t refusals_kept = 4096;  // above, those that are over are cleared away
 
-class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
+constexpr std::chrono::seconds parked_for{1};
+constexpr size_t parked_most = 16384;
+
+/// The lock keeps the order of what waits and what comes; nothing is sent and no actor runs while it is held.
+class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, public parking_stream {
  public:
   deliver_handler(const environment& env, std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
       : env_(env), out_(std::move(out)) {}
 
   void on_items(std::vector<v1::Delivery>& items) override {
-    const auto map = env_.cluster->get();
-    std::vector<directory::addressed> mails;
-    mails.reserve(items.size());
-    std::map<source_ptr, v1::DeliveryReply> refused;
-    for (v1::Delivery& item : items) {
-      shard_state& shard = shard_of(item);
-      const source_ptr& source = shard.source;
-      const account_id account{item.account()};  // read before the move below
-      if (takes(shard, owned_range(env_, *map, slot_of(account)) != nullptr, account, item.entry())) {
-        mails.emplace_back(account, delivery_event{source, std::move(item)});
-        continue;
-      }
-      env_.metrics.wrong_owner_total.add();
-      v1::DeliveryReply& reply = refused[source];
-      reply.set_shard(source->shard);
-      reply.set_epoch(source->epoch);
-      reply.add_wrong_owner(item.entry());
-    }
-    {
-      const actor::inline_scope here(env_.actors, mails.size() <= few_items);
-      if (!mails.empty()) env_.directory->post(mails);
-    }
-    for (auto& [source, reply] : refused) {
-      if (!out_->send(std::move(reply))) out_->close();
-    }
+    const actor::inline_scope here(env_.actors, items.size() <= few_items);
+    turn(&items);
   }
 
-  void on_down() override {}
+  void settle() override { turn(nullptr); }
+
+  void on_down() override {
+    const std::lock_guard held(mutex_);
+    if (env_.parked != nullptr) env_.parked->waiting() -= parked_.size();
+    parked_.clear();
+    parked_accounts_.clear();
+  }
 
  private:
   struct refusal {
@@ -63,6 +55,81 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
     std::unordered_map<account_id, refusal> refused;
     size_t clear_at = refusals_kept;
   };
+
+  struct parked {
+    v1::Delivery item;
+    clock::time_point until;
+  };
+  /// What is taken and refused in one turn.
+  struct outcome_of {
+    std::vector<directory::addressed> mails;
+    std::map<source_ptr, v1::DeliveryReply> refused;
+  };
+
+  void turn(std::vector<v1::Delivery>* items) {
+    outcome_of done;
+    {
+      const std::lock_guard held(mutex_);
+      const auto map = env_.cluster->get();
+      if (items == nullptr) {
+        unpark(*map, done);
+      } else {
+        done.mails.reserve(items->size());
+        for (v1::Delivery& item : *items) {
+          if (!park(*map, item)) sort(*map, item, done);
+        }
+      }
+      if (!done.mails.empty()) env_.directory->post(done.mails);
+    }
+    for (auto& [source, reply] : done.refused) {
+      if (!out_->send(std::move(reply))) out_->close();
+    }
+  }
+
+  void sort(const placement::snapshot& map, v1::Delivery& item, outcome_of& done) {
+    shard_state& shard = shard_of(item);
+    const source_ptr source = shard.source;
+    const account_id account{item.account()};  // read before the move below
+    if (takes(shard, owned_range(env_, map, slot_of(account)) != nullptr, account, item.entry())) {
+      done.mails.emplace_back(account, delivery_event{source, std::move(item)});
+      return;
+    }
+    env_.metrics.wrong_owner_total.add();
+    v1::DeliveryReply& reply = done.refused[source];
+    reply.set_shard(source->shard);
+    reply.set_epoch(source->epoch);
+    reply.add_wrong_owner(item.entry());
+  }
+
+  /// As of gateways: see attach_server.
+  bool park(const placement::snapshot& map, v1::Delivery& item) {
+    if (env_.moves == nullptr || env_.parked == nullptr || parked_.size() >= parked_most) return false;
+    const account_id account{item.account()};
+    const bool follows = !parked_.empty() && parked_accounts_.contains(account);
+    const slot_type slot = slot_of(account);
+    if (!follows && (!env_.moves->expects(slot) || owned_range(env_, map, slot) != nullptr)) return false;
+    ++parked_accounts_[account];
+    parked_.push_back({std::move(item), env_.time.now() + parked_for});
+    ++env_.parked->waiting();
+    return true;
+  }
+
+  void unpark(const placement::snapshot& map, outcome_of& done) {
+    const auto now = env_.time.now();
+    std::deque<parked> kept;
+    for (parked& one : parked_) {
+      const account_id account{one.item.account()};
+      const slot_type slot = slot_of(account);
+      if (now < one.until && owned_range(env_, map, slot) == nullptr && env_.moves->expects(slot)) {
+        kept.push_back(std::move(one));
+        continue;
+      }
+      if (--parked_accounts_[account] == 0) parked_accounts_.erase(account);
+      --env_.parked->waiting();
+      sort(map, one.item, done);
+    }
+    parked_.swap(kept);
+  }
 
   shard_state& shard_of(const v1::Delivery& item) {
     shard_state& known = shards_[item.shard()];
@@ -96,7 +163,10 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
 
   const environment& env_;
   const std::shared_ptr<rpc::sink<v1::DeliveryReply>> out_;
+  std::mutex mutex_;
   std::map<std::string, shard_state> shards_;
+  std::deque<parked> parked_;
+  std::unordered_map<account_id, size_t> parked_accounts_;
 };
 
 }  // namespace
@@ -104,7 +174,9 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream> {
 rpc::accept_function<rpc::deliver_stream> deliver_acceptor(const environment& env) {
   return [&env](const rpc::peer&, std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
              -> std::shared_ptr<rpc::server_handler<rpc::deliver_stream>> {
-    return std::make_shared<deliver_handler>(env, std::move(out));
+    auto handler = std::make_shared<deliver_handler>(env, std::move(out));
+    if (env.parked != nullptr) env.parked->add(handler);
+    return handler;
   };
 }
 

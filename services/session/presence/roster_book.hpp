@@ -34,6 +34,7 @@ class roster_book {
   bool blocks(account_id other) const;
   std::vector<account_id> friends() const;
   size_t size() const noexcept { return rows_.size(); }
+  const std::vector<row>& rows() const noexcept { return rows_; }
 
  private:
   static bool is_open(const row& one) noexcept;
