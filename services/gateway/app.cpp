@@ -155,12 +155,16 @@ class service_impl final : public gateway_service {
 
   /// The io threads get what happens to virtual rooms as batches of events.
   void attach_rooms(const rpc::peer& self) {
-    live_ = std::make_unique<live::hub>(core_, context_.network, self, lanes_.size(),
-                                        [lanes = lanes_](size_t thread, std::vector<live::event> events) {
-                                          auto batch = std::make_shared<std::vector<live::event>>(
-                                              std::move(events));  // std::function wants to be copied
-                                          lanes[thread]->post([to = lanes[thread], batch] { to->on_live(*batch); });
-                                        });
+    live_ = std::make_unique<live::hub>(
+        core_, context_.network, self, lanes_.size(),
+        [lanes = lanes_](size_t thread, std::vector<live::event> events) {
+          auto batch =
+              std::make_shared<std::vector<live::event>>(std::move(events));  // std::function wants to be copied
+          lanes[thread]->post([to = lanes[thread], batch] { to->on_live(*batch); });
+        },
+        [on = lanes_.front()](std::chrono::milliseconds delay, std::function<void()> work) {
+          on->post([on, delay, work = std::move(work)] { on->thread().after(delay, work); });
+        });
     for (const auto& each : lanes_) each->attach(*live_);
   }
 

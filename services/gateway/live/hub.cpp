@@ -11,6 +11,17 @@ namespace {
 constexpr size_t most_waiting_commands = 1024;    // of one room
 constexpr size_t most_waiting_bytes = 1U << 20U;  // of pushes of one room that has no owner at the moment
 constexpr uint64_t most_ids_tried = 4;
+/// A room without viewers still gets its frames for so long: viewers come and go.
+constexpr uint32_t linger_ticks = 20;
+/// After a refusal by a node that is not the owner (yet): so often at this pace, then with the ticks.
+constexpr uint32_t quick_retries = 6;
+constexpr std::chrono::milliseconds quick_retry{4};
+
+bool watched(const room& at) {
+  return std::any_of(at.watchers.begin(), at.watchers.end(), [](const auto& thread) {
+    return std::any_of(thread.begin(), thread.end(), [](uint32_t count) { return count != 0; });
+  });
+}
 
 group::v1::LiveRequest request_of(const asker& who, uint64_t vroom) {
   group::v1::LiveRequest out;
@@ -35,8 +46,13 @@ void fill(group::v1::LiveRequest& request, op what, uint64_t target) {
 
 }  // namespace
 
-hub::hub(core& shared, rpc::network& network, rpc::peer self, size_t threads, post_function post)
-    : core_(shared), threads_(threads), post_(std::move(post)), links_(network, std::move(self), *this) {}
+hub::hub(core& shared, rpc::network& network, rpc::peer self, size_t threads, post_function post,
+         later_function later)
+    : core_(shared),
+      threads_(threads),
+      post_(std::move(post)),
+      later_(std::move(later)),
+      links_(network, std::move(self), *this) {}
 
 hub::~hub() { clear(); }
 
@@ -149,6 +165,7 @@ void hub::create(command what, const asker& who) {
     } else {
       const room_ptr at = make(in, vroom, who);
       at->creating = true;
+      at->watched_tick = core_.tick();
       enqueue(in, at, std::move(what), out);
     }
   }
@@ -165,6 +182,7 @@ void hub::enqueue(shard& in, const room_ptr& at, command what, effects& out) {
     return settle(in, at);
   }
   if (what.what != op::push) ++at->uses;
+  if (what.what == op::subscribe) at->watched_tick = core_.tick();
   at->waiting.push_back(std::move(what));
   advance(in, at, out);
 }
@@ -223,34 +241,62 @@ void hub::release(const room_ptr& at) {
   links_.flush();
 }
 
-bool hub::watch(room& at, size_t thread, form before, form now) {
-  const std::lock_guard lock(shard_of(at.id).mutex);
-  if (before != form::none) --at.watchers[thread][static_cast<size_t>(before)];
-  if (now != form::none) ++at.watchers[thread][static_cast<size_t>(now)];
-  return !at.over;
+bool hub::watch(const room_ptr& at, size_t thread, form before, form now) {
+  effects out;
+  bool there = false;
+  {
+    shard& in = shard_of(at->id);
+    const std::lock_guard lock(in.mutex);
+    if (before != form::none) --at->watchers[thread][static_cast<size_t>(before)];
+    if (now != form::none) ++at->watchers[thread][static_cast<size_t>(now)];
+    there = !at->over;
+    if (before != now) at->watched_tick = core_.tick();
+    if (there && now == form::none && before != now) note_busy(in, at);
+    if (there && now != form::none && !at->frames) advance(in, at, out);
+  }
+  if (now != form::none) links_.flush();
+  post(out);
+  return there;
 }
 
 // ---- to the owner -------------------------------------------------------------------------------------------------
 
+bool hub::wants_frames(const room& at) const {
+  const bool lately = at.watched_tick != 0 && core_.tick() - at.watched_tick < linger_ticks;
+  return lately || watched(at) || std::any_of(at.waiting.begin(), at.waiting.end(), [](const command& each) {
+           return each.what == op::subscribe;
+         });
+}
+
 void hub::advance(shard& in, const room_ptr& at, effects& out) {
   if (at->over) return;
-  if (at->has_state) answer_local(in, at, out);
   const place here = links_.place_of(at->id);
   // Who was the owner takes nothing any more, even if the new one cannot be reached yet.
   if (at->registered && here.epoch != at->registered.epoch) lose(in, at);
-  if (here && at->registered != here) send_interest(in, at, here);
+  if (here && at->registered != here) {
+    send_interest(in, at, here);
+  } else if (at->registered && !at->creating && at->frames != wants_frames(*at) &&
+             (!at->frames || at->interest_call == 0)) {
+    send_interest(in, at, here);
+  }
+  if (at->has_state) answer_local(in, at, out);
   if (at->registered) send_waiting(in, at);
-  if (!at->waiting.empty() || !at->registered) note_busy(in, at);
+  if (!at->waiting.empty() || !at->registered || (at->frames && !watched(*at))) note_busy(in, at);
 }
 
 void hub::send_interest(shard& in, const room_ptr& at, const place& to) {
   in.calls.erase(std::exchange(at->interest_call, 0));
+  const bool wants = at->creating || wants_frames(*at);
+  // Where it was known already, and its frames were not wanted.
+  at->upgrading = wants && at->registered == to && (at->upgrading || !at->frames);
+  at->frames = wants;
   at->registered = {};
   if (!at->creating) {
     group::v1::LiveRequest request = request_of({0, at->asked_by, at->domain}, at->id);
     request.set_call(next_call(in));
     request.set_epoch(to.epoch);
     request.mutable_interest()->set_on(true);
+    request.mutable_interest()->set_no_frames(!wants);
     if (at->has_state) *request.mutable_interest()->mutable_known() = at->known;
     if (links_.queue(to, request) != group_links::queued::ok) return;
     at->interest_call = request.call();
@@ -259,6 +305,15 @@ void hub::send_interest(shard& in, const room_ptr& at, const place& to) {
   at->registered = to;
   ++at->registration;
   at->last_seq = 0;
+}
+
+void hub::retry_soon(shard& in, const room_ptr& at) {
+  note_busy(in, at);
+  if (!later_ || ++at->refusals > quick_retries || hurrying_.exchange(true)) return;
+  later_(quick_retry, [this] {
+    hurrying_ = false;
+    on_tick(core_.tick());
+  });
 }
 
 void hub::send_waiting(shard& in, const room_ptr& at) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -22,13 +23,18 @@ namespace tern::gateway::live {
 ///
 /// While a room has uses (connections that have to do with it, commands on their way), its owner is told that this
 /// gateway is interested, again after each new stream, owner or epoch, with the state known here: so a new owner goes
-/// on.
+/// on. Its frames are asked for only while somebody here watches, or did until a moment ago; a subscription is
+/// answered when the owner knows of it.
 class hub final : private link_events {
  public:
   /// Hands events to an io thread. Called without locks; must not call the hub.
   using post_function = std::function<void(size_t thread, std::vector<event> events)>;
+  /// Runs work in a while, on any thread. Called with locks held.
+  using later_function = std::function<void(std::chrono::milliseconds delay, std::function<void()> work)>;
 
-  hub(core& shared, rpc::network& network, rpc::peer self, size_t threads, post_function post);
+  /// Without `later`, what is to be tried again waits for the next tick.
+  hub(core& shared, rpc::network& network, rpc::peer self, size_t threads, post_function post,
+      later_function later = {});
   ~hub();
 
   // ---- the cluster ----
@@ -52,7 +58,7 @@ class hub final : private link_events {
   /// One use less. The last one ends the interest.
   void release(const room_ptr& at);
   /// A member of the io thread gets frames in another form now. False: the room has ended.
-  bool watch(room& at, size_t thread, form before, form now);
+  bool watch(const room_ptr& at, size_t thread, form before, form now);
 
   /// Rooms in the table.
   size_t size() const;
@@ -83,6 +89,8 @@ class hub final : private link_events {
   void advance(shard& in, const room_ptr& at, effects& out);
   void advance_all();
   void send_interest(shard& in, const room_ptr& at, const place& to);
+  bool wants_frames(const room& at) const;
+  void retry_soon(shard& in, const room_ptr& at);
   void send_waiting(shard& in, const room_ptr& at);
   bool send_command(shard& in, const room_ptr& at, command& what);
   void note_busy(shard& in, const room_ptr& at);
@@ -107,6 +115,8 @@ class hub final : private link_events {
   core& core_;
   const size_t threads_;
   const post_function post_;
+  const later_function later_;
+  std::atomic<bool> hurrying_{false};
   std::array<shard, shard_count> shards_;
   std::atomic<uint64_t> calls_{0};
   group_links links_;

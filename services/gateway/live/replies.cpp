@@ -156,7 +156,7 @@ void hub::on_refused(const place& stream, const group::v1::LiveRefused& refused,
     const std::lock_guard lock(in.mutex);
     if (const room_ptr at = find_registered(in, refused.vroom(), stream)) {
       lose(in, at);
-      note_busy(in, at);
+      retry_soon(in, at);
     }
     return;
   }
@@ -201,7 +201,7 @@ void hub::on_answer(group::v1::LiveAnswer& reply, effects& out) {
     if (asked == at->waiting.end()) return;
     if (elsewhere(static_cast<errc>(reply.code()))) {
       lose(in, at);
-      note_busy(in, at);
+      retry_soon(in, at);
       return;
     }
     command what = std::move(*asked);
@@ -220,14 +220,16 @@ void hub::on_answer(group::v1::LiveAnswer& reply, effects& out) {
 void hub::on_interest_answer(shard& in, const room_ptr& at, group::v1::LiveAnswer& reply, effects& out) {
   const auto code = static_cast<errc>(reply.code());
   if (code == errc::ok) {
+    at->upgrading = false;
+    at->refusals = 0;
     learn(*at, *reply.mutable_state());
     answer_local(in, at, out);
     settle(in, at);
   } else if (code == errc::no_such_object || code == errc::permission_denied || code == errc::bad_parameter) {
     finish(in, at, code, out);
   } else {
-    lose(in, at);  // asked again each tick; who waits gives up in time
-    note_busy(in, at);
+    lose(in, at);  // asked again until who waits gives up
+    retry_soon(in, at);
     settle(in, at);
   }
 }
@@ -256,9 +258,12 @@ void hub::on_command_answer(shard& in, const room_ptr& at, command what, group::
 }
 
 void hub::answer_local(shard&, const room_ptr& at, effects& out) {
+  // A viewer gets everything behind its answer, so the owner has to know that frames are wanted.
+  const bool flows = !at->registered || (at->frames && !at->upgrading);
   std::erase_if(at->waiting, [&](const command& each) {
-    if (each.is_local()) answer(out, each, errc::ok, at);
-    return each.is_local();
+    const bool done = each.is_local() && (flows || each.what != op::subscribe);
+    if (done) answer(out, each, errc::ok, at);
+    return done;
   });
 }
 

@@ -83,6 +83,10 @@ struct room {
   place registered;            // where the interest was sent
   uint64_t registration = 0;   // grows with each time it was sent somewhere
   uint64_t interest_call = 0;  // not 0: unanswered
+  bool frames = false;         // and that its frames are wanted there
+  bool upgrading = false;      // they were not until now, and the owner has not answered yet
+  uint32_t watched_tick = 0;   // when somebody watched, or asked to, for the last time; 0: never
+  uint32_t refusals = 0;       // in a row, by nodes that were not the owner
   uint64_t last_seq = 0;
   size_t uses = 0;  // members, commands and events on their way
   std::deque<command> waiting;

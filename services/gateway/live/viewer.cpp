@@ -108,7 +108,7 @@ errc viewer::finish(op what, uint64_t vroom, const room_ptr& at, form how) {
   }
   held& one = adopt(at);
   if (what == op::create) one.created = true;
-  const bool there = what == op::subscribe ? change(one, how) : hub_->watch(*at, thread_, form::none, form::none);
+  const bool there = what == op::subscribe ? change(one, how) : hub_->watch(at, thread_, form::none, form::none);
   if (!there) {
     on_gone(at);  // who comes to tell us finds us gone
     return what == op::subscribe ? errc::no_such_object : errc::ok;
@@ -133,7 +133,7 @@ viewer::held& viewer::adopt(const room_ptr& at) {
 }
 
 bool viewer::change(held& one, form how) {
-  const bool there = hub_->watch(*one.at, thread_, one.how, how);
+  const bool there = hub_->watch(one.at, thread_, one.how, how);
   if (one.how == form::none && how != form::none) metrics_.subscriptions.add(1);
   if (one.how != form::none && how == form::none) metrics_.subscriptions.add(-1);
   one.how = how;
@@ -192,7 +192,7 @@ bool viewer::on_gone(const room_ptr& at) {
   auto& members = at->parts[thread_].members;
   const bool linked = one->place < members.size() && members[one->place].who == this;
   if (watched) {
-    hub_->watch(*at, thread_, one->how, form::none);
+    hub_->watch(at, thread_, one->how, form::none);
     metrics_.subscriptions.add(-1);
   }
   if (linked) unlink(*one);
