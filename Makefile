@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test soak model page-test lint format docs bench bench-peers cluster fuzz clean
+.PHONY: help install build run test soak model page-test lint format docs bench bench-peers cluster images fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -41,7 +41,7 @@ soak: build ## rooms under one kill after the other, minutes per seed; SEEDS="1 
 	  echo "seed $$seed"; TERN_SEED=$$seed ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L soak; done
 
 model: build ## the hand-over explored within wider bounds than in `make test`: minutes, memory
-	@TERN_MODEL=large ctest --test-dir $(BUILD) --output-on-failure --no-tests=error --timeout 3600 -V -R '^handover_model_test$$'
+	@TERN_MODEL=large $(BUILD)/tests/handover_model_test
 
 page-test: ## the web page clicked through in Chromium (needs the package chromium); screenshots in build/page-test
 	@command -v chromium > /dev/null || { echo "page-test: skipped: Chromium is not installed (apt-get install chromium)"; exit 0; }; \
@@ -65,6 +65,9 @@ bench-peers: build ## the same relay work done by ejabberd and by ternd, as rati
 
 cluster: build ## a local cluster with PostgreSQL and Redis until Ctrl-C; data in ./tern-cluster
 	@exec $(BUILD)/bin/tern-cluster $(ARGS)
+
+images: build ## the container image tern:local and, where no registry is reached, those beside it; needs Docker and Debian 12
+	@deploy/images/images.sh --prebuilt $(BUILD)/bin
 
 fuzz: $(BUILD)/.installed ## libFuzzer on every parser, FUZZ_SECONDS (60) each
 	@tools/install/install.sh --optional

@@ -478,7 +478,7 @@ class suite {
 
   suite_options how_;
   findings found_;
-  double floor_us_ = 0;         // CPU of the relay floor per message
+  double floor_us_ = 0;  // CPU of the relay floor per message
 };
 
 }  // namespace

@@ -1,0 +1,13 @@
+# HAProxy from Debian's package, started like the official image. For machines that reach no registry.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+RUN --mount=type=secret,id=apt_sources,target=/etc/apt/sources.list.d/build.sources \
+    --mount=type=secret,id=apt_options,target=/etc/apt/apt.conf.d/99build \
+    apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends haproxy \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /usr/share/doc/* \
+    && install -d -o haproxy -g haproxy /var/lib/haproxy
+USER haproxy
+EXPOSE 5080
+STOPSIGNAL SIGUSR1
+CMD ["haproxy", "-W", "-f", "/usr/local/etc/haproxy/haproxy.cfg"]

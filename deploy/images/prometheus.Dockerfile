@@ -1,0 +1,14 @@
+# Prometheus from Debian's package, started like the official image. For machines that reach no registry.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+RUN --mount=type=secret,id=apt_sources,target=/etc/apt/sources.list.d/build.sources \
+    --mount=type=secret,id=apt_options,target=/etc/apt/apt.conf.d/99build \
+    apt-get -q update \
+    && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends prometheus \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /usr/share/doc/* \
+    && install -d -o prometheus -g prometheus /prometheus
+USER prometheus
+EXPOSE 9090
+WORKDIR /prometheus
+ENTRYPOINT ["prometheus"]
+CMD ["--config.file=/etc/prometheus/prometheus.yml", "--storage.tsdb.path=/prometheus"]
