@@ -198,6 +198,7 @@ void cluster::strike(kind what, duration length) {
       break;
     case kind::commits:
       mark();
+      world_.trace("commits fail");
       disks_.failures = 0.3;
       later([this] { disks_.failures = 0; });
       break;

@@ -4,52 +4,80 @@
 
 #include "libs/crypto/identity.hpp"
 #include "libs/wire/codec.hpp"
-#include "services/storage/testing/faulty_writer.hpp"
 
 namespace tern::sim {
 
 namespace {
 
-/// Passes on, but knows no key and no outbox of former lives if the bug wants it so.
-class forgetful_writer final : public storage::writer_store {
+using storage::write_batch;
+using storage::write_outcome;
+
+/// The connection of a shard's writer: it breaks now and then, before, in or after a commit, and then says nothing more.
+/// With a planted bug the database has no index of keys, or the outbox of former lives is not read.
+class sim_writer final : public storage::writer_store {
  public:
-  forgetful_writer(std::unique_ptr<storage::writer_store> real, planted bug) : real_(std::move(real)), bug_(bug) {}
+  sim_writer(std::unique_ptr<storage::writer_store> real, dice& random, const double& failures, planted bug)
+      : real_(std::move(real)), random_(random), failures_(failures), bug_(bug) {}
+
   result<void> acquire(uint64_t epoch) override { return real_->acquire(epoch); }
   result<std::vector<storage::conversation_row>> load(std::span<const conversation_id> ids) override {
+    if (broken()) return errc::unavailable;
     return real_->load(ids);
   }
   result<std::vector<storage::found_key>> find_keys(std::span<const storage::message_key> keys) override {
+    if (broken()) return errc::deadline;
     if (bug_ == planted::storage_forgets_keys) return std::vector<storage::found_key>{};
     return real_->find_keys(keys);
   }
   result<std::vector<storage::room_row>> load_rooms(std::span<const room_id> ids) override {
+    if (broken()) return errc::unavailable;
     return real_->load_rooms(ids);
   }
   result<std::vector<storage::member_row>> load_members(std::span<const storage::member_key> keys) override {
+    if (broken()) return errc::unavailable;
     return real_->load_members(keys);
   }
   result<std::vector<storage::message_row>> load_messages(std::span<const storage::message_place> places) override {
+    if (broken()) return errc::unavailable;
     return real_->load_messages(places);
   }
   result<std::vector<storage::profile_row>> load_profiles(std::span<const account_id> ids) override {
+    if (broken()) return errc::unavailable;
     return real_->load_profiles(ids);
   }
   result<std::vector<storage::outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
+    if (broken()) return errc::unavailable;
     if (bug_ == planted::storage_forgets_outbox) return std::vector<storage::outbox_entry>{};
     return real_->scan_outbox(after, limit);
   }
-  result<storage::write_outcome> commit(const storage::write_batch& batch) override {
-    if (bug_ != planted::storage_forgets_keys) return real_->commit(batch);
-    // The database has no index of keys either: the row gets a key of its own.
-    storage::write_batch changed = batch;
-    for (auto& row : changed.messages) row.key += std::to_string(row.mid);
-    return real_->commit(changed);
+  result<write_outcome> commit(const write_batch& batch) override {
+    if (dead_) return errc::unavailable;
+    dead_ = random_.chance(failures_);
+    const auto how = dead_ ? random_.below(3) : 3;
+    if (how == 0) return errc::unavailable;
+    if (how == 1) return errc::deadline;
+    auto done = bug_ == planted::storage_forgets_keys ? commit_without_keys(batch) : real_->commit(batch);
+    if (how == 2 && done) return errc::deadline;  // committed, but nobody hears of it
+    return done;
   }
   uint64_t statements() const override { return real_->statements(); }
 
  private:
-  std::unique_ptr<storage::writer_store> real_;
+  bool broken() {
+    dead_ = dead_ || random_.chance(failures_ / 4);
+    return dead_;
+  }
+  /// Each row gets a key of its own.
+  result<write_outcome> commit_without_keys(write_batch batch) {
+    for (auto& row : batch.messages) row.key += std::to_string(row.mid);
+    return real_->commit(batch);
+  }
+
+  const std::unique_ptr<storage::writer_store> real_;
+  dice& random_;
+  const double& failures_;
   const planted bug_;
+  bool dead_ = false;
 };
 
 }  // namespace
@@ -67,12 +95,8 @@ result<std::unique_ptr<storage::writer_store>> disks::writer(const std::string& 
   if (!made) return made;
   auto acquired = (*made)->acquire(epoch);
   if (!acquired) return acquired.error();
-  std::unique_ptr<storage::writer_store> out =
-      std::make_unique<storage::testing::faulty_writer>(*std::move(made), dice_, failures);
-  if (bug_ == planted::storage_forgets_keys || bug_ == planted::storage_forgets_outbox) {
-    out = std::make_unique<forgetful_writer>(std::move(out), bug_);
-  }
-  return out;
+  return std::unique_ptr<storage::writer_store>(
+      std::make_unique<sim_writer>(*std::move(made), dice_, failures, bug_));
 }
 
 std::unique_ptr<storage::reader_store> disks::reader(const std::string& shard) {

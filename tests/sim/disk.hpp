@@ -4,12 +4,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "libs/base/ids.hpp"
 #include "services/storage/repositories/store.hpp"
+#include "tests/sim/dice.hpp"
 #include "tests/sim/faults.hpp"
 #include "tests/verify/history.hpp"
 
@@ -39,7 +39,7 @@ class disks {
   std::vector<std::string> outbox(const std::string& shard);
 
  private:
-  std::mt19937_64 dice_;
+  dice dice_;
   const planted& bug_;
   std::map<std::string, std::unique_ptr<storage::store>> stores_;
 };
