@@ -5,16 +5,19 @@
 #include <utility>
 
 #include "libs/actor/wheel.hpp"
+#include "libs/handover/mover.hpp"
 #include "libs/placement/membership.hpp"
 #include "libs/shards/storage_client.hpp"
 #include "services/group/actors/room_actor.hpp"
 #include "services/group/actors/supervisor_actor.hpp"
 #include "services/group/directory.hpp"
 #include "services/group/links/exchange_server.hpp"
+#include "services/group/links/parking.hpp"
 #include "services/group/live/directory.hpp"
 #include "services/group/live/live_actor.hpp"
 #include "services/group/live/range_ages.hpp"
 #include "services/group/live/relay_server.hpp"
+#include "services/group/moves.hpp"
 
 namespace tern::group {
 namespace {
@@ -24,6 +27,18 @@ constexpr const char* ready_open = "group.accepting";
 constexpr std::chrono::milliseconds poll{5};
 /// The supervisor ticks many times a second; actors that get no turn for so long are stuck.
 constexpr std::chrono::seconds stuck_after{10};
+
+/// A range that was claimed here is asked about so much later at most.
+constexpr std::chrono::milliseconds claims_come{150};
+
+using move_links = handover::links<rpc::group_handover_stream>;
+
+handover::mover_options moving() {
+  handover::mover_options out;
+  out.kind = placement::range_kind::groups;
+  out.format = state_format;
+  return out;
+}
 
 placement::membership_options options_of(const app::context& with, const rpc::peer& self) {
   placement::membership_options out;
@@ -52,8 +67,10 @@ class group_service final : public app::service {
           return context_.actors.spawn(live::vroom_behavior, &env_, vroom, epoch);
         }),
         pushes_(options.vroom_queue_bytes, options.vroom_node_queue_bytes),
-        membership_(with.network, with.time, options_of(with, self_)),
-        env_{config_, with.time, metrics_, with.node} {
+        membership_(with.network, with.time, membership_options_of(with)),
+        env_{config_, with.time, metrics_, with.node},
+        port_(env_, outlets()),
+        moves_(with.network, self_, with.address, with.time, port_, moving()) {
     env_.cluster = &membership_.cluster();
     env_.lease_valid = [this] { return membership_.lease_valid(); };
     env_.storage = &storage_;
@@ -63,6 +80,8 @@ class group_service final : public app::service {
     env_.pushes = &pushes_;
     env_.wheel = &wheel_;
     env_.actors = &with.actors;
+    env_.moves = &moves_;
+    env_.parking = &parking_;
   }
   ~group_service() override { stop(); }
 
@@ -86,6 +105,7 @@ class group_service final : public app::service {
         context_.address, live::relay_acceptor(env_, [supervisor = supervisor_](const live::gateway_ptr& stream) {
           caf::anon_send(supervisor, gateway_gone_message{stream});
         }));
+    moves_.serve();
     join();
     context_.health.set_ready(ready_open, true);
     return {};
@@ -93,7 +113,8 @@ class group_service final : public app::service {
 
   void drain(std::chrono::milliseconds limit) override {
     if (!started_ || stopped_) return;
-    context_.health.set_ready(ready_open, false, "draining");
+    stay_out(true);
+    leaving_ = true;
     membership_.leave();
     const auto end = context_.time.now() + limit;
     while (context_.time.now() < end && !drained()) std::this_thread::sleep_for(poll);
@@ -103,6 +124,7 @@ class group_service final : public app::service {
   void stop() override {
     if (!started_ || std::exchange(stopped_, true)) return;
     membership_.stop();
+    moves_.stop();
     context_.network.withdraw<rpc::group_stream>(context_.address);
     context_.network.withdraw<rpc::live_stream>(context_.address);
     caf::anon_send(supervisor_, stop_message{});
@@ -116,10 +138,39 @@ class group_service final : public app::service {
   }
 
  private:
+  placement::membership_options membership_options_of(const app::context& with) {
+    placement::membership_options out = options_of(with, self_);
+    out.on_move = [this](const placement::move_order& what) { moves_.order(what); };
+    out.on_drain = [this](bool on) { stay_out(on); };
+    out.load = [this] { return static_cast<uint64_t>(metrics_.rooms + metrics_.live.rooms); };
+    return out;
+  }
+
+  room_moves::outlets outlets() {
+    room_moves::outlets out;
+    out.answer = [this](const placement::move_result& result) { membership_.move_done(result); };
+    out.willing = [this] { return !drains_; };
+    out.wake = [this] { caf::anon_send(supervisor_, moving_message{}); };
+    return out;
+  }
+
+  /// An operator drains the node, or the process is to end: it takes no more ranges.
+  void stay_out(bool on) {
+    drains_ = on || leaving_;
+    context_.health.set_ready(ready_open, !drains_, drains_ ? "draining" : "");
+  }
+
   void supervise() {
     supervised what;
     what.env = &env_;
-    what.apply = [this](const placement::snapshot_ptr& current) { storage_.apply(current); };
+    what.apply = [this](const placement::snapshot_ptr& current) {
+      storage_.apply(current);
+      moves_.apply(*current);
+    };
+    what.move = [this] {
+      moves_.tick();
+      return moves_.busy();
+    };
     what.sweep = [this] {
       beat_->store(now_ns(context_.time), std::memory_order_relaxed);
       storage_.sweep();
@@ -168,7 +219,14 @@ class group_service final : public app::service {
     // Nobody has anything to do with rooms here: there is nothing to hand over, whoever gets the slots (all may be
     // stopping).
     if (quiet && (!others || !wanted)) return true;
-    return others && !ours && quiet && metrics_.rooms == 0 && metrics_.live.actors == 0;
+    if (!others || ours || !quiet || metrics_.rooms != 0 || metrics_.live.actors != 0) {
+      empty_since_ = {};
+      return false;
+    }
+    // Who has our ranges now asks whether the states it was given count.
+    const auto now = context_.time.now();
+    if (empty_since_ == clock::time_point{}) empty_since_ = now;
+    return now - empty_since_ >= claims_come;
   }
 
   app::context& context_;
@@ -181,11 +239,17 @@ class group_service final : public app::service {
   live::directory vrooms_;
   live::range_ages range_ages_;
   live::push_queue pushes_;
+  group::parking parking_;
   placement::membership membership_;
   environment env_;
+  room_moves port_;
+  move_links moves_;
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
   caf::actor supervisor_;
+  std::atomic<bool> drains_{false};
+  std::atomic<bool> leaving_{false};
+  clock::time_point empty_since_{};  // while it drains
   bool started_ = false;
   bool stopped_ = false;
 };

@@ -30,6 +30,9 @@ void declare(config::schema& into, group_config& o) {
       {0, 60'000});
   into.add("group.vroom_gone_ms", o.vroom_gone,
            "an ended virtual room is remembered so long: nobody who missed the end brings it back", {0, 3'600'000});
+  into.add("group.vroom_settle_ms", o.vroom_settle,
+           "in a virtual room that has moved here pushes wait so long for the gateways of those who watch",
+           {0, 5000});
   into.add("group.vrooms_per_node", o.vrooms_per_node, "live virtual rooms of the node; above that 5104",
            {1, 10'000'000});
   into.add("group.vroom_queue_bytes", o.vroom_queue_bytes,

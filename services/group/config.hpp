@@ -23,6 +23,7 @@ struct group_config {
   std::chrono::milliseconds vroom_idle{300'000};  // without a push or a command: over
   std::chrono::milliseconds vroom_grace{2000};    // a new owner waits so long for who knows a room
   std::chrono::milliseconds vroom_gone{60'000};   // an ended room is remembered so long
+  std::chrono::milliseconds vroom_settle{50};     // after a move pushes wait so long for gateways to follow
   uint64_t vrooms_per_node = 100'000;             // live ones
   uint64_t vroom_queue_bytes = 4U << 20U;         // pushes taken and not passed on, of one room
   uint64_t vroom_node_queue_bytes = 256U << 20U;  // the same, all rooms together

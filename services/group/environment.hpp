@@ -8,6 +8,7 @@
 #include <string>
 
 #include "libs/base/clock.hpp"
+#include "libs/handover/mover.hpp"
 #include "libs/log/log.hpp"
 #include "libs/placement/view.hpp"
 #include "libs/shards/storage_port.hpp"
@@ -24,6 +25,7 @@ class wheel;
 namespace tern::group {
 
 class directory;
+class parking;
 namespace live {
 class directory;
 class push_queue;
@@ -43,6 +45,8 @@ struct environment {
   live::range_ages* range_ages = nullptr;
   live::push_queue* pushes = nullptr;
   actor::wheel* wheel = nullptr;
+  handover::mover* moves = nullptr;  // null: ranges change their owner without notice
+  group::parking* parking = nullptr;
   caf::actor_system* actors = nullptr;  // null: links never run actors in their own thread
   log::logger log{"group"};
   /// When the ranges changed last (clock::now): a former owner's appends may still be on their way to storage.
@@ -61,10 +65,23 @@ inline command command_of(const v1::GroupRequest& request) {
   }
 }
 
+/// What a request counts against bounds of bytes.
+inline size_t bytes_of_request(const v1::GroupRequest& request) {
+  return request.append().body().size() + request.recall().body().size() + request.change().bean().size();
+}
+
 /// This node owns the room's slot in exactly this epoch, and may act on it.
 inline bool owns(const environment& env, const placement::snapshot& map, room_id room, uint64_t epoch) {
   const placement::range* range = map.groups.find(slot_of(room));
-  return range != nullptr && range->owner == env.node && range->epoch == epoch && env.lease_valid();
+  return range != nullptr && range->owner == env.node && range->epoch == epoch && env.lease_valid() &&
+         (env.moves == nullptr || !env.moves->away(slot_of(room)));
+}
+
+/// The room's range is on its way here, and who asks has newer maps than we do: we may own it in a moment.
+inline bool comes(const environment& env, const placement::snapshot& map, room_id room, uint64_t epoch) {
+  if (env.moves == nullptr || env.parking == nullptr || !env.moves->expects(slot_of(room))) return false;
+  const placement::range* range = map.groups.find(slot_of(room));
+  return range == nullptr || range->epoch < epoch;
 }
 
 }  // namespace tern::group

@@ -31,6 +31,17 @@ group_metrics::group_metrics(metrics::registry& where) : live(where) {
                       metrics::latency_buckets());
   storage_seconds =
       where.histogram("tern_group_storage_seconds", "Storage requests of rooms.", metrics::latency_buckets());
+  // As handover::fate has them.
+  const std::array<std::string, 6> fates{"sent", "cold", "used", "dropped", "checksum", "format"};
+  for (size_t i = 0; i < fates.size(); ++i) {
+    moved_total[i] =
+        where.counter("tern_group_rooms_moved_total",
+                      "Rooms of ranges that moved: sent and cold (not still in time) at the node that had "
+                      "them; used, dropped or damaged (checksum, format) at the one that has them now.",
+                      {{"result", fates[i]}});
+  }
+  frozen_seconds = where.histogram("tern_group_move_frozen_seconds", "Time the rooms of a range stood still to move.",
+                                   metrics::latency_buckets());
   slots_owned = where.gauge("tern_group_slots_owned", "Slots of rooms this node owns.");
   rooms_active = where.gauge("tern_group_rooms_active", "Rooms with somebody on line, or used a moment ago.");
   interests_gauge = where.gauge("tern_group_interests", "Interests of session nodes in rooms.");

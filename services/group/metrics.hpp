@@ -34,6 +34,8 @@ struct group_metrics {
   metrics::counter streams_cut_total;
   metrics::histogram fanout_seconds;
   metrics::histogram storage_seconds;
+  std::array<metrics::counter, 6> moved_total;  // by handover::fate
+  metrics::histogram frozen_seconds;
   metrics::gauge slots_owned;
   metrics::gauge rooms_active;
   metrics::gauge interests_gauge;

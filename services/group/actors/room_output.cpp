@@ -91,7 +91,8 @@ void room_state::after_work() {
     if (asked_ == 0) end();
     return;
   }
-  const bool idle_now = asked_ == 0 && order_.idle();
+  if (stage_ == stage::freezing && asked_ == 0) hand_over();
+  const bool idle_now = asked_ == 0 && stage_ == stage::open && order_.idle();
   if (idle_now && !idle_) {
     idle_since_ = env_->time.now();
     poke_in(env_->config.linger);

@@ -9,13 +9,6 @@
 namespace tern::group {
 namespace {
 
-/// A range that changed so lately may still have appends of its former owner on their way to storage.
-constexpr std::chrono::seconds takeover_doubt{5};
-
-size_t bytes_of(const v1::GroupRequest& request) {
-  return request.append().body().size() + request.recall().body().size() + request.change().bean().size();
-}
-
 int64_t ns_of(clock::time_point at) { return at.time_since_epoch().count(); }
 
 }  // namespace
@@ -25,10 +18,12 @@ room_state::~room_state() {
   env_->metrics.interests -= counted_interests_;
   --env_->metrics.rooms;
   if (leaving_) return;
+  if (stage_ == stage::away) env_->moves->spoil(slot_of(room_));
   // An exception ended the actor. Session nodes learn from the end of their streams that their interests are gone.
   env_->directory->forget(room_, self_->id());
   for (const session_ptr& one : order_.interested()) one->out->close();
   for (const session_ptr& one : order_.awaiting()) one->out->close();
+  for (const request_event& one : held_) one.who.stream->out->close();
 }
 
 void room_state::init(const environment& env, room_id room, uint64_t epoch) {
@@ -36,13 +31,11 @@ void room_state::init(const environment& env, room_id room, uint64_t epoch) {
   room_ = room;
   epoch_ = epoch;
   ++env.metrics.rooms;
-  const int64_t changed_ns = env.ranges_changed_ns.load(std::memory_order_relaxed);
-  const auto since = std::chrono::nanoseconds{ns_of(env.time.now()) - changed_ns};
-  if (changed_ns != 0 && since < takeover_doubt) order_.doubt();
 }
 
 void room_state::on_mail(mail& what) {
   ++mails_;
+  if (stage_ == stage::fresh) take_up();
   for (event& one : what.events) std::visit([this](auto& that) { on(that); }, one);
   after_work();
 }
@@ -77,6 +70,7 @@ void room_state::on(request_event& what) {
     env_->metrics.count(which, outcome::wrong_owner);
     return refuse(what.who, errc::wrong_owner);
   }
+  if (stage_ != stage::open) return hold(what, which);
   take(what, which);
 }
 
@@ -96,7 +90,7 @@ void room_state::take(request_event& what, command which) {
 }
 
 void room_state::forward(caller who, command which, v1::GroupRequest& request) {
-  asked kept{std::move(who), which, request.trace(), bytes_of(request)};
+  asked kept{std::move(who), which, request.trace(), bytes_of_request(request)};
   storage::v1::StorageRequest to;
   to.set_trace(request.trace());
   switch (which) {
@@ -165,11 +159,17 @@ void room_state::stored(asked& request, shards::storage_answer& got) {
   order_.finished(std::move(done));
 }
 
-void room_state::on(stream_gone_event& what) { order_.left(what.stream); }
+void room_state::on(stream_gone_event& what) {
+  order_.left(what.stream);
+  // An interest that waits would outlive its stream.
+  std::erase_if(
+      held_, [&](const request_event& one) { return one.who.stream == what.stream && one.request.has_interest(); });
+}
 
 void room_state::on(range_lost_event&) {
   lost_ = true;
   leaving_ = true;  // out of the directory already
+  for (request_event& one : std::exchange(held_, {})) on(one);
   order_.abandon();
 }
 

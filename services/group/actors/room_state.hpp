@@ -3,7 +3,9 @@
 
 #include <caf/all.hpp>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,7 +17,8 @@
 namespace tern::group {
 
 /// Lives in one epoch of the room's range. When the range is lost it takes nothing more, waits for what storage still
-/// owes (so that a message that was stored is never answered as lost) and ends.
+/// owes (so that a message that was stored is never answered as lost) and ends. When the range moves in an orderly
+/// way it stands still before that: requests wait here, and the next owner is told how far it is.
 class room_state : private room_order::port {
  public:
   static inline const char* name = "room";
@@ -52,6 +55,24 @@ class room_state : private room_order::port {
   void on(request_event& what);
   void on(stream_gone_event& what);
   void on(range_lost_event& what);
+  void on(freeze_event& what);
+  void on(thaw_event& what);
+  void on(decided_event& what);
+
+  // ---- moves (room_moves.cpp) ----
+  /// How far the room's range is on its way. Requests are taken when open, and wait otherwise.
+  enum class stage : uint8_t {
+    fresh,   // nothing was looked at yet
+    asking,  // a former owner's state is here; whether it counts is being asked
+    open,
+    freezing,  // to be handed over when it stands still
+    away,      // handed over
+  };
+  void take_up();
+  bool resume(uint32_t format, const std::string& body);
+  void open();
+  void hold(request_event& what, command which);
+  void hand_over();
 
   void take(request_event& what, command which);
   void forward(caller who, command which, v1::GroupRequest& request);
@@ -86,6 +107,10 @@ class room_state : private room_order::port {
   bool idle_ = false;
   bool lost_ = false;
   bool leaving_ = false;
+  stage stage_ = stage::fresh;
+  uint64_t move_ = 0;  // freezing, away: which
+  std::deque<request_event> held_;
+  size_t held_bytes_ = 0;
   std::vector<std::pair<session_ptr, std::vector<v1::GroupReply>>> out_;
 };
 

@@ -2,9 +2,16 @@
 
 #include "libs/actor/wheel.hpp"
 #include "services/group/directory.hpp"
+#include "services/group/links/parking.hpp"
 #include "services/group/live/directory.hpp"
 
 namespace tern::group {
+
+namespace {
+
+constexpr std::chrono::milliseconds move_tick{10};
+
+}  // namespace
 
 void supervisor_state::on_map(const placement::snapshot_ptr& current) {
   if (current->version <= map_->version) return;
@@ -24,6 +31,7 @@ void supervisor_state::on_map(const placement::snapshot_ptr& current) {
   };
   const size_t ended = env.directory->end_if(lost);
   const size_t vrooms = env.vrooms->end_if(lost);
+  if (env.parking != nullptr) env.parking->turn();
   env.log.info("map",
                {{"version", current->version}, {"slots", slots}, {"rooms_ended", ended}, {"vrooms_ended", vrooms}});
 }
@@ -38,7 +46,13 @@ void supervisor_state::on_gone(const live::gateway_ptr& stream) {
   what_.env->log.info("gateway away", {{"gateway", stream->node}});
 }
 
+void supervisor_state::on_moving() {
+  if (what_.env->parking != nullptr) what_.env->parking->turn();
+  if (what_.move()) self_->delayed_send(self_, move_tick, moving_message{});
+}
+
 void supervisor_state::on_tick() {
+  if (what_.env->parking != nullptr) what_.env->parking->turn();
   what_.env->wheel->turn();
   what_.sweep();
   const auto rest = what_.busy() ? what_.tick : what_.env->wheel->rest(what_.tick, actor::idle_tick);
@@ -54,6 +68,7 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, super
       [self](const map_message& what) { self->state.on_map(what.map); },
       [self](const stream_gone_message& what) { self->state.on_gone(what.stream); },
       [self](const gateway_gone_message& what) { self->state.on_gone(what.stream); },
+      [self](moving_message) { self->state.on_moving(); },
       [self](tick_message) { self->state.on_tick(); },
       [self](stop_message) { self->quit(); },
   };

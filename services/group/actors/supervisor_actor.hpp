@@ -25,6 +25,8 @@ struct stream_gone_message {
 struct gateway_gone_message {
   live::gateway_ptr stream;
 };
+/// Ranges are on their way: ticks of the mover are wanted.
+struct moving_message {};
 struct tick_message {};
 struct stop_message {};
 
@@ -35,6 +37,7 @@ struct supervised {
   std::function<void()> sweep;                                // their deadlines
   std::function<bool()> busy = [] { return true; };           // the sweep may find something
   std::chrono::milliseconds tick{25};                         // while busy
+  std::function<bool()> move = [] { return false; };          // a tick of the mover; true: another one is wanted
 };
 
 class supervisor_state {
@@ -47,6 +50,7 @@ class supervisor_state {
   void on_gone(const session_ptr& stream);
   void on_gone(const live::gateway_ptr& stream);
   void on_tick();
+  void on_moving();
 
  private:
   actor::stateful<supervisor_state>* self_;
@@ -54,7 +58,7 @@ class supervisor_state {
   placement::snapshot_ptr map_ = std::make_shared<const placement::snapshot>();
 };
 
-/// Handlers: map, stream_gone, gateway_gone, tick (to itself), stop.
+/// Handlers: map, stream_gone, gateway_gone, moving, tick (to itself), stop.
 caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, supervised what);
 
 }  // namespace tern::group
@@ -62,5 +66,6 @@ caf::behavior supervisor_behavior(actor::stateful<supervisor_state>* self, super
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::map_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::stream_gone_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::gateway_gone_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::moving_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::tick_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::group::stop_message)

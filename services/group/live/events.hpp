@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "services/group/events.hpp"
 #include "services/group/live/streams.hpp"
 
 namespace tern::group::live {
@@ -19,7 +20,13 @@ struct gateway_gone_event {
 /// The room's slot has another owner (or epoch). The last mail of an actor.
 struct range_lost_event {};
 
-using event = std::variant<request_event, gateway_gone_event, range_lost_event>;
+/// A range that moves: as of rooms.
+using group::decided_event;
+using group::freeze_event;
+using group::thaw_event;
+
+using event =
+    std::variant<request_event, gateway_gone_event, range_lost_event, freeze_event, thaw_event, decided_event>;
 
 struct mail {
   std::vector<event> events;

@@ -41,6 +41,7 @@ vroom_state::~vroom_state() {
   metrics.interests -= counted_interests_;
   if (counted_) --metrics.rooms;
   if (!leaving_) end_streams();
+  held_.clear();
   room_.reset();  // what it holds counts in env_, which may end with the last actor
   --metrics.actors;
 }
@@ -48,7 +49,9 @@ vroom_state::~vroom_state() {
 /// An exception ended the actor. Gateways learn from the end of their streams that their interests are gone, and come
 /// back with what they know.
 void vroom_state::end_streams() {
+  if (stage_ == stage::away) env_->moves->spoil(slot_of(id_));
   env_->vrooms->forget(id_, self_->id());
+  for (const asked& one : held_) one.from->out->close();
   for (const gateway_ptr& one : room_->interested()) one->out->close();
   for (const asked& one : room_->waiting()) one.from->out->close();
 }
@@ -72,6 +75,7 @@ void vroom_state::init(const environment& env, room_id id, uint64_t epoch) {
 void vroom_state::on_mail(mail& what) {
   ++mails_;
   ours_ = ours();
+  if (stage_ == stage::fresh) take_up();
   for (event& one : what.events) std::visit([this](auto& that) { on(that); }, one);
   after_work();
 }
@@ -79,7 +83,9 @@ void vroom_state::on_mail(mail& what) {
 void vroom_state::on_poke() {
   if (leaving_ || poke_at_ == clock::time_point{} || env_->time.now() < poke_at_) return;
   poke_at_ = {};
-  if (ours()) {
+  if (stage_ != stage::open) {
+    poke_at(env_->time.now() + look_again);  // nothing may end now
+  } else if (ours()) {
     room_->on_time(env_->time.now());
     after_work();
   } else {
@@ -95,12 +101,19 @@ void vroom_state::on(request_event& what) {
     return what.what.item.has_push() ? refuse(what.what, errc::wrong_owner)
                                      : answer(what.what, errc::wrong_owner, nullptr);
   }
+  if (stage_ != stage::open) return hold(what.what);
   room_->take(std::move(what.what), env_->time.now());
 }
 
-void vroom_state::on(gateway_gone_event& what) { room_->left(what.stream); }
+void vroom_state::on(gateway_gone_event& what) {
+  room_->left(what.stream);
+  std::erase_if(held_, [&](const asked& one) { return one.from == what.stream && one.item.has_interest(); });
+}
 
 void vroom_state::on(range_lost_event&) {
+  for (asked& one : std::exchange(held_, {})) {
+    one.item.has_push() ? refuse(one, errc::wrong_owner) : answer(one, errc::wrong_owner, nullptr);
+  }
   room_->abandon();
   leaving_ = true;  // out of the directory already
 }
@@ -206,6 +219,8 @@ void vroom_state::after_work() {
   env_->metrics.live.interests += interests - counted_interests_;
   counted_interests_ = interests;
   if (leaving_) return end();
+  if (stage_ == stage::freezing) hand_over();
+  if (stage_ != stage::open) return;
   const auto now = env_->time.now();
   // So many that are remembered only: let them go at once.
   const bool crowded = env_->metrics.live.actors > static_cast<int64_t>(2 * env_->config.vrooms_per_node);

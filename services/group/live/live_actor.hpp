@@ -3,7 +3,9 @@
 
 #include <caf/all.hpp>
 #include <cstdint>
+#include <deque>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,7 +16,8 @@
 
 namespace tern::group::live {
 
-/// Lives in one epoch of the room's range and ends with it; nothing is stored.
+/// Lives in one epoch of the room's range and ends with it; nothing is stored. When the range moves in an orderly
+/// way, the next owner is told the room's state and number of frames.
 class vroom_state : private live_room::port {
  public:
   static inline const char* name = "vroom";
@@ -42,6 +45,18 @@ class vroom_state : private live_room::port {
   void on(request_event& what);
   void on(gateway_gone_event& what);
   void on(range_lost_event& what);
+  void on(freeze_event& what);
+  void on(thaw_event& what);
+  void on(decided_event& what);
+
+  // ---- moves (live_moves.cpp) ----
+  /// As of rooms; nothing is ever on its way here, so that it stands still as soon as it is told.
+  enum class stage : uint8_t { fresh, asking, open, freezing, away };
+  void take_up();
+  bool resume(uint32_t format, const std::string& body);
+  void open();
+  void hold(asked& what);
+  void hand_over();
 
   bool ours() const;
   /// Output is handed over when the actor has done what it had.
@@ -62,6 +77,9 @@ class vroom_state : private live_room::port {
   bool ours_ = false;  // during a mail
   bool counted_ = false;
   bool leaving_ = false;
+  stage stage_ = stage::fresh;
+  uint64_t move_ = 0;  // freezing, away: which
+  std::deque<asked> held_;
   int64_t counted_interests_ = 0;
   clock::time_point poke_at_{};  // epoch: none is on its way
   std::vector<std::pair<gateway_ptr, std::vector<v1::LiveReply>>> out_;

@@ -6,9 +6,12 @@
 namespace tern::group::live {
 
 void live_room::take(asked what, clock::time_point now) {
+  if (phase_ == phase::live && !paused(now) && !waiting_.empty()) end_pause(now);
   switch (phase_) {
     case phase::unknown: return meet(what, now);
-    case phase::live: return handle(what, now);
+    case phase::live:
+      // Interests come before what waits. What else comes stays behind it.
+      return paused(now) && !what.item.has_interest() ? wait(what) : handle(what, now);
     case phase::over: return answer_without_room(what);
   }
 }
@@ -56,6 +59,24 @@ void live_room::go_on(clock::time_point now) {
   for (asked& one : std::exchange(waiting_, {})) take(std::move(one), now);
 }
 
+bool live_room::resume(v1::LiveState state, uint64_t seq, clock::time_point now, clock::time_point pause) {
+  if (!port_.begin(true)) return false;
+  seq_ = seq;
+  pause_ = pause;
+  start(std::move(state), now);
+  return true;
+}
+
+void live_room::resume_over(clock::time_point now) {
+  phase_ = phase::over;
+  since_ = now;
+}
+
+void live_room::end_pause(clock::time_point now) {
+  pause_ = {};
+  if (phase_ == phase::live && !waiting_.empty()) go_on(now);
+}
+
 void live_room::answer_without_room(const asked& what) {
   const v1::LiveRequest& item = what.item;
   if (item.has_push()) return port_.refuse(what, errc::no_such_object);
@@ -75,6 +96,7 @@ void live_room::finish(ending why, clock::time_point now) {
   since_ = now;
   port_.tell_gone(interested_);
   interested_.clear();
+  watching_.clear();
   port_.ended(why);
 }
 
@@ -94,7 +116,7 @@ void live_room::handle(asked& what, clock::time_point now) {
 void live_room::create(const asked& what) {
   const bool ours = what.item.account() == state_.owner() && what.item.domain() == state_.domain();
   if (!ours) return port_.answer(what, errc::exists, nullptr);
-  listen(what.from);
+  listen(what.from, true);
   port_.answer(what, errc::ok, &state_);
 }
 
@@ -131,6 +153,7 @@ void live_room::interest(const asked& what) {
   const v1::LiveInterest& item = what.item.interest();
   if (!item.on()) {
     std::erase(interested_, what.from);
+    std::erase(watching_, what.from);
     return port_.answer(what, errc::ok, nullptr);
   }
   const bool knows =
@@ -142,7 +165,7 @@ void live_room::interest(const asked& what) {
       if (one != what.from) port_.tell_state(state_, one);
     }
   }
-  listen(what.from);
+  listen(what.from, !item.no_frames());
   port_.answer(what, errc::ok, &state_);
 }
 
@@ -158,11 +181,16 @@ void live_room::push(asked& what) {
   frame.set_dtype(from.dtype());
   frame.set_body(std::move(*from.mutable_body()));
   frame.set_received_ns(from.received_ns());
-  port_.fan_out(frame, interested_);
+  port_.fan_out(frame, watching_);
 }
 
-void live_room::listen(const gateway_ptr& stream) {
+void live_room::listen(const gateway_ptr& stream, bool frames) {
   if (std::find(interested_.begin(), interested_.end(), stream) == interested_.end()) interested_.push_back(stream);
+  if (!frames) {
+    std::erase(watching_, stream);
+  } else if (std::find(watching_.begin(), watching_.end(), stream) == watching_.end()) {
+    watching_.push_back(stream);
+  }
 }
 
 bool live_room::tells_us(const v1::LiveState& known) const {
@@ -176,6 +204,7 @@ bool live_room::may_push(uint64_t account) const {
 
 void live_room::left(const gateway_ptr& stream) {
   std::erase(interested_, stream);
+  std::erase(watching_, stream);
   // Nobody hears the answers any more. A push is the sender's all the same, and a removal or a grant its will.
   std::erase_if(waiting_, [&](const asked& one) { return one.from == stream && one.item.has_interest(); });
 }
@@ -183,6 +212,8 @@ void live_room::left(const gateway_ptr& stream) {
 void live_room::on_time(clock::time_point now) {
   if (phase_ == phase::unknown && now >= grace_) {
     go_on(now);
+  } else if (phase_ == phase::live && !waiting_.empty() && !paused(now)) {
+    end_pause(now);
   } else if (phase_ == phase::live && now - since_ >= limits_.idle) {
     finish(ending::idle, now);
   }
@@ -197,6 +228,7 @@ void live_room::abandon() {
     }
   }
   interested_.clear();
+  watching_.clear();
   if (phase_ == phase::live) port_.ended(ending::moved);
   phase_ = phase::over;
 }
@@ -204,7 +236,7 @@ void live_room::abandon() {
 clock::time_point live_room::due() const {
   switch (phase_) {
     case phase::unknown: return grace_;
-    case phase::live: return since_ + limits_.idle;
+    case phase::live: return waiting_.empty() ? since_ + limits_.idle : pause_;
     case phase::over: break;
   }
   return since_ + limits_.gone;

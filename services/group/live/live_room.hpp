@@ -58,6 +58,13 @@ class live_room {
   /// The stream has ended, and its interest with it.
   void left(const gateway_ptr& stream);
   void on_time(clock::time_point now);
+  /// Begins where a former owner stopped. Until `pause` only interests are taken and the rest waits: gateways that
+  /// watch come in their own time, and should miss nothing. False if the node has too many rooms.
+  bool resume(v1::LiveState state, uint64_t seq, clock::time_point now, clock::time_point pause);
+  /// It is over, as a former owner knew.
+  void resume_over(clock::time_point now);
+  /// What waits for `pause` is done now.
+  void end_pause(clock::time_point now);
   /// The range is lost. What waits is answered wrong_owner; nobody is told: gateways go to the next owner.
   void abandon();
 
@@ -67,7 +74,10 @@ class live_room {
   bool may_leave(clock::time_point now) const;
   phase now_is() const noexcept { return phase_; }
   const v1::LiveState& state() const noexcept { return state_; }
+  uint64_t seq() const noexcept { return seq_; }
   const std::vector<gateway_ptr>& interested() const noexcept { return interested_; }
+  /// Of these, the ones that want frames.
+  const std::vector<gateway_ptr>& watching() const noexcept { return watching_; }
   const std::deque<asked>& waiting() const noexcept { return waiting_; }
 
  private:
@@ -83,7 +93,8 @@ class live_room {
   void start(v1::LiveState state, clock::time_point now);
   void finish(ending why, clock::time_point now);
   void go_on(clock::time_point now);
-  void listen(const gateway_ptr& stream);
+  void listen(const gateway_ptr& stream, bool frames);
+  bool paused(clock::time_point now) const { return now < pause_; }
   bool tells_us(const v1::LiveState& known) const;
   bool may_push(uint64_t account) const;
 
@@ -95,7 +106,9 @@ class live_room {
   v1::LiveState state_;
   uint64_t seq_ = 0;
   clock::time_point since_{};  // live: the last traffic; over: the end
+  clock::time_point pause_{};  // live: requests wait until then
   std::vector<gateway_ptr> interested_;
+  std::vector<gateway_ptr> watching_;
   std::deque<asked> waiting_;
 };
 

@@ -331,5 +331,22 @@ TEST_F(live_room_test, a_push_or_a_command_keeps_it) {
   EXPECT_EQ(room.due(), now + seconds(100));
 }
 
+// ---- gateways where nobody watches ----
+
+TEST_F(live_room_test, a_gateway_that_wants_no_frames_gets_changes_and_answers_only) {
+  tell(a, create(1));
+  auto quiet = interest(2);
+  quiet.mutable_interest()->set_no_frames(true);
+  EXPECT_EQ(tell(b, quiet), lines{"b #2 ok v1"});
+  EXPECT_EQ(tell(a, push("x")), lines{"a 1:x"});
+  EXPECT_EQ(tell(a, grant(3, guest)), (lines{"b v2", "a #3 ok v2"}));
+  EXPECT_EQ(tell(b, interest(4)), lines{"b #4 ok v2"});  // somebody watches now
+  EXPECT_EQ(tell(a, push("y")), (lines{"a 2:y", "b 2:y"}));
+  quiet.set_call(5);
+  EXPECT_EQ(tell(a, quiet), lines{"a #5 ok v2"});
+  EXPECT_EQ(tell(a, push("z")), lines{"b 3:z"});
+  EXPECT_EQ(tell(a, remove(6)), (lines{"a #6 ok", "a gone", "b gone"}));
+}
+
 }  // namespace
 }  // namespace tern::group::live

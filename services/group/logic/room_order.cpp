@@ -177,6 +177,11 @@ void room_order::on_page(errc code, storage::v1::Page& page) {
   }
 }
 
+void room_order::resume(uint64_t newest) {
+  head_ = head::known;
+  fanned_ = newest;
+}
+
 void room_order::doubt() {
   rechecks_ = recheck_rounds;
   next_recheck();
@@ -229,6 +234,11 @@ void room_order::abandon() {
 bool room_order::idle() const {
   return interested_.empty() && awaiting_.empty() && done_.empty() && reading_ == reading::none &&
          head_ != head::asked && rechecks_ == 0;
+}
+
+bool room_order::still() const {
+  return head_ == head::known && awaiting_.empty() && done_.empty() && reading_ == reading::none && rechecks_ == 0 &&
+         changes_ == 0;
 }
 
 }  // namespace tern::group

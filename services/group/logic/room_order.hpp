@@ -61,10 +61,14 @@ class room_order {
   void on_head(errc code, uint64_t head);
   void on_page(errc code, storage::v1::Page& page);
   void on_timer(timer which);
+  /// Begins where a former owner stopped, who has nothing on its way: `head` is the newest mid.
+  void resume(uint64_t head);
   /// Gives up: what waits for frames is answered wrong_owner, the interested are forgotten.
   void abandon();
 
   bool idle() const;
+  /// Nothing is asked, waits, or is in doubt, and the head is known: another owner can go on from fanned().
+  bool still() const;
   uint64_t fanned() const noexcept { return fanned_; }
   const std::vector<session_ptr>& interested() const noexcept { return interested_; }
   /// Streams of interests that are not answered yet.
