@@ -64,7 +64,9 @@ std::string list_of(const std::vector<std::string>& values) {
   return text + "]";
 }
 
-bool answers_ready(uint16_t port) { return client::http_get({"127.0.0.1", port}, "/readyz", 500ms).status == 200; }
+bool answers_ready(const std::string& host, uint16_t port) {
+  return client::http_get({host, port}, "/readyz", 500ms).status == 200;
+}
 
 bool poll_until(const std::function<bool()>& done, std::chrono::milliseconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;
@@ -114,8 +116,8 @@ result<std::unique_ptr<cluster>> cluster::start(cluster_options how) {
   made->plan("group", made->how_.groups);
   made->plan("session", made->how_.sessions);
   made->plan("gateway", made->how_.gateways);
+  if (made->how_.planned) made->how_.planned(*made);
   for (auto& node : made->nodes_) {
-    made->write_config(node);
     if (auto done = made->launch(node); !done) return done.error();
   }
   for (auto& node : made->nodes_) {
@@ -169,7 +171,8 @@ void cluster::plan(const std::string& service, size_t count) {
     cluster_node node;
     node.service = service;
     node.name = service + "-" + std::to_string(i);
-    node.rpc_address = "unix:" + sockets_->file(node.name);
+    node.host = how_.host_of ? how_.host_of(node.name) : "127.0.0.1";
+    node.rpc_address = how_.tcp ? node.host + ":" + std::to_string(free_port()) : "unix:" + sockets_->file(node.name);
     node.metrics_port = free_port();
     if (service == "gateway") {
       node.client_port = how_.first_port != 0 ? static_cast<uint16_t>(how_.first_port + i) : free_port();
@@ -184,10 +187,10 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
   std::map<std::string, std::string> options;
   options["node.name"] = node.name;
   options["rpc.listen_address"] = "\"" + node.rpc_address + "\"";
-  options["metrics.listen_address"] = "\"127.0.0.1:" + std::to_string(node.metrics_port) + "\"";
+  options["metrics.listen_address"] = "\"" + node.host + ":" + std::to_string(node.metrics_port) + "\"";
   std::string routings;
-  for (size_t i = 0; i < std::max<size_t>(how_.routings, 1); ++i) {
-    routings += (i == 0 ? "unix:" : ",unix:") + sockets_->file("routing-" + std::to_string(i));
+  for (const auto& each : nodes_) {
+    if (each.service == "routing") routings += (routings.empty() ? "" : ",") + each.rpc_address;
   }
   options["routing.address"] = "\"" + routings + "\"";
   std::vector<std::string> shards;
@@ -207,12 +210,12 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
     if (redis_) options["storage.redis.url"] = "\"" + redis_->url() + "\"";
   }
   if (node.service == "gateway") {
-    options["gateway.listen_address"] = "\"127.0.0.1:" + std::to_string(node.client_port) + "\"";
+    options["gateway.listen_address"] = "\"" + node.host + ":" + std::to_string(node.client_port) + "\"";
   }
   if (node.service == "gateway" || node.service == "session") {
     options["identity.key_file"] = "\"" + (home_ / "identity.key").string() + "\"";
   }
-  for (const auto& scope : {std::string{}, node.service}) {
+  for (const auto& scope : {std::string{}, node.service, node.name}) {
     const auto extra = how_.settings.find(scope);
     if (extra == how_.settings.end()) continue;
     for (const auto& [key, value] : extra->second) options[key] = value;
@@ -227,7 +230,13 @@ void cluster::write_config(const cluster_node& node) const {
 result<void> cluster::launch(cluster_node& node) {
   process_options how;
   how.output = node.log_file;
-  auto child = process::start({how_.binaries + "/tern-" + node.service, "--config", node.config_file}, how);
+  write_config(node);
+  std::vector<std::string> command;
+  if (how_.prefix_of) command = how_.prefix_of(node.name);
+  for (const auto& each : {how_.binaries + "/tern-" + node.service, std::string("--config"), node.config_file}) {
+    command.push_back(each);
+  }
+  auto child = process::start(command, how);
   if (!child) return child.error();
   node.child = std::move(*child);
   return {};
@@ -242,7 +251,7 @@ cluster_node& cluster::node(const std::string& name) {
 std::vector<client::endpoint> cluster::gateways() const {
   std::vector<client::endpoint> all;
   for (const auto& node : nodes_) {
-    if (node.client_port != 0) all.push_back({"127.0.0.1", node.client_port});
+    if (node.client_port != 0) all.push_back({node.host, node.client_port});
   }
   return all;
 }
@@ -257,7 +266,7 @@ bool cluster::wait_ready(const std::string& name, std::chrono::milliseconds limi
   const bool ready = poll_until(
       [&] {
         gone = !which.child.running();
-        return gone || answers_ready(which.metrics_port);
+        return gone || answers_ready(which.host, which.metrics_port);
       },
       limit);
   return ready && !gone;
@@ -295,8 +304,8 @@ std::string cluster::describe() const {
   if (redis_) out << "redis       pid " << redis_->pid() << "  " << redis_->url() << "\n";
   for (const auto& node : nodes_) {
     out << node.name << std::string(node.name.size() < 12 ? 12 - node.name.size() : 1, ' ') << "pid "
-        << node.child.pid() << "  metrics http://127.0.0.1:" << node.metrics_port << "/metrics";
-    if (node.client_port != 0) out << "  clients http://127.0.0.1:" << node.client_port << "/";
+        << node.child.pid() << "  metrics http://" << node.host << ":" << node.metrics_port << "/metrics";
+    if (node.client_port != 0) out << "  clients http://" << node.host << ":" << node.client_port << "/";
     out << "  log " << node.log_file << "\n";
   }
   return out.str();
@@ -356,7 +365,7 @@ bool ternd_process::wait_ready(std::chrono::milliseconds limit) {
   const bool ready = poll_until(
       [&] {
         gone = !child_.running();
-        return gone || answers_ready(metrics_port_);
+        return gone || answers_ready("127.0.0.1", metrics_port_);
       },
       limit);
   return ready && !gone;

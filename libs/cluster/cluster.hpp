@@ -18,6 +18,8 @@
 
 namespace tern::testing {
 
+class cluster;
+
 struct cluster_options {
   std::string directory;  // databases, configuration, logs; empty: a temporary one, removed at the end
   std::string binaries;   // where tern-gateway … are; empty: $TERN_BIN
@@ -31,8 +33,16 @@ struct cluster_options {
   size_t databases = 2;
   bool redis = true;
   uint16_t first_port = 0;  // gateways listen on first_port, first_port + 1, …; 0: any free ones
-  /// Further configuration of the nodes of one service, or of all (key "").
+  bool tcp = false;         // links between nodes by TCP instead of unix sockets
+  /// Further configuration of the nodes of one service, of one node by its name, or of all (key "").
   std::map<std::string, std::map<std::string, std::string>> settings;
+  /// IPv4 address of a node, for links (with `tcp`), clients and metrics; empty: 127.0.0.1 for all.
+  std::function<std::string(const std::string& node)> host_of;
+  /// Put before a node's command line; has to end in exec, so that the node's pid is the child's.
+  std::function<std::vector<std::string>(const std::string& node)> prefix_of;
+  /// Called once names, addresses and ports of all nodes are known and nothing has been started; may add to settings
+  /// by cluster::settings_of(), such as an advertised address that leads through a proxy.
+  std::function<void(cluster&)> planned;
   std::function<void(const std::string&)> progress;  // a line for people at each step
 };
 
@@ -40,7 +50,8 @@ struct cluster_options {
 struct cluster_node {
   std::string name;          // "session-1"
   std::string service;       // "session"
-  std::string rpc_address;   // unix:…
+  std::string host;          // IPv4 address
+  std::string rpc_address;   // unix:… or host:port
   uint16_t client_port = 0;  // gateways only
   uint16_t metrics_port = 0;
   std::string config_file;
@@ -63,6 +74,9 @@ class cluster {
   std::vector<std::unique_ptr<postgres_server>>& databases() { return databases_; }
   redis_server* redis() { return redis_.get(); }
   const std::filesystem::path& directory() const { return home_; }
+
+  /// Configuration of one node by its name; read whenever it is (re)started.
+  std::map<std::string, std::string>& settings_of(const std::string& name) { return how_.settings[name]; }
 
   /// SIGKILL.
   void kill(const std::string& name);
