@@ -150,6 +150,11 @@ bool mover::busy() const {
   return source_.busy() || target_.busy();
 }
 
+bool mover::wanted() const {
+  const lock held(mutex_);
+  return source_.wanted(time_.now());
+}
+
 bool mover::put(uint64_t move, uint64_t key, uint32_t format, std::string body) {
   v1::State state;
   state.set_key(key);

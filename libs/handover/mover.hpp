@@ -74,6 +74,9 @@ class mover {
   /// The slot was claimed by another node, which the maps here do not say yet: answer wrong_owner. Cheap.
   bool away(slot_type slot) const;
 
+  /// Something of this side is under way, or a target is still to be told that its states count: do not stop yet.
+  bool wanted() const;
+
   // ---- target ----
   /// When a key's actor begins. `body` and `format` are set for found::state.
   found take(uint64_t key, uint32_t& format, std::string& body);

@@ -6,6 +6,8 @@
 namespace tern::handover {
 namespace {
 
+constexpr std::chrono::milliseconds answer_leaves{20};
+
 enum class seen : uint8_t {
   same,    // nothing has changed
   gone,    // all of it is the target's
@@ -145,6 +147,7 @@ void source::claimed(const std::string& target, uint64_t number, uint64_t epoch,
     ++away_;
     end(at->second, phase::over, now);
   }
+  if (valid) at->second.wanted = now + answer_leaves;
   v1::HandoverItem item;
   item.set_move(number);
   item.mutable_verdict()->set_valid(valid);
@@ -188,6 +191,7 @@ void source::end(move& one, phase how, clock::time_point now) {
   const bool frozen = one.now > phase::preparing;
   one.now = how;
   one.due = now + limits_.remembered;
+  one.wanted = how == phase::over ? now + 2 * limits_.verdict : now;
   if (!frozen) return;
   out_.frozen(now - one.froze);
   if (how == phase::over) {
@@ -241,6 +245,12 @@ bool source::away(slot_type slot) const noexcept {
 }
 
 bool source::busy() const noexcept { return open() != 0; }
+
+bool source::wanted(clock::time_point now) const noexcept {
+  return std::any_of(moves_.begin(), moves_.end(), [now](const auto& one) {
+    return one.second.now < phase::over || (one.second.now == phase::over && now < one.second.wanted);
+  });
+}
 
 size_t source::open() const noexcept {
   return static_cast<size_t>(

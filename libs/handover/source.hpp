@@ -62,6 +62,8 @@ class source {
   /// tick() has something to look at.
   bool busy() const noexcept;
   size_t open() const noexcept;
+  /// A target may still ask whether states count, or has hardly got the answer: before a node stops.
+  bool wanted(clock::time_point now) const noexcept;
 
  private:
   enum class phase : uint8_t {
@@ -77,8 +79,9 @@ class source {
     phase now = phase::preparing;
     clock::time_point due;
     clock::time_point froze{};
-    bool counted = false;  // told() was called
-    bool claimed = false;  // but the maps here do not say so
+    bool counted = false;        // told() was called
+    bool claimed = false;        // but the maps here do not say so
+    clock::time_point wanted{};  // until then the target may ask, or gets the answer
     uint64_t told = 0;
     uint64_t answered = 0;
     uint64_t sent = 0;

@@ -211,8 +211,8 @@ class session_service final : public app::service {
     hub_.store_all();
     const bool quiet = metrics_.unacked == 0 && storage_.waiting() == 0;
     // Nobody is on line here: there is nothing to hand over, whoever gets the slots (all nodes may be stopping).
-    if (quiet && metrics_.terminals == 0) return true;
-    return others ? !ours : quiet;
+    if (quiet && metrics_.terminals == 0 && !mover_.wanted()) return true;
+    return others ? !ours && !mover_.wanted() : quiet;
   }
 
   app::context& context_;

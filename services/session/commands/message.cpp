@@ -1,6 +1,9 @@
 #include "services/session/commands/message.hpp"
 
+#include <algorithm>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "libs/wire/codec.hpp"
 #include "libs/wire/message.hpp"
@@ -78,10 +81,43 @@ void stored(session_state& state, const origin& from, storage_answer& got) {
                      done.duplicate());
 }
 
+bool same_frame(const origin& one, const origin& other) {
+  return one.connection == other.connection && one.seq == other.seq;
+}
+
+/// The frame's append is on its way already, for a binding before this one. Asked again it could be done behind a
+/// later frame's append, should the first one end by its deadline before storage comes back.
+bool joined(session_state& state, const origin& from) {
+  for (auto& each : state.appends()) {
+    if (!same_frame(each.front(), from)) continue;
+    each.push_back(from);
+    return true;
+  }
+  return false;
+}
+
+/// Whom the answer is for.
+std::vector<origin> take_append(session_state& state, const origin& from) {
+  auto& all = state.appends();
+  const auto at =
+      std::find_if(all.begin(), all.end(), [&](const auto& each) { return same_frame(each.front(), from); });
+  if (at == all.end()) return {from};
+  auto out = std::move(*at);
+  all.erase(at);
+  return out;
+}
+
 void append(session_state& state, const origin& from, storage::v1::StorageRequest request) {
+  if (from.again && joined(state, from)) return;
+  state.appends().push_back({from});
   const slot_type slot = slot_of(conversation_id{request.append().conversation().hi(), 0});
-  state.ask(slot, std::move(request), patience::deadline,
-            [from](session_state& again, storage_answer& got) { stored(again, from, got); });
+  state.ask(slot, std::move(request), patience::deadline, [from](session_state& again, storage_answer& got) {
+    bool first = true;
+    for (const origin& each : take_append(again, from)) {
+      if (!std::exchange(first, false) && got.code == errc::ok) got.reply.mutable_appended()->set_duplicate(true);
+      stored(again, each, got);
+    }
+  });
 }
 
 /// Asks whether both are members; until that is known, nothing else is appended for the pair.

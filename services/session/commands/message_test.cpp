@@ -212,6 +212,29 @@ TEST_F(message_test, an_append_in_flight_over_a_new_bind_gives_each_terminal_one
   EXPECT_EQ(frames(2, frame_type::message).size(), 1U);
 }
 
+TEST_F(message_test, frames_that_come_again_while_they_are_being_stored_are_not_asked_for_twice) {
+  ASSERT_TRUE(log_on(1, alice));
+  say("one");
+  say("two");
+  run();
+  const size_t asked = storage.waiting();
+  v1::GatewayItem again;
+  *again.mutable_bind() = bind_of(1, alice, false);
+  send(std::move(again));
+  for (uint64_t seq : {1, 2}) {
+    raw_frame(1, alice, frame_type::message,
+              wire::encode(wire::encoding::thrift, text_to(bob_node, seq == 1 ? "one" : "two")), seq, true);
+  }
+  run();
+  EXPECT_EQ(storage.waiting(), asked);
+  settle();
+  const auto seen = frames(1, frame_type::message);
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(message_of(seen[0]).mid, 1);
+  EXPECT_EQ(message_of(seen[1]).mid, 2);
+  EXPECT_EQ(seen[1].confirm(), 2U);
+}
+
 TEST_F(message_test, a_gap_in_the_numbers_asks_the_gateway_to_bind_again) {
   ASSERT_TRUE(log_on(1, alice));
   gateway->take();
