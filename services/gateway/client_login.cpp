@@ -155,7 +155,10 @@ void client::place_bind() {
   binding_ = !fresh;
   epoch_ = to->epoch;
   bind_tick_ = lane_.tick();
-  if (!fresh) shared().metrics.rebinds.add();
+  if (!fresh) {
+    shared().metrics.rebinds.add();
+    terminal_.note_rebound();
+  }
   send_bind(*to, fresh);
   schedule();
 }

@@ -17,7 +17,7 @@ terminal::verdict terminal::admit(const delivery_ref& ref, size_t bytes, const t
     if (known != nullptr && ref.mid <= known->mid) return verdict::repeated;
   }
   // An owner that got two Binds sends what the second did not know of; the client has it before itself.
-  if (ref.kind == ref_kind::message && is_unacked(ref)) return verdict::repeated;
+  if (rebound_ && ref.kind == ref_kind::message && is_unacked(ref)) return verdict::repeated;
   const bool room = window_.size() < limits.window && waiting() == 0;
   if (!room && (waiting() >= limits.waiting_frames || waiting_bytes() + bytes > limits.waiting_bytes)) {
     return verdict::too_slow;

@@ -143,6 +143,8 @@ class terminal {
   uint64_t next_seq() const noexcept { return next_seq_; }
 
   bind_state state() const;
+  /// A Bind has been sent: the owner may repeat what it was told of too late.
+  void note_rebound() noexcept { rebound_ = true; }
   /// Gives memory back that an idle terminal does not need.
   void trim();
 
@@ -182,6 +184,7 @@ class terminal {
   uint64_t next_seq_ = 1;           // of the next inbound frame
   uint32_t uses_ = 0;
   int32_t last_sync_id_ = 0;
+  bool rebound_ = false;
 };
 
 }  // namespace tern::gateway

@@ -222,5 +222,32 @@ TEST(terminal_property, holds_under_random_traffic) {
   }
 }
 
+TEST_F(terminal_test, writes_a_delivery_once_that_is_repeated_after_a_bind_while_it_is_unacknowledged) {
+  for (uint64_t mid = 1; mid <= 5; ++mid) EXPECT_TRUE(offer(delivery(mid)));
+  it.note_rebound();
+  for (uint64_t mid = 3; mid <= 6; ++mid) EXPECT_TRUE(offer(delivery(mid)));  // the fifth waits
+  EXPECT_EQ(it.unacked(), 4U);
+  EXPECT_EQ(it.waiting(), 2U);
+  // Acknowledged and sent again: that is for the owner to know, since an older one may come late with good reason.
+  ASSERT_TRUE(it.acknowledge(1, tick, limits, out));
+  EXPECT_TRUE(offer(delivery(1)));
+  EXPECT_EQ(it.waiting(), 2U);
+}
+
+TEST_F(terminal_test, counts_a_list_as_written_when_it_is_acknowledged_and_not_before) {
+  outbound_frame list = delivery(40);
+  list.ref = {ref_kind::batch, {1, 2}, 40};
+  EXPECT_TRUE(offer(list));
+  EXPECT_TRUE(it.state().written.empty());
+  ASSERT_TRUE(it.acknowledge(1, tick, limits, out));
+  ASSERT_EQ(it.state().written.size(), 1U);
+  EXPECT_EQ(it.state().written[0], (delivery_ref{ref_kind::message, {1, 2}, 40}));
+  // One of a room is told with the room's own acknowledgements.
+  list.ref = {ref_kind::batch, {7, 0}, 9};
+  EXPECT_TRUE(offer(list));
+  ASSERT_TRUE(it.acknowledge(2, tick, limits, out));
+  EXPECT_EQ(it.state().written.size(), 1U);
+}
+
 }  // namespace
 }  // namespace tern::gateway
