@@ -211,7 +211,14 @@ class session_state : private delivery::port {
   std::vector<contact_check>& contact_checks() noexcept { return contact_checks_; }
   std::vector<pair_turn>& pair_turns() noexcept { return pair_turns_; }
   /// Appends on their way to storage: the frame each was asked for, then the same frame again, from later bindings.
-  std::vector<std::vector<origin>>& appends() noexcept { return appends_; }
+  std::vector<std::vector<origin>>& appends() {
+    if (!appends_) appends_ = std::make_unique<std::vector<std::vector<origin>>>();
+    return *appends_;
+  }
+  /// Gives the memory back that an idle account does not need.
+  void trim_appends() {
+    if (appends_ && appends_->empty()) appends_.reset();
+  }
   const delivery::account_delivery& deliveries() const noexcept { return delivery_; }
   /// The account's printable node, made once.
   const std::string& own_node();
@@ -347,7 +354,7 @@ class session_state : private delivery::port {
   std::vector<state_timer> timers_;
   std::unique_ptr<bound_rooms> bound_rooms_;  // null: nothing
   std::vector<pair_turn> pair_turns_;
-  std::vector<std::vector<origin>> appends_;
+  std::unique_ptr<std::vector<std::vector<origin>>> appends_;  // null: nothing
   rate_limit rate_;
   std::pair<account_id, conversation_id> last_conversation_;
   uint32_t generations_ = 0;

@@ -104,6 +104,7 @@ std::vector<origin> take_append(session_state& state, const origin& from) {
   if (at == all.end()) return {from};
   auto out = std::move(*at);
   all.erase(at);
+  state.trim_appends();
   return out;
 }
 
