@@ -26,7 +26,7 @@ placement::range_map with(const placement::range_map& map,
 }  // namespace
 
 void control::know(host& which, const std::string& service) {
-  known_.push_back({&which, service, true, which.life, world_.now(), 0});
+  known_.push_back({&which, service, true, which.life, world_.now(), world_.now()});
 }
 
 std::vector<std::string> control::alive(const std::string& service) const {
@@ -93,7 +93,7 @@ bool control::reaches(const known& one) const {
 
 bool control::lease_valid(const host& of) const {
   for (const auto& each : known_) {
-    if (each.where == &of) return world_.now() - each.contact < lease_trusted;
+    if (each.where == &of) return world_.now() - each.renewed < lease_trusted;
   }
   return false;
 }
@@ -117,10 +117,12 @@ void control::look_at(known& one) {
     world_.trace("%s is back", one.where->name.c_str());
     change(next());
   }
-  if (one.told >= current_->version) return;
-  one.told = current_->version;
-  world_.after(world_.random().between(500us, map_late), [where = one.where, life = one.life, map = current_] {
-    where->run(life, [where, map] { where->running->on_map(map); });
+  // The lease comes behind the maps, on one stream: who believes in it has the maps of that moment.
+  world_.after(world_.random().between(500us, map_late), [&one, life = one.life, map = current_, now] {
+    one.where->run(life, [&one, map, now] {
+      one.where->running->on_map(map);
+      one.renewed = std::max(one.renewed, now);
+    });
   });
 }
 
@@ -128,7 +130,6 @@ void control::look_at(known& one) {
 void control::restarted(known& one) {
   one.life = one.where->life;
   one.alive = true;
-  one.told = 0;
   auto made = next();
   const auto raise = [&](std::vector<placement::range>& ranges) {
     for (auto& each : ranges) {

@@ -2,6 +2,7 @@
 // without a hand-over, as in a takeover.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <string>
 #include <vector>
@@ -32,8 +33,8 @@ class control {
     std::string service;
     bool alive = false;
     uint64_t life = 0;
-    duration contact{0};
-    uint64_t told = 0;  // version
+    duration contact{0};  // heard of last
+    duration renewed{0};  // its lease counts from then
   };
 
   bool reaches(const known& one) const;
@@ -47,7 +48,7 @@ class control {
 
   world& world_;
   network& net_;
-  std::vector<known> known_;
+  std::deque<known> known_;  // stay where they are
   placement::snapshot_ptr current_ = std::make_shared<const placement::snapshot>();
 };
 

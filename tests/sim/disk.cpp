@@ -12,8 +12,8 @@ namespace {
 using storage::write_batch;
 using storage::write_outcome;
 
-/// The connection of a shard's writer: it breaks now and then, before, in or after a commit, and then says nothing more.
-/// With a planted bug the database has no index of keys, or the outbox of former lives is not read.
+/// The connection of a shard's writer: it breaks now and then, before, in or after a commit, and then says nothing
+/// more. With a planted bug the database has no index of keys, or the outbox of former lives is not read.
 class sim_writer final : public storage::writer_store {
  public:
   sim_writer(std::unique_ptr<storage::writer_store> real, dice& random, const double& failures, planted bug)

@@ -229,7 +229,11 @@ gateway_process::~gateway_process() {
   lane_.reset();
 }
 
-void gateway_process::on_map(const placement::snapshot_ptr& current) { links_->apply(current); }
+void gateway_process::on_map(const placement::snapshot_ptr& current) {
+  if (current->version <= map_version_) return;
+  map_version_ = current->version;
+  links_->apply(current);
+}
 
 void gateway_process::check_bounds() {}
 

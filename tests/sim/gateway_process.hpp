@@ -65,6 +65,7 @@ class gateway_process final : public process {
   std::unique_ptr<thread> thread_;
   gateway::core core_;
   std::shared_ptr<gateway::lane> lane_;
+  uint64_t map_version_ = 0;
   std::unique_ptr<gateway::session_links> links_;
 };
 

@@ -71,6 +71,10 @@ void terminal::send(wire::frame_type type, std::string_view payload) {
 void terminal::ask_offline() {
   drained_ = false;
   send(wire::frame_type::offlinemsg, {});
+  // Who asked is not known to the next owner of the account: clients ask again.
+  person_.all().in->after(10s, [this, connection = order_] {
+    if (online_ && !drained_ && order_ == connection) ask_offline();
+  });
 }
 
 void terminal::drop(duration away) {

@@ -93,6 +93,7 @@ void session_process::serve() {
 }
 
 void session_process::on_map(const placement::snapshot_ptr& current) {
+  if (current->version <= view_.get()->version) return;
   view_.publish(current);
   caf::anon_send(supervisor_, session::map_atom::value, view_.get());
 }
