@@ -1,5 +1,6 @@
 #include "services/routing/app.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <future>
 #include <mutex>
@@ -13,7 +14,8 @@ namespace tern::routing {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(3);
-constexpr auto goodbye = std::chrono::seconds(2);  // for giving the leader row back
+constexpr auto least_grace = std::chrono::milliseconds(4000);  // beyond a lease
+constexpr auto goodbye = std::chrono::seconds(2);              // for giving the leader row back
 constexpr const char* condition = "routing.maps";
 
 /// Set once, by the placement actor.
@@ -49,7 +51,8 @@ placement_setup routing_service::setup() const {
   placement_setup made;
   made.time = &with_.time;
   // A node may trust its maps for some time after its leader has gone: docs/flows/placement.md.
-  made.cluster.leases = {options_.lease, options_.suspect, options_.settle, options_.lease + options_.leader_lease};
+  made.cluster.leases = {options_.lease, options_.suspect, options_.settle,
+                         options_.lease + std::max(options_.leader_lease, least_grace)};
   made.cluster.shards = options_.shards;
   made.cluster.self = {with_.node, "routing", with_.address, with_.incarnation, true};
   made.cluster.moves.sessions = options_.move_sessions;

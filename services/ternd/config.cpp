@@ -23,6 +23,8 @@ result<std::optional<app::data_directory>> use_directory(config::schema& schema,
   // What a node without storage has to remember is how to derive account ids: the key below.
   const bool stores = schema.value_of("session.storage").value_or("") != "none";
   schema.set_default("routing.meta.dsn", stores ? default_meta_dsn(dir) : "memory:");
+  // Nobody else ever leads here, a restart does not wait, and each renewal is a write to the disk.
+  schema.set_default("routing.leader_lease_ms", "60000");
   schema.set_default("storage.shards", default_shard(dir));
   const std::string key = dir + "/" + identity_file;
   const bool made_before = ::access(key.c_str(), F_OK) == 0;
