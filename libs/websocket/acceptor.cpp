@@ -88,7 +88,7 @@ result<void> acceptor::listen() {
   if (!failed) socket_.bind(endpoint, failed);
   if (!failed) socket_.listen(options.backlog, failed);
   if (!failed) socket_.non_blocking(true, failed);
-  if (!failed) port_ = socket_.local_endpoint(failed).port();
+  if (!failed && port_ == 0) port_ = socket_.local_endpoint(failed).port();
   if (failed) return config_error(options, failed.message());
   return {};
 }

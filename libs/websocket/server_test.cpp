@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "libs/websocket/testing/echo_server.hpp"
@@ -517,6 +518,63 @@ TEST(server, stops_accepting_but_serves_those_who_are_there) {
   EXPECT_FALSE(late.connected() && late.upgrade());
   client.send(frame(2, "still"));
   EXPECT_EQ(client.read_frame().payload, "still");
+}
+
+TEST(server, listens_again_at_the_same_port_when_told_to) {
+  echo_server server;
+  const uint16_t port = server.port();
+  raw_client client(port);
+  ASSERT_TRUE(client.upgrade());
+  for (int round = 0; round < 3; ++round) {
+    server.one->stop_accepting();
+    server.one->stop_accepting();
+    server.one->resume_accepting();
+    server.one->resume_accepting();
+    server.run([](io_thread&) {});  // what these have posted has run
+    raw_client late(port);
+    ASSERT_TRUE(late.upgrade());
+    late.send(frame(2, "late"));
+    EXPECT_EQ(late.read_frame().payload, "late");
+  }
+  EXPECT_EQ(server.port(), port);
+  server.one->resume_accepting();  // listens already
+  client.send(frame(2, "still"));
+  EXPECT_EQ(client.read_frame().payload, "still");
+}
+
+TEST(server, waits_for_its_port_when_somebody_else_has_taken_it) {
+  auto first = std::make_unique<echo_server>();
+  server_options options;
+  options.port = first->port();
+  first->one->stop_accepting();
+  first->run([](io_thread&) {});
+  auto second = std::make_unique<echo_server>(options);
+  first->one->resume_accepting();
+  first->run([](io_thread&) {});
+  second.reset();
+  bool served = false;
+  for (int tries = 0; tries < 500 && !served; ++tries) {
+    raw_client client(options.port);
+    served = client.connected() && client.upgrade();
+    if (!served) first->run([](io_thread&) {});
+    if (!served) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(served);
+}
+
+TEST(server, runs_work_once_and_no_sooner_than_its_time) {
+  echo_server server;
+  const auto began = std::chrono::steady_clock::now();
+  server.run([&](io_thread& on) {
+    on.after(std::chrono::milliseconds(30), [&] { server.events.add("later"); });
+    on.after(std::chrono::milliseconds(0), [&] { server.events.add("soon"); });
+    on.after(std::chrono::hours(1), [&] { server.events.add("never"); });
+  });
+  ASSERT_TRUE(server.events.wait_for("later"));
+  EXPECT_GE(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(30));
+  EXPECT_EQ(server.events.all(), (std::vector<std::string>{"soon", "later"}));
+  server.one->stop();  // although work for later is waiting
+  EXPECT_EQ(server.events.count("never"), 0U);
 }
 
 TEST(server, tells_every_handler_when_it_stops_and_can_be_stopped_again) {

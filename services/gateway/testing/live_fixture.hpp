@@ -187,7 +187,7 @@ class scripted_group {
     reply.mutable_answer()->set_call(to.call());
     reply.mutable_answer()->set_code(static_cast<int32_t>(code));
     if (state != nullptr) *reply.mutable_answer()->mutable_state() = *state;
-    down->send(reply);
+    if (!down->send(reply)) down->close();  // as the real one: no answer is ever dropped
   }
   void frame(uint64_t vroom, uint64_t seq, const std::string& body, uint64_t sender = 77) const {
     group::v1::LiveReply reply;
