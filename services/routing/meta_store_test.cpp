@@ -104,6 +104,25 @@ TEST_P(meta_stores, keeps_its_content_when_opened_again) {
   EXPECT_EQ(again->commit({}, first, 1).code(), errc::stale_epoch);
 }
 
+TEST_P(meta_stores, keep_what_operators_want_for_who_leads) {
+  const auto none = store->load_intents();
+  ASSERT_TRUE(none) << none.error().detail;
+  EXPECT_EQ(*none, intents{});
+  intents what;
+  what.drains = {"gateway-0", "session-3"};
+  add_pin(what, {range_kind::sessions, 0, 6399, "session-1"});
+  add_pin(what, {range_kind::groups, 0, 63, "group-1"});
+  const auto stored = store->store_intents(what, 1);
+  ASSERT_TRUE(stored) << stored.error().detail;
+  const auto got = store->load_intents();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(*got, what);
+  EXPECT_EQ(store->store_intents({}, 2).code(), errc::stale_epoch);
+  EXPECT_EQ(*store->load_intents(), what);
+  ASSERT_TRUE(store->store_intents({}, 1));
+  EXPECT_EQ(*store->load_intents(), intents{});
+}
+
 TEST_P(meta_stores, give_the_leader_row_to_who_saw_it_last) {
   const auto first = store->leader();
   ASSERT_TRUE(first) << first.error().detail;

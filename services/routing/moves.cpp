@@ -328,7 +328,8 @@ void mover::fail(move_record& one, errc code) {
   const bool refused = code == errc::overload || code == errc::not_found || code == errc::unavailable;
   auto& blamed = troubles_[refused ? one.order.target : one.source];
   const auto pause = first_pause * (1 << std::min(blamed.failures, most_doublings));
-  ++blamed.failures;
+  // repeated: the source is still busy with an order that was given up. Nobody's fault.
+  if (code != errc::repeated) ++blamed.failures;
   blamed.not_before = time_.now() + pause;
   look_at(blamed.not_before);
   auto& source = troubles_[one.source];

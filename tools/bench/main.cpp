@@ -34,6 +34,7 @@ constexpr const char* usage_text =
     "  login    a storm of token logins on fresh connections\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel; with --file a file through it\n"
     "  send-floor  the same for one message to N sockets\n"
+    "  placement  routing's planner with simulated nodes that join, drain and fail: moves, time of plans\n"
     "  suite    all of them on ternd and on a local cluster that it starts itself; writes docs/benchmarks.md\n"
     "\n"
     "options\n"
@@ -41,6 +42,8 @@ constexpr const char* usage_text =
     "  --watch NAME=PID[,...]     processes whose CPU and memory are reported; NAME=PID+ counts its children too\n"
     "  --connections N            idle, ping: connections (default 1000, 8000); floor: sockets (100)\n"
     "  --interval N               ping: seconds between two of a connection (default 30)\n"
+    "  --nodes N                  placement: nodes (default 1000)\n"
+    "  --sessions N               placement: sessions on all of them (default 1000000)\n"
     "  --pairs N                  chat: pairs of users (default 50)\n"
     "  --rate N                   chat: messages per second in all; 0 = saturation (default)\n"
     "  --burst N                  chat with a rate, overload: messages a sender writes together (default 1, "
@@ -89,6 +92,7 @@ struct options {
   room_options room;
   rooms_options rooms;
   send_floor_options send_floor;
+  placement_options placement;
   stream_options stream;
   stream_file_options file;
   size_t gateways = 0;
@@ -194,6 +198,8 @@ flag_map flags_of(options& o) {
        [&o](const char* v) {
          return to_size(v, o.rooms.rooms) && to_size(v, o.stream.publishers) && o.rooms.rooms > 0;
        }},
+      {"--nodes", [&o](const char* v) { return to_size(v, o.placement.nodes); }},
+      {"--sessions", [&o](const char* v) { return to_size(v, o.placement.sessions); }},
       {"--members", [&o](const char* v) { return to_size(v, o.room.members); }},
       {"--online", [&o](const char* v) { return to_size(v, o.room.online); }},
       {"--metrics", [&o](const char* v) { return each_part(v, [&o](const auto& p) { return add_metrics(p, o); }); }},
@@ -273,6 +279,7 @@ result<report> run(const options& o) {
   if (o.scenario == "overload") return run_overload(o.with, o.overload);
   if (o.scenario == "room") return run_room(o.with, o.room);
   if (o.scenario == "rooms") return run_rooms(o.with, o.rooms);
+  if (o.scenario == "placement") return run_placement(o.with, o.placement);
   if (o.scenario == "send-floor") return run_send_floor(o.send_floor);
   if (o.scenario == "floor") return o.file.bytes > 0 ? run_file_floor(plan_of(o.file)) : run_floor(o.floor);
   return error{errc::bad_parameter, "no scenario '" + o.scenario + "'; see --help"};

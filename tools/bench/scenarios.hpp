@@ -121,6 +121,14 @@ struct send_floor_options {
 /// which this process reads.
 result<report> run_send_floor(const send_floor_options& how);
 
+struct placement_options {
+  size_t nodes = 1000;
+  size_t sessions = 1'000'000;  // in all: decides how many orders a move takes
+};
+/// Routing's planner with simulated nodes that join, drain and fail: orders, units moved and the least that had to,
+/// time per plan, size of a change. No servers, no network; minutes for thousands of nodes.
+result<report> run_placement(const setting& with, const placement_options& how);
+
 struct floor_options {
   size_t connections = 100;
   size_t bytes = 64;
