@@ -14,6 +14,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace tern::chaos {
 
@@ -139,14 +140,17 @@ class fault_proxy::state final : public client::io_target {
       left_ = std::uniform_int_distribution<uint64_t>(1, owner_.faults_.cut_within)(owner_.random_);
     }
 
-    /// Moves what may move. The pair may be gone afterwards.
+    /// Moves what may move.
     void pump() {
-      const auto alive = alive_;
-      if (!move(client_, server_, up_, owner_.silence_.to_server) && *alive) return owner_.drop(number_);
-      if (!move(server_, client_, down_, owner_.silence_.to_client) && *alive) return owner_.drop(number_);
-      if (up_.finished && down_.finished) owner_.drop(number_);
+      if (over_) return;
+      if (!move(client_, server_, up_, owner_.silence_.to_server)) return broken();
+      if (!move(server_, client_, down_, owner_.silence_.to_client)) return broken();
+      if (up_.finished && down_.finished) broken();
     }
-    void broken() { owner_.drop(number_); }
+    /// It ends with this round.
+    void broken() {
+      if (!std::exchange(over_, true)) owner_.drop(number_);
+    }
 
    private:
     bool move(side& from, side& to, lane& on, bool silent) { return read(from, on, silent) && write(to, on, silent); }
@@ -228,6 +232,7 @@ class fault_proxy::state final : public client::io_target {
     lane up_;
     lane down_;
     uint64_t left_ = UINT64_MAX;  // bytes until the cut
+    bool over_ = false;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   };
 
@@ -297,30 +302,34 @@ result<std::unique_ptr<fault_proxy>> fault_proxy::start(const client::endpoint& 
 
 fault_proxy::~fault_proxy() {
   if (!thread_.joinable()) return;
-  std::promise<void> done;
-  loop_.post([&] {
-    state_.reset();
-    done.set_value();
-  });
-  done.get_future().wait();
+  on_loop([this] { state_.reset(); });
   loop_.stop();
   thread_.join();
 }
 
+void fault_proxy::on_loop(const std::function<void()>& work) {
+  std::promise<void> done;
+  loop_.post([&] {
+    work();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
 void fault_proxy::set(const proxy_faults& faults) {
-  loop_.post([this, faults] { state_->set(faults); });
+  on_loop([&] { state_->set(faults); });
 }
 
 void fault_proxy::silence(const proxy_silence& ways) {
-  loop_.post([this, ways] { state_->silence(ways); });
+  on_loop([&] { state_->silence(ways); });
 }
 
 void fault_proxy::reset_all() {
-  loop_.post([this] { state_->reset_all(); });
+  on_loop([this] { state_->reset_all(); });
 }
 
 void fault_proxy::refuse(bool on) {
-  loop_.post([this, on] { state_->refuse(on); });
+  on_loop([&] { state_->refuse(on); });
 }
 
 void fault_proxy::heal() {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -31,8 +32,8 @@ struct proxy_silence {
   bool to_client = false;
 };
 
-/// One listening port in front of one address. Thread-safe; runs on a thread of its own until it is destroyed, which
-/// resets all connections.
+/// One listening port in front of one address. Thread-safe; what is asked for is in force when the call returns. Runs
+/// on a thread of its own until it is destroyed, which resets all connections.
 class fault_proxy {
  public:
   /// Listens on `listen` (port 0: any free one). errc::unavailable when it cannot.
@@ -60,6 +61,7 @@ class fault_proxy {
   class state;
 
   fault_proxy() = default;
+  void on_loop(const std::function<void()>& work);
 
   client::endpoint listen_;
   client::loop loop_;
