@@ -2,6 +2,7 @@
 // order while messages flow. The gateway is scripted: it follows its terminals from node to node as gateways do.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <map>
@@ -67,7 +68,9 @@ class session_move_test : public ::testing::Test {
     for (auto* entry : {&entries[entries.size() - 2], &entries.back()}) {
       entry->make = [this, make = entry->make](app::context& with) {
         nodes_.push_back(&with);
-        return make(with);
+        auto made_service = make(with);
+        services_.push_back(made_service.get());
+        return made_service;
       };
     }
     const auto started = host_->start(entries);
@@ -266,6 +269,7 @@ class session_move_test : public ::testing::Test {
   ternd::ternd_config options_;
   std::unique_ptr<app::host> host_;
   std::vector<app::context*> nodes_;
+  std::vector<app::service*> services_;
   std::vector<std::unique_ptr<scripted_gateway>> gateways_;
   std::vector<terminal> terminals_{2};
   uint64_t last_conn_ = 0;
@@ -305,6 +309,41 @@ TEST_F(session_move_test, ranges_move_under_traffic_and_every_message_arrives_on
   EXPECT_EQ(moved.find("result=\"warm\"} 0"), std::string::npos) << moved;
   EXPECT_NE(moved.find("result=\"dropped\"} 0"), std::string::npos) << moved;
   EXPECT_NE(moved.find("result=\"checksum\"} 0"), std::string::npos) << moved;
+}
+
+TEST_F(session_move_test, a_node_that_drains_hands_over_everybody_while_messages_flow) {
+  const size_t first = terminals_.size();
+  terminals_.resize(24);
+  for (size_t i = first; i < terminals_.size(); ++i) log_on(terminals_[i], "name" + std::to_string(i));
+  const auto told = [this] {
+    size_t sum = 0;
+    for (const terminal& one : terminals_) sum += one.received.size();
+    return sum;
+  };
+  std::atomic<bool> drained{false};
+  std::thread draining([&] {
+    std::this_thread::sleep_for(20ms);
+    services_[0]->drain(8s);
+    drained = true;
+  });
+  size_t rounds = 0;
+  const auto began = std::chrono::steady_clock::now();
+  for (; !drained || rounds < 50; ++rounds) {
+    for (size_t i = 0; i < terminals_.size(); ++i) say(terminals_[i], terminals_[(i + 1) % terminals_.size()]);
+    work_all();
+    std::this_thread::sleep_for(2ms);
+  }
+  const auto took = std::chrono::steady_clock::now() - began;
+  draining.join();
+  EXPECT_LT(took, 5s);
+  ASSERT_TRUE(until([&] { return told() >= rounds * terminals_.size(); })) << told() << " of " << rounds;
+  std::vector<int64_t> all(rounds);
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i + 1);
+  for (const terminal& one : terminals_) {
+    EXPECT_EQ(one.at, 1U);
+    EXPECT_EQ(one.received, all);
+    EXPECT_EQ(one.receipts, all);
+  }
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
   void on_items(std::vector<v1::GatewayItem>& items) override {
     // A few frames: their actors run here, which saves waking a thread. Many: the scheduler's threads share them.
     const actor::inline_scope here(env_.actors, items.size() <= few_items);
+    for (v1::GatewayItem& item : items) take_aside(item);
     turn(&items);
   }
 
@@ -50,8 +51,16 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
     clock::time_point until;
   };
 
+  /// What needs no order with the rest; positions in rooms come before the end of their terminal.
+  void take_aside(v1::GatewayItem& item) {
+    if (item.has_login()) start_login(env_, stream_, std::move(*item.mutable_login()));
+    if (item.has_account_call()) start_account_call(env_, stream_, std::move(*item.mutable_account_call()));
+    if (item.has_room_acked()) env_.hub->on_acked(*stream_, item.room_acked());
+  }
+
   void turn(std::vector<v1::GatewayItem>* items) {
     std::vector<v1::SessionItem> refused;
+    std::vector<v1::Acked> late;
     {
       const std::lock_guard held(mutex_);
       const auto map = env_.cluster->get();
@@ -66,7 +75,9 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
       }
       if (!mails.empty()) env_.directory->post(mails);
       refused.swap(refused_);
+      late.swap(late_);
     }
+    for (const v1::Acked& one : late) late_notices(env_, one);
     if (refused.empty()) return;
     env_.metrics.wrong_owner_total.add(static_cast<double>(refused.size()));
     if (!stream_->out->send_all(refused)) stream_->out->close();
@@ -136,9 +147,9 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
 
   void take(const placement::snapshot& map, v1::GatewayItem& item, std::vector<directory::addressed>& mails) {
     switch (item.item_case()) {
-      case v1::GatewayItem::kLogin: return start_login(env_, stream_, std::move(*item.mutable_login()));
+      case v1::GatewayItem::kLogin:
       case v1::GatewayItem::kAccountCall:
-        return start_account_call(env_, stream_, std::move(*item.mutable_account_call()));
+      case v1::GatewayItem::kRoomAcked: return;  // taken aside
       case v1::GatewayItem::kBind: return bind(map, *item.mutable_bind(), mails);
       case v1::GatewayItem::kFrame: {
         v1::Frame& frame = *item.mutable_frame();
@@ -147,12 +158,11 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
         mails.emplace_back(account, frame_event{stream_, std::move(frame)});
         return;
       }
-      case v1::GatewayItem::kRoomAcked: return env_.hub->on_acked(*stream_, item.room_acked());
       case v1::GatewayItem::kAcked: {
         // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();
         const account_id account{acked.account()};
-        if (!owned(map, account.value)) return late_notices(env_, acked);
+        if (!owned(map, account.value)) return late_.push_back(std::move(acked));
         mails.emplace_back(account, acked_event{stream_, std::move(acked)});
         return;
       }
@@ -182,6 +192,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
   const stream_watch watch_;
   std::mutex mutex_;
   std::vector<v1::SessionItem> refused_;
+  std::vector<v1::Acked> late_;
   std::deque<parked> parked_;
   std::unordered_map<account_id, size_t> parked_accounts_;
 };
