@@ -192,8 +192,8 @@ std::string nodes_text(const Status& status, const std::string& service) {
     const auto owned = slots_of(status, each.name());
     rows.push_back({each.name(), kind, each.state(), load_unit(kind).empty() ? "" : grouped(each.load()),
                     owner ? grouped(owned) : "", owner ? share(owned) : "",
-                    known == nullptr ? "leads" : age(each.heard_ms()), std::to_string(each.map_version()),
-                    known == nullptr ? "" : known->address()});
+                    each.name() == status.leader() ? "leads" : age(each.heard_ms()),
+                    std::to_string(each.map_version()), known == nullptr ? "" : known->address()});
   }
   std::sort(rows.begin(), rows.end(),
             [](const auto& a, const auto& b) { return std::tie(a[1], a[0]) < std::tie(b[1], b[0]); });

@@ -11,6 +11,7 @@ using steady = std::chrono::steady_clock;
 int wait_for(session& with, const goal& wanted, outcome& result) {
   const auto began = steady::now();
   progress bar(wanted.what, wanted.unit, began);
+  bar.update(wanted.all, began);
   screen view(with.out, with.terminal);
   Status seen;
   bool any = false;

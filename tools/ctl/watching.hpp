@@ -13,6 +13,7 @@ namespace tern::ctl {
 struct goal {
   std::string what;  // "drain session-1"
   std::string unit;  // "slots"
+  uint64_t all = 0;  // how much was left before it was asked for
   /// How much is left; 0 is not enough for the end.
   std::function<uint64_t(const Status&)> left;
   /// It is as it should be.

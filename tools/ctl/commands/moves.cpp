@@ -46,45 +46,56 @@ std::string moves_note(const Status& status) {
 
 std::string took(double seconds) { return age(static_cast<int64_t>(seconds * 1000)); }
 
-int wait_until_empty(session& with, const std::string& node, outcome& what) {
-  bool gateway = false;
-  goal wanted;
-  wanted.what = "drain " + node;
-  const auto is_gateway = [&](const Status& status) { return service_of(status, node) == "gateway"; };
+/// How things are now; an exit code when that cannot be found out.
+int look(session& with, Status& into) {
   ControlRequest request;
   request.mutable_status();
-  const auto before = with.routing->call(request);
-  if (!before) return with.fail(before.error());
-  gateway = is_gateway(before->status());
+  auto reply = with.routing->call(request);
+  if (!reply) return with.fail(reply.error());
+  into = std::move(*reply->mutable_status());
+  return with.refused(*reply);
+}
+
+/// A node without slots, a gateway without clients.
+goal emptied(const Status& before, const std::string& node) {
+  const bool gateway = service_of(before, node) == "gateway";
+  goal wanted;
+  wanted.what = "drain " + node;
   wanted.unit = gateway ? "connections" : "slots";
-  wanted.left = [&](const Status& status) -> uint64_t {
+  wanted.left = [=](const Status& status) -> uint64_t {
     const auto* found = find_node(status, node);
     if (gateway) return found == nullptr ? 0 : found->load();
     return slots_of(status, node);
   };
-  wanted.reached = [&](const Status& status) {
+  wanted.all = wanted.left(before);
+  wanted.reached = [=](const Status& status) {
     const auto* found = find_node(status, node);
-    return found == nullptr || found->state() == "drained" ||
-           (found->state() == "dead" && slots_of(status, node) == 0);
+    if (found == nullptr || found->state() == "drained") return true;
+    return found->state() == "dead" && slots_of(status, node) == 0;
   };
-  wanted.hopeless = [&](const Status& status) -> std::string {
+  wanted.hopeless = [=](const Status& status) -> std::string {
     const auto* found = find_node(status, node);
     const bool taken_back = found != nullptr && (found->state() == "up" || found->state() == "joining");
     return taken_back ? "node " + node + " is not being drained any more" : "";
   };
   wanted.note = moves_note;
-  return wait_for(with, wanted, what);
+  return wanted;
 }
 
 int drain(session& with) {
   const auto& node = with.given.words[0];
+  const bool waits = !with.given.has("--no-wait");
+  Status before;
+  if (waits) {
+    if (const int code = look(with, before); code != exit_done) return code;
+  }
   ControlRequest request;
   request.mutable_drain()->set_node(node);
   request.mutable_drain()->set_on(true);
   outcome what{"drain", false, false, {}, 0};
   if (const int code = order(with, request, what); code != exit_done) return code;
-  if (with.given.has("--no-wait")) return finish(with, what, node + " is being drained");
-  if (const int code = wait_until_empty(with, node, what); code != exit_done) return code;
+  if (!waits) return finish(with, what, node + " is being drained");
+  if (const int code = wait_for(with, emptied(before, node), what); code != exit_done) return code;
   return finish(with, what,
                 node + " is empty after " + took(what.seconds) + "; it stays so until ternctl undrain " + node);
 }
@@ -125,13 +136,19 @@ int migrate(session& with) {
     return with.fail({errc::bad_parameter, "too few operands; usage: ternctl migrate FIRST-LAST NODE"});
   const auto& node = with.given.words[1];
   migration.set_target(node);
+  const bool waits = !with.given.has("--no-wait");
+  Status before;
+  if (waits) {
+    if (const int code = look(with, before); code != exit_done) return code;
+  }
   outcome what{"migrate", false, false, {}, 0};
   if (const int code = order(with, request, what); code != exit_done) return code;
-  if (with.given.has("--no-wait")) return finish(with, what, hex_range(*range) + " is on its way to " + node);
+  if (!waits) return finish(with, what, hex_range(*range) + " is on its way to " + node);
   goal wanted;
   wanted.what = "migrate to " + node;
   wanted.unit = "slots";
   wanted.left = [&](const Status& status) { return slots_elsewhere(status, *kind, *range, node); };
+  wanted.all = wanted.left(before);
   wanted.reached = [&](const Status& status) { return slots_elsewhere(status, *kind, *range, node) == 0; };
   wanted.hopeless = [&](const Status& status) { return hopeless_node(status, node); };
   wanted.note = moves_note;
@@ -166,6 +183,7 @@ int rebalance(session& with) {
     }
     return sum;
   };
+  wanted.all = slots;
   // Routing may find something better to do than the first plan: nothing to come and nothing under way ends it, too.
   wanted.reached = [&](const Status& status) {
     const bool idle = std::all_of(status.moves().begin(), status.moves().end(), is_over);
