@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test soak model page-test lint format docs bench bench-peers cluster images fuzz clean
+.PHONY: help install build run test soak model page-test lint format docs bench bench-peers chaos cluster images fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -62,6 +62,9 @@ bench: build ## benchmarks on ternd and a local cluster; writes docs/benchmarks.
 
 bench-peers: build ## the same relay work done by ejabberd and by ternd, as ratios; needs root and ejabberd
 	@python3 tools/bench/peers/peers.py --binaries $(BUILD)/bin $(ARGS)
+
+chaos: build ## faults on a real cluster under traffic, to docs/chaos.md; root for network cases; ARGS="--only drain" prints only
+	@$(BUILD)/bin/tern-chaos $(if $(findstring --,$(ARGS)),,--output docs/chaos.md) --histories $(BUILD)/chaos $(ARGS)
 
 cluster: build ## a local cluster with PostgreSQL and Redis until Ctrl-C; data in ./tern-cluster
 	@exec $(BUILD)/bin/tern-cluster $(ARGS)
