@@ -26,7 +26,7 @@ int wait_for(session& with, const goal& wanted, outcome& result) {
     result.done = wanted.reached(seen);
     const auto more = bar.remaining();
     if (!with.how.json) {
-      view.show(bar.line() + "\n");
+      if (bar.all() > 0) view.show(bar.line() + "\n");
     } else if (with.how.watch && !result.done) {
       with.say(
           progress_json(result.command, wanted.unit, bar.left(), bar.all(), bar.rate(), more ? more->count() : -1));
