@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test soak model page-test lint format docs bench bench-peers chaos cluster images fuzz clean
+.PHONY: help install build run test sim soak model page-test lint format docs bench bench-peers chaos cluster images fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -35,6 +35,9 @@ test: build ## all tests; TESTS="-R name" or "-L unit" for some of them
 	sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests failed out of ([0-9]+)$$/\1 \2/p' $(BUILD)/ctest.log \
 	  | { read -r failed all && echo "$$((all - failed)) passed, $$failed failed"; } || status=1; \
 	exit $$status
+
+sim: build ## 10,000 seeds of the simulation (tests/sim); SEEDS=number FIRST=seed JOBS=processes
+	@$(BUILD)/bin/tern-sim --first $(or $(FIRST),1) --seeds $(or $(SEEDS),10000) --jobs $(or $(JOBS),2)
 
 soak: build ## rooms under one kill after the other, minutes per seed; SEEDS="1 2 3"
 	@for seed in $(or $(SEEDS),1 2 3); do \

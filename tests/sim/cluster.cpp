@@ -31,7 +31,7 @@ bool starts_with(const host& which, const char* service) { return which.name.sta
 cluster::cluster(world& in, const run_options& how)
     : world_(in),
       how_(how),
-      net_(in, weather_of(in.random())),
+      net_(in, weather_of(in.random()), how.bug),
       disks_(in.random().next(), how_.bug),
       control_(in, net_) {
   session_config_.identity_key = gateway_config_.identity_key = identity_key;
@@ -75,9 +75,11 @@ void cluster::start(host& which) {
   world_.trace("%s starts", which.name.c_str());
   auto lease = [this, &which, life = which.life] { return which.life == life && control_.lease_valid(which); };
   if (starts_with(which, "gateway")) {
-    which.running = std::make_unique<gateway_process>(which, net_, gateway_config_, how_.bug);
+    which.running = std::make_unique<gateway_process>(which, net_, gateway_config_);
   } else if (starts_with(which, "session")) {
-    which.running = std::make_unique<session_process>(which, net_, session_config_, std::move(lease));
+    which.running = std::make_unique<session_process>(
+        which, net_, session_config_, std::move(lease),
+        [this, &which](const placement::move_result& result) { control_.on_result(which, result); });
   } else {
     which.running = std::make_unique<storage_process>(which, net_, disks_, std::move(lease));
   }
@@ -129,8 +131,8 @@ host& cluster::any_host() {
 
 void cluster::begin_faults() {
   auto& random = world_.random();
-  for (const kind each :
-       {kind::crash, kind::stop, kind::cut, kind::cut_one_way, kind::reset, kind::move, kind::commits}) {
+  for (const kind each : {kind::crash, kind::stop, kind::cut, kind::cut_one_way, kind::reset, kind::move,
+                          kind::hand_over, kind::hand_over, kind::commits}) {
     if (random.chance(0.45)) kinds_.push_back(each);
   }
   gap_ = random.between(100ms, 4s);
@@ -196,6 +198,7 @@ void cluster::strike(kind what, duration length) {
       faults_.push_back({world_.now(), world_.now() + 1s});
       control_.move_some();
       break;
+    case kind::hand_over: control_.order_some(); break;
     case kind::commits:
       mark();
       world_.trace("commits fail");

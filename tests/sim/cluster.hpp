@@ -27,12 +27,13 @@ class cluster {
   void heal_and_drain();
   verify::history& history() noexcept { return seen_; }
   size_t faults() const noexcept { return faults_.size(); }
+  size_t handed_over() const noexcept { return control_.handed_over(); }
 
  private:
   struct fault {
     duration from{0}, to{0};
   };
-  enum class kind : uint8_t { crash, stop, cut, cut_one_way, reset, move, commits };
+  enum class kind : uint8_t { crash, stop, cut, cut_one_way, reset, move, hand_over, commits };
 
   void build();
   void start(host& which);

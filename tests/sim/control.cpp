@@ -15,6 +15,7 @@ constexpr const char* self = "control";
 constexpr duration tick_every = 200ms;
 constexpr duration lease = 6s, lease_trusted = 4s, suspect = 2s;
 constexpr duration map_late = 150ms;
+constexpr duration order_life = 2s;
 
 placement::range_map with(const placement::range_map& map,
                           const std::function<void(std::vector<placement::range>&)>& change) {
@@ -100,6 +101,7 @@ bool control::lease_valid(const host& of) const {
 
 void control::tick() {
   for (auto& each : known_) look_at(each);
+  std::erase_if(orders_, [this](const ordered& each) { return world_.now() - each.at > order_life; });
   world_.after(tick_every, [this] { tick(); });
 }
 
@@ -198,6 +200,67 @@ void control::move_some() {
   };
   auto& map = rooms ? made.groups : made.sessions;
   map = with(map, shift);
+  change(std::move(made));
+}
+
+// ---- moves with a hand-over --------------------------------------------------------------------------------------
+
+void control::order_some() {
+  auto& random = world_.random();
+  const auto owners = alive("session");
+  const auto& ranges = current_->sessions.ranges();
+  const auto& from = ranges[random.below(ranges.size())];
+  const std::string& to = owners.empty() ? from.owner : owners[random.below(owners.size())];
+  host* source = world_.find(from.owner);
+  if (to == from.owner || source == nullptr || !source->up()) return;
+  for (const auto& each : orders_) {
+    if (each.what.first <= from.last && from.first <= each.what.last) return;  // one move of a range at a time
+  }
+  ordered made;
+  made.source = from.owner;
+  made.at = world_.now();
+  made.what = {++last_move_, placement::range_kind::sessions, from.first, from.last, from.epoch, to, "sim:" + to};
+  if (ranges.size() < 16 && random.chance(0.5)) made.what.first += (from.last - from.first) / 2;
+  world_.trace("move %llu: %u-%u from %s to %s", static_cast<unsigned long long>(made.what.move), made.what.first,
+               made.what.last, made.source.c_str(), to.c_str());
+  orders_.push_back(made);
+  if (net_.blocked(self, made.source)) return;  // the order is lost
+  world_.after(random.between(100us, 20ms), [source, life = source->life, what = made.what] {
+    source->run(life, [source, what] { source->running->on_order(what); });
+  });
+}
+
+void control::on_result(host& of, const placement::move_result& result) {
+  if (net_.blocked(of.name, self)) return;
+  world_.after(world_.random().between(100us, 50ms), [this, result, name = of.name] {
+    world_.trace("move %llu at %s: %s, %llu sessions", static_cast<unsigned long long>(result.move), name.c_str(),
+                 std::string(to_string(result.code)).c_str(), static_cast<unsigned long long>(result.moved));
+    const auto at = std::find_if(orders_.begin(), orders_.end(), [&](const ordered& each) {
+      return each.what.move == result.move && each.source == name;
+    });
+    if (at == orders_.end()) return;
+    const ordered done = *at;
+    orders_.erase(at);
+    if (result.code == errc::ok) commit(done);
+  });
+}
+
+void control::commit(const ordered& done) {
+  const auto* now = current_->sessions.find(done.what.first);
+  if (now == nullptr || now->owner != done.source || now->epoch != done.what.epoch || now->last < done.what.last)
+    return;
+  ++handed_over_;
+  auto made = next();
+  made.sessions = with(made.sessions, [&](std::vector<placement::range>& ranges) {
+    std::vector<placement::range> rest;
+    for (auto& each : ranges) {
+      if (each.first > done.what.first || each.last < done.what.last) continue;
+      if (each.first < done.what.first) rest.push_back({each.first, done.what.first - 1, each.owner, each.epoch});
+      if (each.last > done.what.last) rest.push_back({done.what.last + 1, each.last, each.owner, each.epoch});
+      each = {done.what.first, done.what.last, done.what.target, made.version};
+    }
+    ranges.insert(ranges.end(), rest.begin(), rest.end());
+  });
   change(std::move(made));
 }
 

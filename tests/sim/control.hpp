@@ -1,5 +1,5 @@
 // Routing played by the simulation: who is alive, the maps, and who hears of them when. Ranges change their owners
-// without a hand-over, as in a takeover.
+// without a hand-over, as in a takeover, or with one, by orders.
 #pragma once
 
 #include <deque>
@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/placement/moves.hpp"
 #include "libs/placement/view.hpp"
 #include "tests/sim/network.hpp"
 
@@ -23,6 +24,11 @@ class control {
   bool lease_valid(const host& of) const;
   /// A part of a range goes to another session node.
   void move_some();
+  /// Orders the owner of a part of a range to hand it over to another session node.
+  void order_some();
+  /// The answer to an order, from the process of `of`.
+  void on_result(host& of, const placement::move_result& result);
+  size_t handed_over() const noexcept { return handed_over_; }
   /// Which shard has the slot.
   std::string shard_of(slot_type slot) const;
   placement::snapshot_ptr map() const { return current_; }
@@ -37,7 +43,14 @@ class control {
     duration renewed{0};  // its lease counts from then
   };
 
+  struct ordered {
+    placement::move_order what;
+    std::string source;
+    duration at{0};
+  };
+
   bool reaches(const known& one) const;
+  void commit(const ordered& done);
   void tick();
   void look_at(known& one);
   void restarted(known& one);
@@ -48,6 +61,9 @@ class control {
 
   world& world_;
   network& net_;
+  std::vector<ordered> orders_;
+  uint64_t last_move_ = 0;
+  size_t handed_over_ = 0;
   std::deque<known> known_;  // stay where they are
   placement::snapshot_ptr current_ = std::make_shared<const placement::snapshot>();
 };

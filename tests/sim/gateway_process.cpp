@@ -209,7 +209,7 @@ void gateway_process::connection::end(websocket::close_reason reason) {
   });
 }
 
-gateway_process::gateway_process(host& on, network& net, const gateway::gateway_config& config, const planted&)
+gateway_process::gateway_process(host& on, network& net, const gateway::gateway_config& config)
     : process(on),
       thread_(std::make_unique<thread>(on)),
       core_(config, on.in().time(), metrics_, on.name, on.incarnation()),

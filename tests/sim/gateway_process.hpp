@@ -10,7 +10,6 @@
 #include "libs/placement/view.hpp"
 #include "services/gateway/client.hpp"
 #include "services/gateway/links.hpp"
-#include "tests/sim/faults.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/process.hpp"
 
@@ -50,7 +49,7 @@ class socket : public std::enable_shared_from_this<socket> {
 
 class gateway_process final : public process {
  public:
-  gateway_process(host& on, network& net, const gateway::gateway_config& config, const planted& bug);
+  gateway_process(host& on, network& net, const gateway::gateway_config& config);
   ~gateway_process() override;
 
   void on_map(const placement::snapshot_ptr& current) override;

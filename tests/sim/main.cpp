@@ -62,10 +62,10 @@ int work(const arguments& with, uint64_t offset, uint64_t step) {
       ++failed;
     } else if (with.one) {
       std::printf(
-          "seed %llu: %zu sent, %zu acknowledged, %zu received, %zu faults, %.1f s simulated, %llu steps, "
+          "seed %llu: %zu sent, %zu acknowledged, %zu received, %zu faults, %zu moves, %.1f s simulated, %llu steps, "
           "digest %016llx\n",
           static_cast<unsigned long long>(how.seed), got.sent, got.acknowledged, got.received, got.faults,
-          got.simulated_seconds, static_cast<unsigned long long>(got.steps),
+          got.handed_over, got.simulated_seconds, static_cast<unsigned long long>(got.steps),
           static_cast<unsigned long long>(got.digest));
     }
   }

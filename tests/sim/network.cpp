@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/rpc/streams.hpp"
 #include "tests/sim/process.hpp"
 
 namespace tern::sim {
@@ -138,11 +139,27 @@ duration network::latency() {
 bool network::send(const stream_ptr& on, flow& way, std::unique_ptr<item_list> items) {
   if (way.lost || way.ending) return true;
   if (way.queued + items->size() > queue_most) return false;
+  if (bug_ != planted::none && !tamper(*on, way, *items)) return true;
   way.queued += items->size();
   way.last_due = std::max(way.last_due, world_.now() + latency());
   way.chunks.push_back({way.last_due, std::move(items)});
+  if (bug_ == planted::network_reorders && way.chunks.size() > 1 && world_.random().chance(0.1)) {
+    std::swap(way.chunks[way.chunks.size() - 1].items, way.chunks[way.chunks.size() - 2].items);
+  }
   schedule(on, way);
   return true;
+}
+
+bool network::tamper(const stream& on, const flow& way, item_list& items) {
+  const bool up = &way == &on.up;
+  if (bug_ == planted::gateway_forgets_written && up && on.method == rpc::attach_stream::method) {
+    for (size_t i = 0; i < items.size(); ++i) {
+      auto& item = static_cast<session::v1::GatewayItem&>(items.at(i));
+      if (item.has_bind()) item.mutable_bind()->clear_written();
+    }
+  }
+  const bool delivery = up && on.method == rpc::deliver_stream::method;
+  return !(bug_ == planted::deliveries_get_lost && delivery && world_.random().chance(0.02));
 }
 
 void network::schedule(const stream_ptr& on, flow& way) {

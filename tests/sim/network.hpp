@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "libs/rpc/network.hpp"
+#include "tests/sim/faults.hpp"
 #include "tests/sim/world.hpp"
 
 namespace tern::sim {
@@ -29,7 +30,7 @@ struct weather {
 /// name of its host.
 class network final : public rpc::network {
  public:
-  network(world& in, weather how) : world_(in), how_(how) {}
+  network(world& in, weather how, planted bug) : world_(in), how_(how), bug_(bug) {}
 
   // ---- faults ----
 
@@ -69,6 +70,8 @@ class network final : public rpc::network {
 
   duration latency();
   bool send(const stream_ptr& on, flow& way, std::unique_ptr<rpc::detail::item_list> items);
+  /// What a planted bug does to items that leave. False: they are gone.
+  bool tamper(const stream& on, const flow& way, rpc::detail::item_list& items);
   void schedule(const stream_ptr& on, flow& way);
   void pump(const stream_ptr& on, flow& way);
   void deliver_end(const stream_ptr& on, flow& way);
@@ -85,6 +88,7 @@ class network final : public rpc::network {
 
   world& world_;
   const weather how_;
+  const planted bug_;
   std::set<std::pair<std::string, std::string>> blocked_;
   std::map<std::pair<std::string, std::string>, rpc::detail::raw_accept> offers_;  // host, method
   std::vector<stream_ptr> streams_;

@@ -8,6 +8,7 @@
 
 #include "libs/actor/actor.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "libs/placement/moves.hpp"
 #include "libs/placement/view.hpp"
 #include "tests/sim/world.hpp"
 
@@ -24,6 +25,8 @@ class process {
   host& on() noexcept { return host_; }
   /// New maps have reached this process.
   virtual void on_map(const placement::snapshot_ptr& current) = 0;
+  /// Routing wants a range of this node handed over.
+  virtual void on_order(const placement::move_order&) {}
   /// Things left undone that are bounded by configuration; a violation is reported when one is beyond.
   virtual void check_bounds() {}
 

@@ -14,13 +14,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::array<std::pair<planted, std::string_view>, 7> names{{
+constexpr std::array<std::pair<planted, std::string_view>, 6> names{{
     {planted::none, "none"},
-    {planted::gateway_ignores_generations, "gateway_ignores_generations"},
     {planted::storage_forgets_keys, "storage_forgets_keys"},
     {planted::storage_forgets_outbox, "storage_forgets_outbox"},
-    {planted::session_loses_a_frame, "session_loses_a_frame"},
-    {planted::gateway_forgets_unacked, "gateway_forgets_unacked"},
+    {planted::gateway_forgets_written, "gateway_forgets_written"},
+    {planted::deliveries_get_lost, "deliveries_get_lost"},
     {planted::network_reorders, "network_reorders"},
 }};
 
@@ -55,6 +54,7 @@ run_result run(const run_options& how) {
         seen.sends.begin(), seen.sends.end(), [](const auto& op) { return op.result == verify::outcome::ok; }));
     out.received = seen.receives.size();
     out.faults = all.faults();
+    out.handed_over = all.handed_over();
   }
   for (const auto& each : in.violations()) out.violations.push_back(each);
   for (const auto& each : out.violations) in.trace("FOUND %s", each.c_str());

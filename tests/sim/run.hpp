@@ -19,7 +19,7 @@ struct run_result {
   std::vector<std::string> violations;  // empty: all is well
   uint64_t digest = 0;                  // of the whole trace
   uint64_t steps = 0;
-  size_t sent = 0, acknowledged = 0, received = 0, faults = 0;
+  size_t sent = 0, acknowledged = 0, received = 0, faults = 0, handed_over = 0;
   double simulated_seconds = 0;
 };
 

@@ -11,7 +11,8 @@
 namespace tern::sim {
 
 session_process::session_process(host& on, network& net, const session::session_config& config,
-                                 std::function<bool()> lease_valid)
+                                 std::function<bool()> lease_valid,
+                                 std::function<void(const placement::move_result&)> moved)
     : process(on),
       net_(net),
       config_(config),
@@ -34,7 +35,12 @@ session_process::session_process(host& on, network& net, const session::session_
       wheel_(on.in().time()),
       directory_([this](account_id account) { return actors().spawn(session::session_behavior, &env_, account); }),
       env_{config_, on.in().time(), session_metrics_, on.name},
-      hub_(env_) {
+      hub_(env_),
+      moves_(env_, std::move(moved), [this] { caf::anon_send(supervisor_, session::moves_atom::value); }),
+      mover_(net, self_, address_, on.in().time(), moves_,
+             {.kind = placement::range_kind::sessions, .format = session::move_format}) {
+  env_.moves = &mover_;
+  env_.parked = &parked_;
   env_.cluster = &view_;
   env_.lease_valid = std::move(lease_valid);
   env_.storage = &storage_;
@@ -53,6 +59,7 @@ session_process::session_process(host& on, network& net, const session::session_
 
 /// The process is dead and the network knows: nothing of what follows is heard by anybody.
 session_process::~session_process() {
+  mover_.stop();
   caf::anon_send(supervisor_, session::stop_atom::value);
   settle();
   supervisor_ = nullptr;
@@ -78,6 +85,11 @@ void session_process::supervise() {
     storage_.sweep();
     groups_.sweep();
     hub_.sweep();
+    mover_.tick();
+  };
+  what.moves = [this] {
+    mover_.tick();
+    return mover_.busy();
   };
   what.busy = [this] { return storage_.waiting() > 0 || groups_.waiting() > 0 || hub_.rooms() > 0; };
   supervisor_ = actors().spawn(session::supervisor_behavior, std::move(what));
@@ -90,11 +102,13 @@ void session_process::serve() {
   net_.serve<rpc::attach_stream>(address_, session::attach_acceptor(env_, std::move(watch)));
   net_.serve<rpc::deliver_stream>(address_, session::deliver_acceptor(env_));
   net_.serve<rpc::peer_stream>(address_, session::peer_acceptor(env_));
+  mover_.serve();
 }
 
 void session_process::on_map(const placement::snapshot_ptr& current) {
   if (current->version <= view_.get()->version) return;
   view_.publish(current);
+  mover_.apply(*current);
   caf::anon_send(supervisor_, session::map_atom::value, view_.get());
 }
 
