@@ -51,6 +51,7 @@ class storage_service final : public app::service {
   bool has_moved_out() const;
   bool others_could_take() const;
   size_t waiting() const;
+  bool drained() const;
 
   app::context& with_;
   const storage_config options_;
@@ -60,6 +61,7 @@ class storage_service final : public app::service {
   std::shared_ptr<const shard_slots> shards_;
   std::shared_ptr<delivery_hub> hub_ = std::make_shared<delivery_hub>();
   std::shared_ptr<std::atomic<int64_t>> alive_at_ = std::make_shared<std::atomic<int64_t>>(0);
+  std::shared_ptr<std::atomic<size_t>> at_work_ = std::make_shared<std::atomic<size_t>>(0);
   std::unique_ptr<placement::membership> membership_;
   caf::actor supervisor_;
 };
@@ -98,6 +100,7 @@ supervisor_setup storage_service::supervision() {
   setup.writer.batch_bytes = options_.batch_bytes;
   setup.dispatch.entries_most = options_.dispatch_entries;
   setup.alive_at = alive_at_;
+  setup.at_work = at_work_;
   return setup;
 }
 
@@ -155,28 +158,34 @@ size_t storage_service::waiting() const {
   return sum;
 }
 
+/// The next owner has the shards, and what was accepted before is answered. Without another storage node nobody can
+/// take them: then only the latter.
+bool storage_service::drained() const {
+  if (waiting() > 0) return false;
+  return !others_could_take() || (has_moved_out() && *at_work_ == 0);
+}
+
 void storage_service::drain(std::chrono::milliseconds limit) {
   if (!membership_) return;
+  with_.health.set_ready("storage.accepting", false, "draining");
   membership_->leave();
   const auto end = std::chrono::steady_clock::now() + limit;
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock guard(mutex);
-  // Without another storage node nobody can take the shards: then only what was accepted is finished.
-  while (std::chrono::steady_clock::now() < end && ((others_could_take() && !has_moved_out()) || waiting() > 0)) {
-    never.wait_for(guard, std::chrono::milliseconds{20});
-  }
+  while (std::chrono::steady_clock::now() < end && !drained()) never.wait_for(guard, std::chrono::milliseconds{5});
   logger.info("drained", {{"moved_out", has_moved_out()}, {"waiting", waiting()}});
 }
 
 void storage_service::stop() {
   if (!supervisor_) return;
   membership_->stop();
-  with_.network.withdraw<rpc::storage_stream>(with_.address);
+  // Its writers answer what they have before the streams go.
   caf::anon_send(supervisor_, stop_message{});
   caf::scoped_actor self{with_.actors};
   self->wait_for(supervisor_);
   supervisor_ = nullptr;
+  with_.network.withdraw<rpc::storage_stream>(with_.address);
   logins_->stop();
   for (const auto& [name, slot] : *shards_) slot->readers->stop();
 }

@@ -28,6 +28,8 @@ struct supervisor_setup {
   dispatch_options dispatch;
   /// Steady time of the last tick, nanoseconds; for the liveness probe.
   std::shared_ptr<std::atomic<int64_t>> alive_at;
+  /// Writers and dispatchers that have not ended: those of shards that have gone finish what they had.
+  std::shared_ptr<std::atomic<size_t>> at_work = std::make_shared<std::atomic<size_t>>(0);
 };
 
 /// A shard that is served now.

@@ -222,6 +222,7 @@ class group_with_storage : public ::testing::TestWithParam<std::string> {
     routing_config_.meta_dsn = "memory:";
     routing_config_.shards = {"main"};
     routing_config_.settle = 0ms;
+    routing_config_.move_rest = 0ms;
     storage_config_.shards = {"main=" + dsn};
     launch("routing-0", [this](app::context& with) { return routing::make_routing_service(with, routing_config_); });
     launch("storage-0", [this](app::context& with) { return storage::make_storage_service(with, storage_config_); });
@@ -407,6 +408,52 @@ TEST_P(group_with_storage, a_room_that_moves_loses_nothing_and_repeats_nothing) 
   const auto frames = one_->frames();
   EXPECT_GT(frames.size(), 100U);
   for (const auto& [mid, body] : frames) EXPECT_EQ(body, stored[mid]) << mid;
+}
+
+/// Between living nodes nothing has to be found out anew: the next owner goes on from what the last one knew.
+TEST_P(group_with_storage, a_drained_node_hands_its_rooms_over) {
+  make_room();
+  EXPECT_EQ(one_->insist(interest()).code(), 0);
+  std::atomic<bool> done{false};
+  std::atomic<uint64_t> written{0};
+  std::chrono::steady_clock::duration longest{};
+  std::thread writer([&] {
+    for (uint64_t i = 1; !done; ++i) {
+      const auto begun = std::chrono::steady_clock::now();
+      EXPECT_EQ(two_->insist(append_of(founder, "m" + std::to_string(i))).appended().mid(), i);
+      longest = std::max(longest, std::chrono::steady_clock::now() - begun);
+      ++written;
+    }
+  });
+  const std::string old = owner();
+  const auto metric = [&](const std::string& node, const std::string& line) {
+    const std::string page = services_[node]->registry.render();
+    const size_t at = page.find("\n" + line + " ");
+    return at == std::string::npos ? -1.0 : std::stod(page.substr(at + line.size() + 2));
+  };
+  const auto moved = [](const std::string& result) {
+    return "tern_group_rooms_moved_total{result=\"" + result + "\"}";
+  };
+  // Its range is new here too: for four seconds it looks for what the owner before may have left, and hands nothing
+  // over.
+  const auto settled = std::chrono::steady_clock::now() + 4500ms;
+  EXPECT_TRUE(wait_until([&] { return written >= 50 && std::chrono::steady_clock::now() > settled; }));
+  std::thread follower([&] {  // a session node asks the new owner as soon as it sees the map
+    EXPECT_TRUE(wait_until([&] { return owner() != old; }));
+    EXPECT_EQ(one_->insist(interest()).code(), 0);
+  });
+  services_[old]->it->drain(20s);
+  follower.join();
+  EXPECT_FALSE(services_[old]->ready());
+  const uint64_t until = written + 50;
+  EXPECT_TRUE(wait_until([&] { return written >= until; }));
+  done = true;
+  writer.join();
+  ASSERT_TRUE(one_->wait_for_last(written));
+  EXPECT_EQ(metric(old, moved("sent")), 1);
+  EXPECT_EQ(metric(owner(), moved("used")), 1);
+  std::cout << "longest answer " << std::chrono::duration_cast<std::chrono::milliseconds>(longest).count() << " ms\n";
+  EXPECT_LT(longest, 1s);
 }
 
 INSTANTIATE_TEST_SUITE_P(databases, group_with_storage, ::testing::Values("sqlite", "pg"),

@@ -181,6 +181,7 @@ class live_group : public ::testing::TestWithParam<std::string> {
     routing_config_.meta_dsn = "memory:";
     routing_config_.shards = {"main"};
     routing_config_.settle = 0ms;
+    routing_config_.move_rest = 0ms;
     common_ = grpc() ? rpc::make_grpc_network(grpc_options("gateway", "test")) : rpc::make_local_network();
     ASSERT_TRUE(common_->start());
     launch("routing", "routing-0",

@@ -75,6 +75,7 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
   for (const auto& child : {shard.writer, shard.dispatcher}) {
     self->monitor(child);
     state.children.push_back(child);
+    ++*state.setup.at_work;
   }
   self->send(shard.dispatcher, writer_message{shard.writer});
   state.setup.hub->join(name, shard.dispatcher);
@@ -126,7 +127,8 @@ void mend_shards(supervisor_self* self) {
 
 void child_gone(supervisor_self* self, const caf::actor_addr& gone) {
   auto& state = self->state;
-  std::erase_if(state.children, [&](const caf::actor& child) { return child.address() == gone; });
+  *state.setup.at_work -=
+      std::erase_if(state.children, [&](const caf::actor& child) { return child.address() == gone; });
   for (auto& [name, shard] : state.running) {
     if (shard.writer.address() == gone || shard.dispatcher.address() == gone) break_shard(self, name, shard);
   }

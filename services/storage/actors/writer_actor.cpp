@@ -59,8 +59,10 @@ void answer_all(writer_self* self, std::vector<answer>& answers) {
   if (answers.empty()) return;
   auto& setup = self->state.setup;
   setup.service_metrics->operations.observe(answers, setup.time->now());
-  if (setup.port) setup.port->answered(setup.options.epoch, answers.size());
+  const size_t count = answers.size();
   send_answers(answers);
+  // Behind them: a node that drains ends when nothing waits.
+  if (setup.port) setup.port->answered(setup.options.epoch, count);
 }
 
 void announce(writer_self* self, bool open, bool stale) {
