@@ -304,17 +304,19 @@ TEST_F(group_moves, a_virtual_room_takes_owner_rights_and_number_along) {
   EXPECT_EQ(state.granted(0), guest);
 }
 
-TEST_F(group_moves, frames_wait_while_a_virtual_room_stands_still) {
+TEST_F(group_moves, frames_go_on_and_commands_wait_while_a_virtual_room_stands_still) {
   ask(one, create(1));
   one.take();
   order();
   accept();
   ask(one, push("a"));
+  EXPECT_EQ(one.take(), live::lines{"1:a"});
   ask(one, grant(2, guest));
+  ask(one, push("b"));  // behind the grant
   EXPECT_EQ(one.take(), live::lines{});
   mover.cut();
   run();
-  EXPECT_EQ(one.take(), (live::lines{"1:a", "#2 ok v2"}));
+  EXPECT_EQ(one.take(), (live::lines{"#2 ok v2", "2:b"}));
 }
 
 TEST_F(group_moves, a_virtual_room_goes_on_with_its_rights_and_waits_for_its_viewers) {
@@ -378,9 +380,10 @@ TEST_F(group_moves, a_push_that_waits_for_a_move_is_refused_when_the_range_has_g
   order();
   accept();
   taken();
+  ask(one, grant(2, guest));
   ask(one, push("a"));
   claim(2);
-  EXPECT_EQ(one.take(), live::lines{"x11 wrong_owner"});
+  EXPECT_EQ(one.take(), (live::lines{"#2 wrong_owner", "x11 wrong_owner"}));
   EXPECT_EQ(pushes.bytes(), 0U);
 }
 

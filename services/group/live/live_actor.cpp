@@ -101,7 +101,10 @@ void vroom_state::on(request_event& what) {
     return what.what.item.has_push() ? refuse(what.what, errc::wrong_owner)
                                      : answer(what.what, errc::wrong_owner, nullptr);
   }
-  if (stage_ != stage::open) return hold(what.what);
+  // A push changes nothing that is handed over: while the room is here it goes on, in its place among what waits.
+  const bool passes =
+      stage_ == stage::open || (stage_ != stage::asking && what.what.item.has_push() && held_.empty());
+  if (!passes) return hold(what.what);
   room_->take(std::move(what.what), env_->time.now());
 }
 
