@@ -39,8 +39,8 @@ range_map fold(const units& all, const std::vector<candidate>& candidates) {
   return range_map(std::move(ranges));
 }
 
-/// Units each candidate shall have, no fewer than are pinned to it: those that have most now get the odd ones, so that
-/// nothing moves for them.
+/// Units each candidate shall have, no fewer than are pinned to it: those that have most now get the odd ones, so
+/// that nothing moves for them.
 std::vector<size_t> quotas(const std::vector<size_t>& has, const std::vector<size_t>& pinned) {
   std::vector<size_t> open(has.size());
   std::iota(open.begin(), open.end(), 0U);

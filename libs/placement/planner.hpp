@@ -24,7 +24,7 @@ struct candidate {
 
 /// What assign_units() may not do, or not gladly; each empty or of unit_count entries.
 struct unit_rules {
-  std::vector<int> pinned = {};     // the candidate that has the unit whatever else is true, or nobody
+  std::vector<int> pinned = {};    // the candidate that has the unit whatever else is true, or nobody
   std::vector<bool> resting = {};  // only moves when no other unit of its owner can
 };
 

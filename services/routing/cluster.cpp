@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "libs/placement/planner.hpp"
@@ -76,10 +78,11 @@ std::optional<meta_state> cluster::plan() {
   forget_intents();
   const auto sessions = candidates("session");
   const auto groups = candidates("group");
-  moves_.review(members_, [&](const std::string& name) {
-    const auto is = [&](const placement::candidate& each) { return each.name == name; };
-    return std::any_of(sessions.begin(), sessions.end(), is) || std::any_of(groups.begin(), groups.end(), is);
-  });
+  std::unordered_set<std::string_view> names;
+  for (const auto* list : {&sessions, &groups}) {
+    for (const auto& each : *list) names.insert(each.name);
+  }
+  moves_.review(members_, [&](const std::string& name) { return names.contains(name); });
   const auto plan_of = [&](range_kind kind, const placement::range_map& now, const auto& takers) {
     return moves_.plan({kind, &now, &takers, &wanted_.pins, &wanted_.drains, &members_, next.version});
   };

@@ -121,6 +121,8 @@ result<void> can_do_without(const cluster& at, const member& who, const intents&
 
 result<intents> drained(const cluster& at, const v1::SetDrain& what) {
   auto next = at.wanted();
+  if (what.node() == at.self().name)
+    return complaint(errc::bad_parameter, "a routing node cannot be drained: stop it");
   if (!what.on()) {
     if (next.drains.erase(what.node()) == 0) {
       const auto who = living(at, what.node());

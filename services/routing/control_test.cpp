@@ -144,6 +144,7 @@ TEST_F(control, drains_a_node_and_takes_it_back) {
 TEST_F(control, refuses_to_drain_what_nobody_can_replace) {
   expect_refused(drain("group-0"), errc::unavailable, "no other group node to drain group-0 to");
   expect_refused(drain("storage-0"), errc::unavailable, "no other storage node can serve shard a");
+  expect_refused(drain("routing-0"), errc::bad_parameter, "a routing node cannot be drained");
   expect_refused(drain("nobody"), errc::not_found, "no node 'nobody'");
   expect_refused(drain("nobody", false), errc::not_found, "no node 'nobody'");
   join("storage", "storage-1");

@@ -32,8 +32,9 @@ class measuring {
   report run();
 
  private:
-  /// Until everything is at rest; `least`: units that have to move.
-  void rest(const std::string& phase, size_t least);
+  /// Until everything is at rest. `least`: units that have to move; 0: from what is now to what should be.
+  void rest(const std::string& phase, size_t least = 0);
+  size_t least_moves();
   void grow_in_a_burst();
   void one_more();
   void fail(size_t part, const std::string& phase);
@@ -48,7 +49,21 @@ class measuring {
   report result_;
 };
 
+size_t measuring::least_moves() {
+  const auto& before = at_->routing().state().sessions;
+  if (before.ranges().empty()) return 0;
+  std::vector<placement::candidate> takers;
+  for (const auto& name : at_->living()) takers.push_back({name, {}, false});
+  size_t units = 0;
+  const auto wanted = placement::spread(before, takers, ~0ULL);
+  for (const auto& each : wanted.ranges()) {
+    if (each.epoch == ~0ULL) units += (each.last - each.first + 1) / placement::unit_slots;
+  }
+  return units;
+}
+
 void measuring::rest(const std::string& phase, size_t least) {
+  if (least == 0) least = least_moves();
   const bool quiet = at_->settle(patience);
   const auto& sum = at_->stats();
   const auto put = [&](const std::string& name, double value, const std::string& unit) {
@@ -80,30 +95,30 @@ void measuring::rest(const std::string& phase, size_t least) {
 void measuring::grow_in_a_burst() {
   const size_t half = std::max<size_t>(1, how_.nodes / 2);
   for (; next_ < half; ++next_) at_->join(named(next_));
-  rest("1_first_half", 0);
+  rest("1_first_half");
   for (; next_ < how_.nodes; ++next_) at_->join(named(next_));
-  rest("2_second_half_at_once", unit_count * (how_.nodes - half) / how_.nodes);
+  rest("2_second_half_at_once");
 }
 
 void measuring::one_more() {
   at_->join(named(next_++));
-  rest("3_one_joins", unit_count / (how_.nodes + 1));
+  rest("3_one_joins");
   at_->drain(named(next_ - 1));
-  rest("4_one_drains", unit_count / (how_.nodes + 1));
+  rest("4_one_drains");
 }
 
 void measuring::fail(size_t part, const std::string& phase) {
   const auto living = at_->living();
   const size_t count = living.size() / part;
   for (size_t i = 0; i < count; ++i) at_->kill(living[i * part]);
-  rest(phase, unit_count * count / living.size());
+  rest(phase);
 }
 
 void measuring::drain_some() {
   const auto living = at_->living();
   const size_t count = living.size() / 10;
   for (size_t i = 0; i < count; ++i) at_->drain(living[i * 10]);
-  rest("7_a_tenth_drains", unit_count * count / living.size());
+  rest("7_a_tenth_drains");
 }
 
 void measuring::join_one_after_the_other() {
@@ -112,13 +127,12 @@ void measuring::join_one_after_the_other() {
   at_->settle(patience);
   at_->reset_stats();
   began_ = at_->now();
-  size_t least = 0;
   for (size_t i = 1; i < how_.nodes; ++i) {
     at_->join(named(next_++));
     at_->run(std::chrono::seconds(1));
-    least += unit_count / (i + 1);
   }
-  rest("8_one_after_the_other", least);
+  // As few as if all of them had come at once: what is more is the price of being even in between.
+  rest("8_one_after_the_other", unit_count - unit_count / how_.nodes);
 }
 
 report measuring::run() {

@@ -34,7 +34,19 @@ void control_desk::turn_away(v1::ControlReply& reply, const std::string& leader)
   reply.set_leader(leader);
 }
 
-bool control_desk::asked(uint64_t stream, const v1::ControlRequest& request, const standing& where) {
+/// The next tick tells.
+void control_desk::watch_from(uint64_t stream, uint64_t call) {
+  const auto at = streams_.find(stream);
+  if (at == streams_.end()) return;
+  if (at->second.watches.size() >= most_watches) {
+    at->second.out->close();
+    return;
+  }
+  at->second.watches.push_back({call, {}});
+}
+
+bool control_desk::asked(uint64_t stream, const v1::ControlRequest& request, const clock& time,
+                         const standing& where) {
   v1::ControlReply reply;
   reply.set_call(request.call());
   if (where.at == nullptr) {
@@ -43,13 +55,12 @@ bool control_desk::asked(uint64_t stream, const v1::ControlRequest& request, con
     return false;
   }
   if (request.has_status()) {
-    const auto at = streams_.find(stream);
-    if (at == streams_.end()) return false;
-    if (at->second.watches.size() >= most_watches) {
-      at->second.out->close();
-      return false;
+    if (request.status().watch()) {
+      watch_from(stream, request.call());
+    } else {
+      fill(*where.at, time, where.term, *reply.mutable_status());
+      send(stream, std::move(reply));
     }
-    at->second.watches.push_back({request.call(), !request.status().watch(), {}});  // the next tick tells
     return false;
   }
   const auto before = where.at->wanted();
@@ -97,7 +108,6 @@ void control_desk::tick(const clock& time, const standing& where) {
       *reply.mutable_status() = status;
       if (!each.out->send(std::move(reply))) each.out->close();
     }
-    std::erase_if(each.watches, [](const watch& one) { return one.once; });
   }
 }
 

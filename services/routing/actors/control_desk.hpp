@@ -27,7 +27,7 @@ class control_desk {
   void opened(uint64_t stream, std::shared_ptr<control_sink> out) { streams_[stream].out = std::move(out); }
   void closed(uint64_t stream) { streams_.erase(stream); }
   /// True: something is wanted that was not: plan, and store the intents; the answer is held until stored() says so.
-  bool asked(uint64_t stream, const v1::ControlRequest& request, const standing& where);
+  bool asked(uint64_t stream, const v1::ControlRequest& request, const clock& time, const standing& where);
   /// What was wanted when the storing began is stored, or (`code` not ok) is not.
   void stored(errc code);
   /// The intents are on their way to the database: answers that are held from now on wait for the next time.
@@ -40,7 +40,6 @@ class control_desk {
  private:
   struct watch {
     uint64_t call = 0;
-    bool once = false;
     std::string told;  // without what changes all the time
   };
   struct visitor {
@@ -52,6 +51,7 @@ class control_desk {
     v1::ControlReply reply;
   };
 
+  void watch_from(uint64_t stream, uint64_t call);
   void send(uint64_t to, v1::ControlReply reply);
   static void turn_away(v1::ControlReply& reply, const std::string& leader);
 

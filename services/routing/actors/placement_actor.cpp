@@ -266,7 +266,7 @@ control_desk::standing placement_state::standing() {
 void placement_state::control_items(const control_items_message& what) {
   const bool leader = leads();
   bool changed = false;
-  for (const auto& item : *what.items) changed = desk_.asked(what.stream, item, standing()) || changed;
+  for (const auto& item : *what.items) changed = desk_.asked(what.stream, item, *setup_.time, standing()) || changed;
   if (!leader) return;
   if (changed) {
     store_intents();
