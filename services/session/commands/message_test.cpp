@@ -235,6 +235,21 @@ TEST_F(message_test, frames_that_come_again_while_they_are_being_stored_are_not_
   EXPECT_EQ(seen[1].confirm(), 2U);
 }
 
+TEST_F(message_test, an_acknowledgement_counts_while_the_lease_is_being_renewed) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  say("hi");
+  settle();
+  const auto delivered = frames(3, frame_type::message);
+  ASSERT_EQ(delivered.size(), 1U);
+  lease = false;
+  ack(3, bob, delivered[0].ref());
+  settle();
+  lease = true;
+  settle();
+  EXPECT_TRUE(storage.outbox.empty());
+}
+
 TEST_F(message_test, a_gap_in_the_numbers_asks_the_gateway_to_bind_again) {
   ASSERT_TRUE(log_on(1, alice));
   gateway->take();

@@ -131,6 +131,12 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
     return owned_range(env_, map, slot_of(account)) != nullptr;
   }
 
+  /// By the map; whether this node may act on it is another question.
+  bool ours(const placement::snapshot& map, account_id account) const {
+    const placement::range* range = map.sessions.find(slot_of(account));
+    return range != nullptr && range->owner == env_.node;
+  }
+
   void refuse(const placement::snapshot& map, uint64_t conn, uint64_t account) {
     v1::BindResult& result = *refused_.emplace_back().mutable_bind_result();
     result.set_conn(conn);
@@ -159,11 +165,17 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
         return;
       }
       case v1::GatewayItem::kAcked: {
-        // Not ours any more: the terminal's next Bind says what is still unacknowledged.
         v1::Acked& acked = *item.mutable_acked();
         const account_id account{acked.account()};
-        if (!owned(map, account.value)) return late_.push_back(std::move(acked));
-        mails.emplace_back(account, acked_event{stream_, std::move(acked)});
+        if (owned(map, account.value)) {
+          mails.emplace_back(account, acked_event{stream_, std::move(acked)});
+        } else if (ours(map, account)) {
+          // Only the lease is being renewed: no Bind will follow that would say it again.
+          if (!mails.empty()) env_.directory->post(mails);
+          env_.directory->post_if_present(account, acked_event{stream_, std::move(acked)});
+        } else {
+          late_.push_back(std::move(acked));  // the terminal's next Bind says what is still unacknowledged
+        }
         return;
       }
       case v1::GatewayItem::kClosed: {
