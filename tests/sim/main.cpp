@@ -19,6 +19,7 @@ struct arguments {
   uint64_t first = 1, count = 1000, jobs = 1;
   tern::sim::planted bug = tern::sim::planted::none;
   bool one = false;
+  bool strict = false;
 };
 
 arguments read(int argc, char** argv) {
@@ -38,6 +39,8 @@ arguments read(int argc, char** argv) {
       out.jobs = std::max<uint64_t>(1, std::strtoull(value, nullptr, 10));
     } else if (name == "--bug") {
       out.bug = tern::sim::planted_of(value);
+    } else if (name == "--strict") {
+      out.strict = std::string(value) == "yes";
     }
   }
   return out;
@@ -55,7 +58,7 @@ int work(const arguments& with, uint64_t offset, uint64_t step) {
   int failed = 0;
   const bool show = std::getenv("TERN_SIM_TRACE") != nullptr;
   for (uint64_t i = offset; i < with.count; i += step) {
-    const tern::sim::run_options how{with.first + i, show, with.bug};
+    const tern::sim::run_options how{with.first + i, show, with.bug, with.strict};
     const auto got = tern::sim::run(how);
     if (!got.violations.empty()) {
       report(how, got);

@@ -13,6 +13,7 @@ struct run_options {
   uint64_t seed = 1;
   bool show = false;  // prints the trace
   planted bug = planted::none;
+  bool strict = false;  // also what README.md lists as not kept yet
 };
 
 struct run_result {
