@@ -150,7 +150,7 @@ class group_service final : public app::service {
     room_moves::outlets out;
     out.answer = [this](const placement::move_result& result) { membership_.move_done(result); };
     out.willing = [this] { return !drains_; };
-    out.wake = [this] { caf::anon_send(supervisor_, moving_message{}); };
+    out.wake = [this] { caf::anon_send(waker_, moving_message{}); };
     return out;
   }
 
@@ -178,6 +178,7 @@ class group_service final : public app::service {
     what.busy = [this] { return storage_.waiting() > 0; };
     beat_->store(now_ns(context_.time));
     supervisor_ = context_.actors.spawn(supervisor_behavior, std::move(what));
+    waker_ = supervisor_;
     context_.health.add_liveness("group.supervisor", [beat = beat_, gone = gone_, &time = context_.time] {
       const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
       return *gone || time.now() - last < stuck_after;
@@ -247,6 +248,7 @@ class group_service final : public app::service {
   std::shared_ptr<std::atomic<bool>> gone_ = std::make_shared<std::atomic<bool>>(false);
   std::shared_ptr<std::atomic<int64_t>> beat_ = std::make_shared<std::atomic<int64_t>>(0);
   caf::actor supervisor_;
+  caf::actor waker_;  // the same, for the mover: stop() does not let it go
   std::atomic<bool> drains_{false};
   std::atomic<bool> leaving_{false};
   clock::time_point empty_since_{};  // while it drains
