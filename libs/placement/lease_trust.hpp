@@ -2,6 +2,7 @@
 // routing, and when. The argument for each rule is in docs/flows/placement.md, "Who may still own what".
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -25,7 +26,7 @@ class lease_trust {
   static constexpr auto of_lease = std::chrono::milliseconds(4000);
   static constexpr auto of_grace = std::chrono::milliseconds(9000);
 
-  explicit lease_trust(size_t replicas) : refused_at_(replicas) {}
+  explicit lease_trust(size_t replicas) : refused_at_(replicas), unanswered_(replicas + 1) {}
 
   /// A stream to a replica is up; Hello leaves now.
   void up(uint64_t stream, size_t replica, time_point now);
@@ -35,8 +36,8 @@ class lease_trust {
   void not_leader(uint64_t stream, time_point now);
   /// The stream ended by itself: the replica has died, as a rule. One that is cut off says nothing.
   void broke(uint64_t stream, time_point now);
-  /// The node gave the stream up, because it was silent.
-  void abandoned(uint64_t stream);
+  /// The node gave the stream up: it was silent, or another replica leads.
+  void abandoned(uint64_t stream, time_point now);
 
   bool valid(time_point now) const;
   /// Sending time of the newest heartbeat that was answered.
@@ -48,9 +49,15 @@ class lease_trust {
     time_point asked{};   // Hello was sent
     bool leased = false;  // the replica has answered as a leader
   };
-  void lost_leader(const joined& which, time_point now);
+  /// What is over does not come back by what is heard later.
+  void lapse(time_point now);
+  void lost_leader(const joined& which);
+  size_t place(const joined& of) const { return std::min(of.replica, refused_at_.size()); }
 
   std::vector<std::optional<time_point>> refused_at_;  // replica -> it did not lead at some time after this
+  // replica -> what was sent to it on a stream that was given up: it may have counted from there. Last: unlisted
+  // ones.
+  std::vector<std::optional<time_point>> unanswered_;
   std::map<uint64_t, joined> streams_;
   std::optional<time_point> renewed_at_;
   time_point until_{};

@@ -111,7 +111,7 @@ TEST(lease_trust, counts_from_a_hello_that_is_not_answered) {
   trust.up(2, 1, at(200));
   EXPECT_TRUE(trust.valid(at(4199)));
   EXPECT_FALSE(trust.valid(at(4200))) << "it may lead, have counted us in, and have heard no more";
-  trust.abandoned(2);
+  trust.abandoned(2, at(4200));
   EXPECT_FALSE(trust.valid(at(4200)));
 }
 
@@ -121,6 +121,26 @@ TEST(lease_trust, a_replica_that_does_not_lead_has_no_use_for_our_hello) {
   trust.up(2, 1, at(200));
   trust.not_leader(2, at(210));
   EXPECT_TRUE(trust.valid(at(8999)));
+}
+
+TEST(lease_trust, a_hello_on_a_stream_that_was_given_up_counts_until_its_replica_refuses_another) {
+  auto trust = leased(2);
+  trust.not_leader(1, at(100));
+  trust.up(2, 1, at(200));
+  trust.not_leader(2, at(210));
+  trust.up(3, 1, at(1000));
+  trust.abandoned(3, at(4000));
+  trust.up(4, 0, at(4100));
+  trust.not_leader(4, at(4110));
+  EXPECT_TRUE(trust.valid(at(4999)));
+  auto other = trust;
+  EXPECT_FALSE(trust.valid(at(5000))) << "whoever heard it may lead, and count from there";
+  trust.up(5, 1, at(5100));
+  trust.not_leader(5, at(5110));
+  EXPECT_FALSE(trust.valid(at(5111))) << "too late: what is over is over";
+  other.up(5, 1, at(4500));
+  other.not_leader(5, at(4510));
+  EXPECT_TRUE(other.valid(at(8999)));
 }
 
 TEST(lease_trust, of_the_next_leader_counts_as_any_other) {

@@ -141,7 +141,7 @@ std::vector<std::unique_ptr<rpc::link>> membership::impl::drop_unwanted() {
       continue;
     }
     if (silent) logger.warn("routing is silent", {{"routing", at->address}});
-    if (at->out && !at->refused) trust.abandoned(at->stream);
+    if (at->out && !at->refused) trust.abandoned(at->stream, time.now());
     if (at->replica != lease_trust::unlisted) try_again[at->replica] = now + ask_again;
     ending.push_back(std::move(at->link));
     at = attempts.erase(at);

@@ -11,7 +11,7 @@ void membership_table::expect(const node& known, std::vector<std::string> owned_
   at.shards = std::move(owned_shards);
   at.slots_wanted = slots_wanted;
   at.admitted = known.alive;
-  at.expires = time_.now() + how_.grace;
+  at.expires = at.grace_until = time_.now() + how_.grace;
 }
 
 void membership_table::join(const announcement& what) {
@@ -20,14 +20,17 @@ void membership_table::join(const announcement& what) {
   auto& at = found->second;
   const bool was_alive = !fresh && at.info.alive;
   const bool wanted_slots = at.slots_wanted;
-  if (!fresh && at.info.incarnation != what.self.incarnation) at.restarted = true;
+  if (!fresh && at.info.incarnation != what.self.incarnation) {
+    at.restarted = true;
+    at.grace_until = {};
+  }
   at.info = what.self;
   at.info.alive = true;
   at.shards = what.shards;
   at.slots_wanted = what.slots_wanted;
   at.moves = what.moves;
   at.connected = true;
-  at.expires = now + how_.lease;
+  at.expires = std::max(now + how_.lease, at.grace_until);
   if (!was_alive || (!wanted_slots && what.slots_wanted)) {
     at.admitted_at = now + how_.settle;
     at.admitted = how_.settle.count() == 0;
@@ -37,7 +40,7 @@ void membership_table::join(const announcement& what) {
 bool membership_table::renew(const std::string& name, uint64_t incarnation) {
   const auto at = members_.find(name);
   if (at == members_.end() || at->second.info.incarnation != incarnation || !at->second.info.alive) return false;
-  at->second.expires = time_.now() + how_.lease;
+  at->second.expires = std::max(time_.now() + how_.lease, at->second.grace_until);
   return true;
 }
 
@@ -45,7 +48,8 @@ void membership_table::disconnected(const std::string& name, uint64_t incarnatio
   const auto at = members_.find(name);
   if (at == members_.end() || at->second.info.incarnation != incarnation) return;
   at->second.connected = false;
-  at->second.expires = std::min(at->second.expires, time_.now() + how_.suspect);
+  const auto suspected = std::max(time_.now() + how_.suspect, at->second.grace_until);
+  at->second.expires = std::min(at->second.expires, suspected);
 }
 
 void membership_table::leave(const std::string& name, uint64_t incarnation) {

@@ -69,6 +69,7 @@ class membership_table {
     bool admitted = false;     // takes ranges
     time_point admitted_at{};  // when it will be
     time_point expires{};
+    time_point grace_until{};  // of expect(): not dead before, unless it says so or has restarted
     bool moves = true;         // as announced; who was only expected is not asked before it is back
     bool connected = false;    // its stream is up
     uint64_t load = 0;         // as reported

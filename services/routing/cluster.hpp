@@ -29,8 +29,6 @@ class cluster {
 
   /// After a start: the state of the meta database. Its live nodes get the grace to join again.
   void load(meta_state stored);
-  /// The meta database has another state than we thought (another routing wrote it): that one counts.
-  void adopt(meta_state stored) { state_ = std::move(stored); }
 
   placement::membership_table& members() noexcept { return members_; }
   const placement::membership_table& members() const noexcept { return members_; }
