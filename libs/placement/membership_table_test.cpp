@@ -147,5 +147,33 @@ TEST_F(membership_table_rules, dead_nodes_are_forgotten_unless_they_own_somethin
   EXPECT_NE(table.find("b"), nullptr);
 }
 
+TEST_F(membership_table_rules, keeps_what_heartbeats_say_of_the_incarnation_that_is_there) {
+  join("a", 2);
+  table.report("a", 1, 9, 9);
+  table.report("b", 1, 9, 9);
+  EXPECT_EQ(table.find("a")->load, 0U);
+  EXPECT_EQ(table.find("a")->heard, clock::time_point{});
+  table.report("a", 2, 7, 3);
+  EXPECT_EQ(table.find("a")->load, 7U);
+  EXPECT_EQ(table.find("a")->map_version, 3U);
+  EXPECT_EQ(table.find("a")->heard, time.now());
+  join("c");
+  table.shift_load("a", "c", 5);
+  table.shift_load("a", "c", 5);
+  EXPECT_EQ(table.find("a")->load, 0U);
+  EXPECT_EQ(table.find("c")->load, 10U);
+}
+
+TEST_F(membership_table_rules, knows_whose_stream_is_up) {
+  table.expect({"a", "session", "x", 7, true}, {}, true);
+  EXPECT_FALSE(table.find("a")->connected);
+  EXPECT_TRUE(table.find("a")->moves) << "it is not asked for anything before it is back";
+  join("a", 7);
+  EXPECT_TRUE(table.find("a")->connected);
+  EXPECT_FALSE(table.find("a")->moves);
+  table.disconnected("a", 7);
+  EXPECT_FALSE(table.find("a")->connected);
+}
+
 }  // namespace
 }  // namespace tern::placement

@@ -41,7 +41,7 @@ std::string why(errc code) {
     case errc::overload: return "the target takes no more now";
     case errc::not_found:
     case errc::unavailable: return "the target could not be reached";
-    case errc::deadline: return "no answer";
+    case errc::deadline: return "source or target did not answer";
     case errc::wrong_owner:
     case errc::stale_epoch: return "the source does not own it";
     case errc::cancelled: return "source or target changed, or it was not committed in time";

@@ -317,15 +317,17 @@ bool mover::on_result(const std::string& node, const placement::move_result& res
     found->now = phase::ready;
     found->ready_at = time_.now();
   } else {
-    fail(*found, result.code);
+    fail(*found, result.code, false);
     sweep();
   }
   return true;
 }
 
 /// Who is to blame gets a pause: the target when it refused or was not there, else the source.
-void mover::fail(move_record& one, errc code) {
-  const bool refused = code == errc::overload || code == errc::not_found || code == errc::unavailable;
+void mover::fail(move_record& one, errc code, bool silent) {
+  // A source that says `deadline` has waited for the target in vain.
+  const bool refused = !silent && (code == errc::overload || code == errc::not_found || code == errc::unavailable ||
+                                   code == errc::deadline);
   auto& blamed = troubles_[refused ? one.order.target : one.source];
   const auto pause = first_pause * (1 << std::min(blamed.failures, most_doublings));
   // repeated: the source is still busy with an order that was given up. Nobody's fault.
@@ -334,7 +336,7 @@ void mover::fail(move_record& one, errc code) {
   look_at(blamed.not_before);
   auto& source = troubles_[one.source];
   if (refused) ++source.failures;
-  if (code == errc::deadline) source.deaf = true;
+  if (silent) source.deaf = true;
   if (source.failures >= drain_failures) source.forced.emplace_back(one.order.first, one.order.last);
   end(one, phase::failed, code);
 }
@@ -365,7 +367,7 @@ bool mover::tick() {
       end(each, phase::failed, errc::cancelled);  // it was not committed in time, and is not still any more
     } else if (each.now == phase::ordered && each.sent_at + how_.timeout <= now) {
       if (each.sent >= how_.attempts) {
-        fail(each, errc::deadline);
+        fail(each, errc::deadline, true);
       } else {
         ++each.sent;
         each.sent_at = now;

@@ -138,7 +138,7 @@ class mover {
   bool at_once(const board& on, size_t unit) const;
   void end(move_record& one, move_record::phase how, errc code);
   void sweep();
-  void fail(move_record& one, errc code);
+  void fail(move_record& one, errc code, bool silent);
   void look_at(time_point when) { look_at_ = std::min(look_at_, when); }
   size_t busy(const std::string& node) const;
 

@@ -217,6 +217,31 @@ TEST_F(moving, a_draining_nodes_range_goes_at_once_after_three_refusals) {
   EXPECT_EQ(slots_of("s1"), slot_count);
 }
 
+TEST_F(moving, a_source_that_waited_for_its_target_in_vain_is_not_taken_for_dead) {
+  two();
+  join("s0", 1, false);
+  plan();
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_TRUE(answer(sent[0], errc::deadline));
+  EXPECT_EQ(slots_of("s1"), slot_count / 2);
+  pass(milliseconds(300));
+  ASSERT_EQ(sent.size(), 2U);
+  answer(sent[1]);
+  EXPECT_EQ(slots_of("s1"), slot_count);
+}
+
+TEST_F(moving, an_order_given_up_that_still_runs_is_nobodys_fault) {
+  two();
+  join("s0", 1, false);
+  plan();
+  for (size_t i = 0; i < 5; ++i) {
+    ASSERT_EQ(sent.size(), i + 1);
+    EXPECT_TRUE(answer(sent.back(), errc::repeated));
+    EXPECT_EQ(slots_of("s1"), slot_count / 2);
+    pass(milliseconds(300));
+  }
+}
+
 TEST_F(moving, a_refused_target_gets_a_pause_that_grows) {
   two();
   join("s2");
