@@ -76,7 +76,12 @@ void session_state::bind_fresh(bind_event& what) {
   const auto slot = place(what);
   if (!slot) return;
   *out(*terminals_[*slot]).mutable_login_result() = std::move(result);
-  if (!again) delivery_.attach(*slot);
+  if (!again) {
+    delivery_.attach(*slot);
+  } else if (old != what.from) {
+    // Logged on before, over a stream that is gone: the gateway has had neither the result nor what followed it.
+    delivery_.reattach(*slot, restored_of(bind));
+  }
   if (old != what.from) enter_rooms(*slot, bind, old);
 }
 

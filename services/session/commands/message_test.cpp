@@ -250,6 +250,21 @@ TEST_F(message_test, an_acknowledgement_counts_while_the_lease_is_being_renewed)
   EXPECT_TRUE(storage.outbox.empty());
 }
 
+TEST_F(message_test, who_logs_on_again_over_a_new_stream_gets_what_was_lost_with_the_old_one) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  say("hi");
+  settle();
+  ASSERT_EQ(frames(3, frame_type::message).size(), 1U);  // lost with the stream, as was the result of the login
+  attach = connect_gateway(1);
+  ASSERT_TRUE(log_on(3, bob));
+  const auto seen = frames(3, frame_type::message);
+  ASSERT_EQ(seen.size(), 1U);
+  ack(3, bob, seen[0].ref());
+  settle();
+  EXPECT_TRUE(storage.outbox.empty());
+}
+
 TEST_F(message_test, a_gap_in_the_numbers_asks_the_gateway_to_bind_again) {
   ASSERT_TRUE(log_on(1, alice));
   gateway->take();
