@@ -27,6 +27,7 @@ uint64_t epoch_of(const placement::range* range) { return range == nullptr ? 0 :
 void logged_in(const environment& env, const gateway_ptr& from, const v1::Login& login,
                const storage::v1::LoggedIn& who) {
   const int64_t login_ns = env.time.wall_ns();
+  std::shared_lock turn_lasts(env.directory->turns());
   const auto map = env.cluster->get();
   const account_id account{who.account()};
   if (owned_range(env, *map, slot_of(account)) == nullptr) {
@@ -38,6 +39,7 @@ void logged_in(const environment& env, const gateway_ptr& from, const v1::Login&
     result.set_redirect(true);
     result.set_login_ns(login_ns);
     result.set_epoch(epoch_of(map->sessions.find(slot_of(account))));
+    turn_lasts.unlock();
     return send(from, std::move(item));
   }
   v1::Bind bind;

@@ -11,11 +11,14 @@ void supervisor_state::on_map(const placement::snapshot_ptr& current) {
   const auto previous = std::exchange(map_, current);
   what_.apply(current);
   const environment& env = *what_.env;
+  env.directory->pass_turns();
   const size_t ended = env.directory->end_if([&](account_id account) {
     // Another epoch of ours may mean that somebody else was the owner in between: what actors remember is worthless.
+    // Where we were not the owner before, they began by the new map, maybe from what the former owner handed over.
     const placement::range* before = previous->sessions.find(slot_of(account));
     const placement::range* now = current->sessions.find(slot_of(account));
-    return now == nullptr || now->owner != env.node || (before != nullptr && before->epoch != now->epoch);
+    return now == nullptr || now->owner != env.node ||
+           (before != nullptr && before->owner == env.node && before->epoch != now->epoch);
   });
   if (env.parked != nullptr) env.parked->settle();
   env.log.info("map", {{"version", current->version}, {"sessions_ended", ended}});

@@ -63,6 +63,7 @@ class attach_handler final : public rpc::server_handler<rpc::attach_stream>, pub
     std::vector<v1::Acked> late;
     {
       const std::lock_guard held(mutex_);
+      const std::shared_lock turn_lasts(env_.directory->turns());
       const auto map = env_.cluster->get();
       std::vector<directory::addressed> mails;
       if (items == nullptr) {

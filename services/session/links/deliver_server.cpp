@@ -70,6 +70,7 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
     outcome_of done;
     {
       const std::lock_guard held(mutex_);
+      const std::shared_lock turn_lasts(env_.directory->turns());
       const auto map = env_.cluster->get();
       if (items == nullptr) {
         unpark(*map, done);
