@@ -149,7 +149,7 @@ class gateway_process::thread final : public websocket::io_thread {
       });
     });
   }
-  void after(std::chrono::milliseconds delay, std::function<void()> work) {
+  void after(std::chrono::milliseconds delay, std::function<void()> work) override {
     host_.in().after(delay, [this, alive = alive_, work = std::move(work)] {
       if (!*alive) return;
       host_.run(life_, [alive, work] {
