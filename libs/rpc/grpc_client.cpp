@@ -141,6 +141,9 @@ class attempt final : private wire {
   operation ended_{*this, &attempt::on_op};
 };
 
+/// A cancelled call is over within so long, unless a write of it is stuck.
+constexpr auto stuck_after = std::chrono::milliseconds(100);
+
 /// A link's state machine: attempt, up, down, pause, attempt, … until end().
 class client_link : public std::enable_shared_from_this<client_link> {
  public:
@@ -275,8 +278,14 @@ void client_link::end() {
     if (down && client) client->down();
     return;
   }
-  idle_.wait(lock, [this] { return !busy_; });
+  const bool over = idle_.wait_for(lock, stuck_after, [this] { return !busy_; });
+  const auto stream = stream_;
+  const bool was_up = up_;
   lock.unlock();
+  if (over) return;
+  // gRPC does not give back a write that waits for a stopped peer before keepalive ends the connection. Nobody is to
+  // wait for that: not the owner of a link to a node that has just been declared dead.
+  if (stream->silence() && was_up && client) client->down();
 }
 
 class grpc_link final : public link {

@@ -1,5 +1,6 @@
 #include "libs/rpc/grpc_stream.hpp"
 
+#include <chrono>
 #include <utility>
 
 namespace tern::rpc::detail {
@@ -63,9 +64,8 @@ void grpc_stream::read() {
 }
 
 void grpc_stream::up() {
-  if (muted_) return;
-  const calling mark(*this);
-  handler_->up(shared_from_this());
+  const calling mark(*this);  // before muted_ is looked at: see silence()
+  if (!muted_) handler_->up(shared_from_this());
 }
 
 void grpc_stream::on_message(std::string_view batch) {
@@ -78,9 +78,9 @@ void grpc_stream::on_message(std::string_view batch) {
     out_.grant(credit);
     kick();
   }
-  if (good && count > 0 && !muted_) {
+  if (good && count > 0) {
     const calling mark(*this);
-    handler_->items(*list);
+    if (!muted_) handler_->items(*list);
   }
   const std::lock_guard lock(mutex_);
   out_.consumed(count);
@@ -158,9 +158,17 @@ void grpc_stream::on_done() {
     handler.swap(handler_);
     lingering.swap(lingering_);
   }
-  if (!handler || muted_) return;
+  if (!handler) return;
   const calling mark(*this);
+  if (muted_) return;
+  told_down_ = true;
   handler->down();
+}
+
+bool grpc_stream::silence() {
+  muted_ = true;
+  while (caller_.load() != std::thread::id{}) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  return !told_down_;
 }
 
 void grpc_stream::cut() {

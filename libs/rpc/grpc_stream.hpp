@@ -59,6 +59,9 @@ class grpc_stream final : public raw_sink, public paced, public std::enable_shar
   /// Cuts the stream. With `mute` a call of the handler that runs in this thread is the last one.
   void cut();
   void mute() { muted_ = true; }
+  /// Mutes it from outside: waits for a call of the handler that runs; none begins afterwards. True: the handler has
+  /// not been told down().
+  bool silence();
   bool called_by_this_thread() const { return caller_.load() == std::this_thread::get_id(); }
   /// Called (once, at most, with no lock held) when close() could not finish at once: after a while somebody must
   /// cut().
@@ -81,6 +84,7 @@ class grpc_stream final : public raw_sink, public paced, public std::enable_shar
   std::function<void()> lingering_;
   std::atomic<std::thread::id> caller_{};
   std::atomic<bool> muted_ = false;
+  std::atomic<bool> told_down_ = false;
   bool writing_ = false;
   bool closing_ = false;    // send() is over; what is queued still goes
   bool finishing_ = false;  // the peer has ended or a write failed: nothing more goes

@@ -181,6 +181,24 @@ TEST_P(grpc_peers, a_stopped_peer_is_noticed_by_keepalive_and_does_not_hold_up_t
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
 }
 
+TEST_P(grpc_peers, a_link_with_a_stuck_write_to_a_stopped_peer_ends_long_before_keepalive) {
+  const auto at = address();
+  auto peer = start_peer(at);
+  grpc_options how;
+  how.keepalive = std::chrono::minutes(1);
+  const auto net = make_grpc_network(how);
+  const auto client = std::make_shared<recording_client>();
+  auto link = net->connect<kind>({"gateway", "gateway-0", 1}, at, client);
+  ASSERT_TRUE(client->seen.wait([&] { return client->seen.ups == 1; }));
+  peer.signal(SIGSTOP);
+  for (uint64_t i = 0; i < 20'000; ++i) client->sender()->send(up_item(i, 1000));
+  const auto before = std::chrono::steady_clock::now();
+  link.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(2));
+  EXPECT_TRUE(client->seen.wait([&] { return client->seen.downs == 1; }));
+  peer.signal(SIGCONT);
+}
+
 INSTANTIATE_TEST_SUITE_P(over, grpc_peers, ::testing::Values(true, false),
                          [](const ::testing::TestParamInfo<bool>& p) { return p.param ? "unix" : "tcp"; });
 
