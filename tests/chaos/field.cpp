@@ -17,7 +17,8 @@ constexpr auto drain_limit = 40s;
 constexpr auto ready_limit = 30s;
 constexpr auto crowd_limit = 180s;
 
-/// The sum of the samples of `name` in a page of Prometheus' text format.
+}  // namespace
+
 double sum_of(const std::string& page, const std::string& name, const std::string& label) {
   double sum = 0;
   size_t at = 0;
@@ -35,16 +36,18 @@ double sum_of(const std::string& page, const std::string& name, const std::strin
   return sum;
 }
 
-}  // namespace
-
 void field::expect(bool holds, const std::string& what) {
   if (!holds) out.failures.push_back(what);
 }
 
 double field::metric(const std::string& node, const std::string& name, const std::string& label) {
+  return sum_of(scrape(node), name, label);
+}
+
+std::string field::scrape(const std::string& node) {
   const auto& which = nodes.node(node);
-  const auto page = client::http_get({which.host, which.metrics_port}, "/metrics", scrape_limit);
-  return page.status == 200 ? sum_of(page.body, name, label) : 0;
+  auto page = client::http_get({which.host, which.metrics_port}, "/metrics", scrape_limit);
+  return page.status == 200 ? std::move(page.body) : std::string{};
 }
 
 double field::metric_of_all(const std::string& service, const std::string& name, const std::string& label) {

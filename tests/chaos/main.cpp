@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -41,8 +42,16 @@ bool wanted(const chaos_case& one, const std::string& only) {
   return false;
 }
 
+/// The services are where this program is, unless told otherwise.
+void find_binaries() {
+  std::error_code none;
+  const auto own = std::filesystem::read_symlink("/proc/self/exe", none);
+  if (!none) (void)::setenv("TERN_BIN", own.parent_path().c_str(), 0);
+}
+
 int run(const arguments& how) {
   raise_descriptors();
+  find_binaries();
   ::signal(SIGPIPE, SIG_IGN);
   const auto began = std::chrono::steady_clock::now();
   const auto say = [&](const std::string& line) {
@@ -51,6 +60,11 @@ int run(const arguments& how) {
   };
   auto network = leave_for_private_network();
   if (!network) say("cases that need network namespaces are skipped: " + network.error().detail);
+#ifdef NDEBUG
+  const std::string build = "release";
+#else
+  const std::string build = "debug";
+#endif
   std::vector<row> rows;
   stage where(how.size, say);
   where.set_network(std::move(network));
@@ -60,16 +74,11 @@ int run(const arguments& how) {
     rows.push_back(where.run(one));
     failed += rows.back().failed() ? 1 : 0;
     std::cout << summary(rows.back()) << std::flush;
+    // After each case: a run that is broken off has its table, too.
+    if (!how.output.empty()) std::ofstream(how.output) << page(rows, how.size, build, how.remarks);
   }
   for (const auto& name : where.stop()) say(name + " did not end cleanly");
-#ifdef NDEBUG
-  const std::string build = "release";
-#else
-  const std::string build = "debug";
-#endif
-  const auto text = page(rows, how.size, build, how.remarks);
-  std::cout << "\n" << text << std::flush;
-  if (!how.output.empty()) std::ofstream(how.output) << text;
+  std::cout << "\n" << page(rows, how.size, build, how.remarks) << std::flush;
   return failed == 0 ? 0 : 1;
 }
 

@@ -49,6 +49,9 @@ struct extra_figure {
 
 class field;
 
+/// The sum of the samples of `name` in a page of Prometheus' text format; with `label`, of those that contain it.
+double sum_of(const std::string& page, const std::string& name, const std::string& label = {});
+
 struct chaos_case {
   std::string name;
   wiring links = wiring::direct;
@@ -97,6 +100,8 @@ class field {
   void note(const std::string& text) { out.notes.push_back(text); }
   void figure(extra_figure one) { out.extras.push_back(std::move(one)); }
 
+  /// The metrics of a node as text; empty: no answer.
+  std::string scrape(const std::string& node);
   /// The sum of a metric of one node over all labels; with `label`, of those samples that contain it. 0: no answer.
   double metric(const std::string& node, const std::string& name, const std::string& label = {});
   /// The same of all nodes of a service that answer.

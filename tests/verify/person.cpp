@@ -210,7 +210,12 @@ void workload::person::answered(seat&, const wire::tim_ack& ack) {
     auto& record = shared_.seen.sends[open_.begin()->second.index];
     record.result = outcome::fail;
     record.completed = now();
+    late_refusals_ += record.attempts - 1;
     open_.clear();
+    return;
+  }
+  if (late_refusals_ > 0) {  // a further attempt of one that was refused has its answer, too
+    --late_refusals_;
     return;
   }
   shared_.seen.stalls.push_back(account_.name + ": a message that is allowed was refused with " +

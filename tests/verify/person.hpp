@@ -132,6 +132,7 @@ class workload::person {
   std::vector<std::unique_ptr<seat>> seats_;
   std::map<int64_t, open_op> open_;
   int64_t next_id_;
+  int late_refusals_ = 0;  // answers to come at most
   int64_t connections_ = 0;
   std::map<std::string, int> has_history_;  // by node of a friend or room: messages known, so a pull answers
   std::vector<size_t> rooms_;               // where it stays
