@@ -123,7 +123,8 @@ result<void> storage_service::start() {
   about.slots_wanted = true;
   about.routing_address = with_.routing_address;
   membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
-  with_.network.serve<rpc::storage_stream>(with_.address, make_storage_acceptor(shards_, metrics_, with_.time));
+  with_.network.serve<rpc::storage_stream>(
+      with_.address, make_storage_acceptor(shards_, metrics_, membership_->cluster(), with_.time));
 
   supervisor_ = with_.actors.spawn<caf::detached>(supervisor_behavior, supervision());
   alive_at_->store(std::chrono::nanoseconds(with_.time.now().time_since_epoch()).count());

@@ -111,8 +111,10 @@ errc fake_storage::recall(const storage::v1::Recall& what, storage::v1::Appended
   const conversation_id id{what.conversation().hi(), what.conversation().lo()};
   const auto at = pairs_.find(id);
   if (what.mid() == 0) return errc::bad_parameter;
+  if (id.lo == 0 && what.burn()) return errc::bad_parameter;
+  const std::string key = "R" + std::to_string(what.mid());
+  if (at != pairs_.end() && known_key(at->second, what.actor(), key, out)) return errc::ok;
   if (id.lo == 0) {
-    if (what.burn()) return errc::bad_parameter;
     const auto room = rooms_.find(id.hi);
     const errc allowed = may_use(room == rooms_.end() ? nullptr : &room->second, what.actor());
     if (allowed != errc::ok) return allowed == errc::no_such_object ? errc::permission_denied : allowed;
@@ -122,8 +124,6 @@ errc fake_storage::recall(const storage::v1::Recall& what, storage::v1::Appended
   const auto target = record.rows[what.mid() - 1];
   if (target.target() != 0) return errc::bad_parameter;
   if ((target.sender() == what.actor()) == what.burn()) return errc::permission_denied;
-  const std::string key = "R" + std::to_string(what.mid());
-  if (known_key(record, what.actor(), key, out)) return errc::ok;
   if (!record.tombstones.insert(what.mid()).second) {
     out.set_duplicate(true);
     return errc::ok;

@@ -106,7 +106,8 @@ void session_state::rebind(bind_event& what) {
   if (!slot) return;
   v1::BindResult& result = *out(*terminals_[*slot]).mutable_bind_result();
   result.set_conn(bind.conn());
-  result.set_epoch(epoch());
+  // The gateway's own: of two Binds under way only the newer one's answer counts.
+  result.set_epoch(bind.epoch() != 0 ? bind.epoch() : epoch());
   delivery_.reattach(*slot, restored_of(bind));
   enter_rooms(*slot, bind, old);
   terminal_came(bind.conn());

@@ -28,15 +28,19 @@ class ended_sink final : public reply_sink {
 class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
  public:
   exchange_handler(std::shared_ptr<const shard_slots> shards, std::shared_ptr<storage_metrics> metrics,
-                   const clock& time, const std::shared_ptr<reply_sink>& out)
+                   const placement::view& cluster, const clock& time, rpc::peer from,
+                   const std::shared_ptr<reply_sink>& out)
       : shards_(std::move(shards)),
         metrics_(std::move(metrics)),
+        cluster_(cluster),
         time_(time),
+        from_(std::move(from)),
         out_(std::make_shared<ended_sink>(out)) {}
 
   void on_items(std::vector<v1::StorageRequest>& items) override {
     if (out_->ended()) return;
     std::vector<answer> refused;
+    refuse_foreign_cursors(items, refused);
     for (size_t first = 0; first < items.size();) {
       size_t end = first + 1;
       while (end < items.size() && items[end].shard() == items[first].shard()) ++end;
@@ -52,6 +56,21 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
   void on_down() override {}
 
  private:
+  /// What a conversation's cursor says is the account's owner's to decide: a former one that has not heard of the
+  /// next (it was stopped, or cut off) must not take back what that has noted. Refused as unavailable, so that an
+  /// owner we have not heard of yet tries again.
+  void refuse_foreign_cursors(std::vector<v1::StorageRequest>& items, std::vector<answer>& refused) const {
+    placement::snapshot_ptr map;
+    std::erase_if(items, [&](v1::StorageRequest& item) {
+      if (!item.has_cursor_put()) return false;
+      if (!map) map = cluster_.get();
+      const placement::range* range = map->sessions.find(slot_of(account_id{item.cursor_put().account()}));
+      if (range == nullptr || range->owner == from_.node) return false;
+      refused.push_back(refuse(item, out_, errc::unavailable, time_.now()));
+      return true;
+    });
+  }
+
   void admit(std::vector<v1::StorageRequest>& items, size_t first, size_t end, std::vector<answer>& refused) {
     const auto at = shards_->find(items[first].shard());
     if (at == shards_->end()) {
@@ -65,7 +84,9 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
 
   const std::shared_ptr<const shard_slots> shards_;
   const std::shared_ptr<storage_metrics> metrics_;
+  const placement::view& cluster_;
   const clock& time_;
+  const rpc::peer from_;
   const std::shared_ptr<ended_sink> out_;
 };
 
@@ -73,11 +94,11 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
 
 rpc::accept_function<rpc::storage_stream> make_storage_acceptor(std::shared_ptr<const shard_slots> shards,
                                                                 std::shared_ptr<storage_metrics> metrics,
-                                                                const clock& time) {
-  return [shards = std::move(shards), metrics = std::move(metrics), &time](
-             const rpc::peer&,
+                                                                const placement::view& cluster, const clock& time) {
+  return [shards = std::move(shards), metrics = std::move(metrics), &cluster, &time](
+             const rpc::peer& from,
              std::shared_ptr<reply_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::storage_stream>> {
-    return std::make_shared<exchange_handler>(shards, metrics, time, std::move(out));
+    return std::make_shared<exchange_handler>(shards, metrics, cluster, time, from, std::move(out));
   };
 }
 

@@ -104,7 +104,6 @@ errc batch_builder::may_recall(const v1::Recall& ask) const {
   const auto known = known_.find(id);
   const bool exists = known != known_.end() && known->second.has_value();
   if (id.lo == 0) {
-    if (ask.burn()) return errc::bad_parameter;
     const auto* in = room(room_id{id.hi});
     if (in == nullptr) return errc::permission_denied;
     const errc allowed = may_use_room(in->cancelled, bits(in->id, actor), in->founder == actor);
@@ -121,11 +120,13 @@ v1::StorageReply batch_builder::plan_recall(write_request& item) {
   const auto& ask = item.message.recall();
   const auto id = from_proto(ask.conversation());
   const account_id actor{ask.actor()};
-  if (!id || !actor || ask.mid() == 0 || ask.body().empty()) return reply_to(item.message, errc::bad_parameter);
+  const bool sane = id && actor && ask.mid() != 0 && !ask.body().empty() && !(ask.burn() && id.lo == 0);
+  if (!sane) return reply_to(item.message, errc::bad_parameter);
   const message_place place{id, ask.mid()};
-  if (const errc allowed = may_recall(ask); allowed != errc::ok) return reply_to(item.message, allowed);
   auto key = recall_key(ask.mid());
+  // What was done stays done, whatever the actor may do now.
   if (auto known = repeated(item, seen(key_name(id, actor, key)))) return *known;
+  if (const errc allowed = may_recall(ask); allowed != errc::ok) return reply_to(item.message, allowed);
   auto reply = reply_to(item.message);
   auto& appended = *reply.mutable_appended();
   if (is_recalled(place)) {  // by the other side, or so long ago that the key is forgotten

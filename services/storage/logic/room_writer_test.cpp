@@ -400,6 +400,7 @@ TEST_F(room_writer_test, a_recall_in_a_room_is_for_its_author_while_a_member) {
   EXPECT_EQ(read(testing::read_room(1, ann)).page().rows(1).target(), 1U);
   one(room_change(10, ben, change::LEAVE));
   EXPECT_EQ(code_of(one(testing::recall(11, talk, ben, 2))), errc::permission_denied);
+  EXPECT_EQ(one(testing::recall(12, talk, ben, 1)).appended().mid(), 3U);  // it was done, although he has left since
 }
 
 TEST_F(room_writer_test, unlisted_messages_are_drained_but_are_no_history) {

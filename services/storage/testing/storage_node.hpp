@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libs/metrics/metrics.hpp"
+#include "libs/placement/view.hpp"
 #include "libs/rpc/local_network.hpp"
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/supervisor.hpp"
@@ -120,6 +121,7 @@ class storage_node {
 
   std::atomic<bool> lease{true};
   metrics::registry registry;
+  placement::view cluster;  // empty: nobody is refused for what the maps say
   std::shared_ptr<storage_metrics> metrics;
 
  private:
