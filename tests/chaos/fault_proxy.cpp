@@ -253,7 +253,9 @@ class fault_proxy::state final : public client::io_target {
 
   /// Not inside a call of the pair: its end comes with the round's.
   void drop(uint64_t number) {
-    owner_.loop_.at_round_end([this, number] { pairs_.erase(number); });
+    owner_.loop_.at_round_end([this, number, alive = std::weak_ptr<bool>(alive_)] {
+      if (!alive.expired()) pairs_.erase(number);
+    });
   }
   void pump_all() {
     for (auto& [number, each] : pairs_) each->pump();
@@ -271,6 +273,7 @@ class fault_proxy::state final : public client::io_target {
   proxy_silence silence_;
   bool refusing_ = false;
   uint64_t next_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what the loop still calls when we are gone
   std::map<uint64_t, std::unique_ptr<pair>> pairs_;
 };
 
