@@ -167,6 +167,7 @@ class room_run {
     }
   }
   void stop_sending() { sending_ = false; }
+  const pair_probe& pair() const noexcept { return pair_; }
   /// Messages that not everybody has.
   size_t open() const { return open_.size(); }
   void reset_counts() {
@@ -282,7 +283,8 @@ void fill_costs(report& made, const setting& with, const room_run& run, const co
   made.units["cpu_us_per_recipient"] = "all service processes";
   if (!with.counter || run.sent == 0) return;
   const auto per_message = [&run](double much) { return much / static_cast<double>(run.sent); };
-  made.values["history_rows_per_message"] = per_message(after.messages - before.messages);
+  made.values["history_rows_per_message"] =
+      per_message(after.messages - before.messages - static_cast<double>(run.pair().receipt_latency.count()));
   made.values["rows_per_message"] = per_message(after.rows - before.rows);
   made.units["rows_per_message"] = "with positions of members";
   made.values["statements_per_message"] = per_message(after.statements - before.statements);
