@@ -146,6 +146,7 @@ uint64_t sqlite_connection::checkpoints_beside() const { return checkpointer_ ? 
 int sqlite_connection::after_commit(void* self, sqlite3* handle, const char* database, int pages) {
   auto& me = *static_cast<sqlite_connection*>(self);
   if (!me.checkpointer_->committed(pages)) {
+    me.checkpointer_->wait_for_pass();
     // Whether this succeeds says nothing about the commit.
     (void)sqlite3_wal_checkpoint_v2(handle, database, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   }

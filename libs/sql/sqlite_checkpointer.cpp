@@ -12,6 +12,8 @@ constexpr int far_too_long = 8;
 constexpr std::chrono::milliseconds patience{50};
 /// How often it looks for the gap between two transactions of a writer that never pauses.
 constexpr std::chrono::microseconds look_again{50};
+/// How long a writer waits for the thread when the log is far too long.
+constexpr std::chrono::seconds catching_up{1};
 
 }  // namespace
 
@@ -39,6 +41,11 @@ bool sqlite_checkpointer::committed(int pages) {
   return pages / far_too_long < pages_;
 }
 
+void sqlite_checkpointer::wait_for_pass() {
+  std::unique_lock held(mutex_);
+  changed_.wait_for(held, catching_up, [this] { return !wanted_ || stopped_; });
+}
+
 uint64_t sqlite_checkpointer::passes() const {
   const std::lock_guard held(mutex_);
   return passes_;
@@ -55,6 +62,7 @@ void sqlite_checkpointer::run() {
     // Only now: commits meanwhile ask for what was just done. The next one asks again if need be.
     wanted_ = false;
     ++passes_;
+    changed_.notify_all();
   }
   held.unlock();
   close();

@@ -28,8 +28,13 @@ class sqlite_checkpointer {
   sqlite_checkpointer& operator=(const sqlite_checkpointer&) = delete;
 
   /// The writer has committed and the log has so many pages now. Thread-safe, never blocks on a checkpoint. False:
-  /// the thread does not keep up and the log is far too long, so that the writer should copy it itself.
+  /// the thread does not keep up and the log is far too long, so that the writer should copy it itself, after
+  /// `wait_for_pass`.
   bool committed(int pages);
+  /// Blocks while a pass is wanted or goes on, a second at most: only one at a time can checkpoint, and a writer that
+  /// goes on beside a thread that gets no processor would make the log longer without end. Not between begin and
+  /// commit. Thread-safe.
+  void wait_for_pass();
   /// Passes that have ended, with or without success.
   uint64_t passes() const;
 
