@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <map>
@@ -489,6 +490,18 @@ bool is_suite_part(const std::string& name) {
   return std::find(parts.begin(), parts.end(), name) != parts.end();
 }
 
-result<void> run_suite(const suite_options& how) { return suite(how).run(); }
+result<void> run_suite(const suite_options& how) {
+  auto whole = how;
+  if (whole.binaries.empty()) {
+    std::error_code failed;
+    whole.binaries = std::filesystem::read_symlink("/proc/self/exe", failed).parent_path();
+    if (failed) return error{errc::unavailable, "cannot tell where this program is: " + failed.message()};
+  }
+  if (whole.commit.empty()) {
+    const auto head = testing::run_program({"git", "describe", "--always", "--dirty"});
+    whole.commit = head ? head->substr(0, head->find('\n')) : "not known";
+  }
+  return suite(whole).run();
+}
 
 }  // namespace tern::bench

@@ -9,10 +9,10 @@
 namespace tern::bench {
 
 struct suite_options {
-  std::string binaries;  // where ternd and the others are
+  std::string binaries;  // where ternd and the others are; empty: where this program is
   std::string out = "docs/benchmarks.md";
   std::string json;    // also as JSON, to this file
-  std::string commit;  // for the report
+  std::string commit;  // for the report; empty: as git says
   double seconds = 8;  // of each measured chat run
   size_t idle_connections = 4000;
   std::vector<std::string> only{};  // parts to run: idle chat room stream ping growth overload relay codec; none: all
