@@ -31,8 +31,11 @@ class hb : public Base {
     Base::enqueue(std::move(element), unit);
   }
   caf::invoke_message_result consume(caf::mailbox_element& element) override {
+    const caf::intrusive_ptr<caf::actor_control_block> alive{this->ctrl()};
     __tsan_acquire(edge());
-    return Base::consume(element);
+    const auto outcome = Base::consume(element);
+    __tsan_release(edge());  // the next run may begin before this one's resume() returns
+    return outcome;
   }
   caf::resumable::resume_result resume(caf::execution_unit* unit, size_t max_throughput) override {
     const caf::intrusive_ptr<caf::actor_control_block> alive{this->ctrl()};
