@@ -10,16 +10,13 @@ prebuilt=
 [ "${1:-}" = --prebuilt ] && prebuilt=${2:?--prebuilt needs a directory}
 docker info > /dev/null 2>&1 || { echo "images: no Docker engine answers (is it running? may you use it?)" >&2; exit 3; }
 
+# here IMAGE: it is in the engine, or can be had
+here() { docker image inspect "$1" > /dev/null 2>&1 || timeout 300 docker pull -q "$1" > /dev/null 2>&1; }
+
 secrets=()
-if docker image inspect "$base" > /dev/null 2>&1; then
-  :
-elif docker pull -q "$base" > /dev/null 2>&1; then
-  :
-else
-  deploy/images/base.sh "$base"
-fi
+here "$base" || deploy/images/base.sh "$base"
 # A base without package sources of its own is built with this machine's.
-if ! docker run --rm --entrypoint sh "$base" -c 'ls /etc/apt/sources.list /etc/apt/sources.list.d/* > /dev/null 2>&1'; then
+if ! docker run --rm --network none --entrypoint sh "$base" -c 'ls /etc/apt/sources.list /etc/apt/sources.list.d/* > /dev/null 2>&1'; then
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   cat /etc/apt/sources.list.d/*.sources > "$scratch/sources" 2> /dev/null || true
@@ -27,12 +24,13 @@ if ! docker run --rm --entrypoint sh "$base" -c 'ls /etc/apt/sources.list /etc/a
   secrets=(--secret "id=apt_sources,src=$scratch/sources" --secret "id=apt_options,src=$scratch/options")
 fi
 
+programs="ternd tern-gateway tern-session tern-routing tern-group tern-storage ternctl tern-bench"
 binaries=compiled
 if [ -n "$prebuilt" ]; then
   binaries=prebuilt
-  rm -rf build/images/bin && mkdir -p build/images/bin
-  for each in ternd tern-gateway tern-session tern-routing tern-group tern-storage ternctl tern-bench; do
-    strip -o "build/images/bin/$each" "$prebuilt/$each"
+  mkdir -p build/images/bin
+  for each in $programs; do
+    [ build/images/bin/"$each" -nt "$prebuilt/$each" ] || strip -o "build/images/bin/$each" "$prebuilt/$each"
   done
 fi
 
@@ -49,14 +47,15 @@ revision=$(git rev-parse --short=12 HEAD 2> /dev/null || echo unknown)
 build "$tag" deploy/images/Dockerfile --build-arg "BINARIES=$binaries" --build-arg "VERSION=$version" \
   --build-arg "REVISION=$revision"
 
-# Databases and monitoring: the usual images, or ours from Debian's packages, named in deploy/compose/.env.
+# Databases and monitoring: the usual images, or ours from Debian's packages, named in deploy/compose/.env, where other
+# lines stay as they are.
 env=deploy/compose/.env
-: > "$env.new"
+{ [ ! -f "$env" ] || grep -vE '^[A-Z]+_IMAGE=tern-[a-z]+:local$' "$env" || true; } > "$env.new"
 for each in postgres redis haproxy prometheus alertmanager; do
   variable=$(echo "${each}_IMAGE" | tr '[:lower:]' '[:upper:]')
   usual=$(sed -nE "s/.*\\$\{$variable:-([^}]*)\}.*/\1/p" deploy/compose/docker-compose.yml | head -1)
-  [ -n "$usual" ] || continue
-  if docker image inspect "$usual" > /dev/null 2>&1 || docker pull -q "$usual" > /dev/null 2>&1; then continue; fi
+  [ -n "$usual" ] || { echo "images: docker-compose.yml names no $variable" >&2; exit 1; }
+  here "$usual" && continue
   build "tern-$each:local" "deploy/images/$each.Dockerfile"
   echo "$variable=tern-$each:local" >> "$env.new"
 done
