@@ -22,11 +22,13 @@ constexpr const char* usage =
     "  --gateways N       gateway processes (default 2)\n"
     "  --sessions N       session processes (default 2)\n"
     "  --groups N         group processes (default 1)\n"
+    "  --routings N       routing processes, one of which leads (default 1)\n"
     "  --storages N       storage processes (default 2)\n"
     "  --databases N      PostgreSQL servers, one shard each (default 2)\n"
     "  --no-redis         without Redis\n"
     "  --no-storage       nothing is stored: no databases, no storage processes (session.storage=none)\n"
-    "  --set KEY=VALUE    a configuration key for the services that know it; \"session:KEY=VALUE\" for one of them\n"
+    "  --set KEY=VALUE    a configuration key for the services that know it; \"session:KEY=VALUE\" for one of them,\n"
+    "                     \"session-1:KEY=VALUE\" for one node\n"
     "  --help\n";
 
 bool to_count(const char* text, size_t least, size_t most, size_t& target) {
@@ -45,8 +47,9 @@ bool add_setting(const std::string& text, tern::testing::cluster_options& how) {
   const auto colon = key.find(':');
   auto service = colon == std::string::npos ? key.substr(0, key.find('.')) : key.substr(0, colon);
   if (colon != std::string::npos) key = key.substr(colon + 1);
-  const bool known = service == "gateway" || service == "session" || service == "routing" || service == "group" ||
-                     service == "storage";
+  const auto kind = colon == std::string::npos ? service : service.substr(0, service.find('-'));
+  const bool known =
+      kind == "gateway" || kind == "session" || kind == "routing" || kind == "group" || kind == "storage";
   how.settings[known ? service : ""][key] = text.substr(equals + 1);
   return true;
 }
@@ -80,6 +83,8 @@ int parse(int argc, char** argv, tern::testing::cluster_options& how, size_t& po
       good = to_count(value, 1, 16, how.sessions);
     } else if (flag == "--groups") {
       good = to_count(value, 1, 16, how.groups);
+    } else if (flag == "--routings") {
+      good = to_count(value, 1, 16, how.routings);
     } else if (flag == "--storages") {
       good = to_count(value, 1, 16, how.storages);
     } else if (flag == "--databases") {
