@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <condition_variable>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -62,9 +63,13 @@ class client_link;
 /// has given back all tags. Reads end before the call does, and after them the stream starts nothing.
 class attempt final : private wire {
  public:
-  attempt(std::shared_ptr<client_link> owner, std::shared_ptr<grpc::Channel> channel,
+  attempt(std::shared_ptr<client_link> owner, completions& events, std::shared_ptr<grpc::Channel> channel,
           std::shared_ptr<grpc_stream> stream, std::shared_ptr<receiver> client)
-      : owner_(std::move(owner)), stub_(std::move(channel)), stream_(std::move(stream)), client_(std::move(client)) {}
+      : use_(events),
+        owner_(std::move(owner)),
+        stub_(std::move(channel)),
+        stream_(std::move(stream)),
+        client_(std::move(client)) {}
 
   void begin(const peer& self, const std::string& method, uint32_t window, grpc::CompletionQueue& queue) {
     context_.AddMetadata(service_key, self.service);
@@ -122,6 +127,7 @@ class attempt final : private wire {
     if (!reads_over_) call_->WritesDone(begin_op(half_closed_));
   }
 
+  const queue_use use_;
   std::shared_ptr<client_link> owner_;
   grpc::GenericStub stub_;
   grpc::ClientContext context_;
@@ -160,9 +166,12 @@ class client_link : public std::enable_shared_from_this<client_link> {
   /// The attempt's stream stands: its deadline is off, the next pause is short again.
   void attempt_up();
   /// The attempt is over; nothing of it is used afterwards.
-  void attempt_over();
+  void attempt_over(const std::string& why);
+  /// Nothing once it has ended.
+  std::optional<link_state> state() const;
 
  private:
+  void changed(bool up);
   void retry_later();
   std::shared_ptr<grpc_stream> make_stream();
   void limit_connecting();
@@ -171,7 +180,7 @@ class client_link : public std::enable_shared_from_this<client_link> {
   const peer self_;
   const std::string address_;
   const std::string method_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable idle_;
   std::shared_ptr<receiver> client_;  // until end()
   attempt* current_ = nullptr;        // lives until attempt_over()
@@ -181,6 +190,9 @@ class client_link : public std::enable_shared_from_this<client_link> {
   bool up_ = false;
   bool ended_ = false;
   backoff pause_;
+  std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
+  bool shown_up_ = false;  // up_ as it is shown: an attempt under way is no change
+  std::string why_;
 };
 
 void attempt::on_greeted(bool ok) {
@@ -207,7 +219,7 @@ void attempt::over() {
   stream_->on_done();
   client_.reset();
   const auto owner = owner_;
-  owner->attempt_over();
+  owner->attempt_over(status_.error_message());
   delete this;
 }
 
@@ -220,7 +232,7 @@ void client_link::begin_attempt() {
   up_ = false;
   ++number_;
   busy_ = true;
-  current_ = new attempt(shared_from_this(), std::move(channel), stream_, client_);
+  current_ = new attempt(shared_from_this(), *core_.events, std::move(channel), stream_, client_);
   limit_connecting();
   current_->begin(self_, method_, core_.how.window_items, core_.events->queue());
 }
@@ -247,11 +259,28 @@ void client_link::limit_connecting() {
 void client_link::attempt_up() {
   const std::lock_guard lock(mutex_);
   up_ = true;
+  changed(true);
   pause_.reset();
 }
 
-void client_link::attempt_over() {
+void client_link::changed(bool up) {
+  if (shown_up_ == up) return;
+  shown_up_ = up;
+  since_ = std::chrono::steady_clock::now();
+}
+
+std::optional<link_state> client_link::state() const {
   const std::lock_guard lock(mutex_);
+  if (ended_) return std::nullopt;
+  const auto age = std::chrono::steady_clock::now() - since_;
+  return link_state{service_of(method_), address_, shown_up_,
+                    std::chrono::duration_cast<std::chrono::milliseconds>(age), why_};
+}
+
+void client_link::attempt_over(const std::string& why) {
+  const std::lock_guard lock(mutex_);
+  changed(false);
+  why_ = why;
   current_ = nullptr;
   busy_ = false;
   stream_.reset();
@@ -316,6 +345,20 @@ class client_half final : public grpc_client {
     return made;
   }
 
+  std::vector<link_state> links() const override {
+    std::vector<std::weak_ptr<client_link>> known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = links_;
+    }
+    std::vector<link_state> out;
+    for (const auto& each : known) {
+      const auto link = each.lock();
+      if (auto state = link ? link->state() : std::nullopt) out.push_back(std::move(*state));
+    }
+    return out;
+  }
+
   void stop() override {
     std::vector<std::weak_ptr<client_link>> links;
     {
@@ -330,7 +373,7 @@ class client_half final : public grpc_client {
 
  private:
   const client_core core_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::vector<std::weak_ptr<client_link>> links_;
   bool stopped_ = false;
 };

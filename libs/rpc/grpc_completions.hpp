@@ -5,10 +5,27 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 namespace tern::rpc::detail {
+
+class completions;
+
+/// Held by whatever starts operations on the queue, for as long as it may. gRPC ends the process when one is started
+/// after the queue's shutdown, so that waits for all of these.
+class queue_use {
+ public:
+  explicit queue_use(completions& of);
+  ~queue_use();
+  queue_use(const queue_use&) = delete;
+  queue_use& operator=(const queue_use&) = delete;
+
+ private:
+  completions& of_;
+};
 
 /// The tag of an operation. gRPC gives each back once.
 class completion {
@@ -43,14 +60,21 @@ class completions {
   grpc::ServerBuilder& builder() { return builder_; }
   grpc::ServerCompletionQueue& queue() { return *queue_; }
   bool in_thread() const { return id_.load() == std::this_thread::get_id(); }
-  /// When nothing uses the queue any more: takes back the last tags and ends the thread. Idempotent.
+  /// When all links and the server have been stopped: waits for calls that are not over yet (a write that a stopped
+  /// peer does not take is given back when keepalive ends its connection), takes back the last tags and ends the
+  /// thread. Idempotent.
   void stop() {
     if (!thread_.joinable()) return;
+    {
+      std::unique_lock held(mutex_);
+      unused_.wait(held, [this] { return users_ == 0; });
+    }
     queue_->Shutdown();
     thread_.join();
   }
 
  private:
+  friend class queue_use;
   void run() {
     id_ = std::this_thread::get_id();
     void* tag = nullptr;
@@ -61,7 +85,20 @@ class completions {
   grpc::ServerBuilder builder_;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::atomic<std::thread::id> id_{};
+  std::mutex mutex_;
+  std::condition_variable unused_;
+  int users_ = 0;  // guarded by mutex_
   std::thread thread_;
 };
+
+inline queue_use::queue_use(completions& of) : of_(of) {
+  const std::lock_guard held(of_.mutex_);
+  ++of_.users_;
+}
+
+inline queue_use::~queue_use() {
+  const std::lock_guard held(of_.mutex_);
+  if (--of_.users_ == 0) of_.unused_.notify_all();
+}
 
 }  // namespace tern::rpc::detail

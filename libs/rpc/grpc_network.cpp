@@ -86,6 +86,7 @@ class grpc_network final : public network {
     detail::stop(*events_);
   }
   int port() const { return server_->port(); }
+  std::vector<link_state> links() const { return client_->links(); }
 
  protected:
   void raw_serve(const std::string&, const std::string& method, detail::raw_accept accept) override {
@@ -117,6 +118,11 @@ std::unique_ptr<network> make_grpc_network(grpc_options how) {
 int bound_port(const network& of) {
   const auto* grpc = dynamic_cast<const grpc_network*>(&of);
   return grpc != nullptr ? grpc->port() : 0;
+}
+
+std::vector<link_state> links_of(const network& of) {
+  const auto* grpc = dynamic_cast<const grpc_network*>(&of);
+  return grpc != nullptr ? grpc->links() : std::vector<link_state>{};
 }
 
 }  // namespace tern::rpc

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "libs/rpc/network.hpp"
 
@@ -41,5 +42,16 @@ std::unique_ptr<network> make_grpc_network(grpc_options how);
 
 /// The port a TCP listen address with port 0 was bound to; 0 before start() or for another network.
 int bound_port(const network& of);
+
+/// A client link as it is now, for people.
+struct link_state {
+  std::string service;  // whose stream it is: "session"
+  std::string address;
+  bool up = false;
+  std::chrono::milliseconds since{0};  // it has been so for so long
+  std::string why;                     // how the last attempt ended; empty: none has
+};
+/// Of all links that have not ended; none for another network.
+std::vector<link_state> links_of(const network& of);
 
 }  // namespace tern::rpc

@@ -38,6 +38,7 @@ class grpc_client {
                                         std::shared_ptr<receiver> client) = 0;
   /// Ends all links for good.
   virtual void stop() = 0;
+  virtual std::vector<link_state> links() const = 0;
 };
 std::unique_ptr<grpc_client> make_grpc_client(const grpc_options& how, std::shared_ptr<completions> events,
                                               std::shared_ptr<timer> later, std::shared_ptr<pacer> pace);

@@ -55,9 +55,9 @@ class generic_service;
 /// Waits for one call, is then that call, and deletes itself when gRPC has given back all its tags.
 class server_call final : private wire {
  public:
-  server_call(generic_service& service, grpc::AsyncGenericService& calls, grpc::ServerCompletionQueue& queue)
-      : service_(service), call_(&context_) {
-    calls.RequestCall(&context_, &call_, &queue, &queue, begin_op(asked_));
+  server_call(generic_service& service, grpc::AsyncGenericService& calls, completions& events)
+      : use_(events), service_(service), call_(&context_) {
+    calls.RequestCall(&context_, &call_, &events.queue(), &events.queue(), begin_op(asked_));
   }
 
   const grpc::GenericServerContext& context() const { return context_; }
@@ -123,6 +123,7 @@ class server_call final : private wire {
   }
   void cancel() override { context_.TryCancel(); }
 
+  const queue_use use_;
   generic_service& service_;
   grpc::GenericServerContext context_;
   grpc::GenericServerAsyncReaderWriter call_;
@@ -152,7 +153,7 @@ class generic_service final {
 
   grpc::AsyncGenericService& calls() { return calls_; }
   /// After the server's start, and whenever one has come: the next call is taken.
-  void ask() { new server_call(*this, calls_, events_->queue()); }
+  void ask() { new server_call(*this, calls_, *events_); }
   void on_call(server_call& call);
 
  private:

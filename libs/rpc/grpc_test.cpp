@@ -199,6 +199,23 @@ TEST_P(grpc_peers, a_link_with_a_stuck_write_to_a_stopped_peer_ends_long_before_
   peer.signal(SIGCONT);
 }
 
+TEST_P(grpc_peers, a_network_that_stops_beside_a_stuck_write_waits_for_it) {
+  const auto at = address();
+  auto peer = start_peer(at);
+  grpc_options how;
+  how.keepalive = milliseconds(1000);
+  auto net = make_grpc_network(how);
+  const auto client = std::make_shared<recording_client>();
+  auto link = net->connect<kind>({"gateway", "gateway-0", 1}, at, client);
+  ASSERT_TRUE(client->seen.wait([&] { return client->seen.ups == 1; }));
+  peer.signal(SIGSTOP);
+  for (uint64_t i = 0; i < 20'000; ++i) client->sender()->send(up_item(i, 1000));
+  net->stop();  // gRPC would end the process if the call went on with the queue shut down
+  EXPECT_EQ(client->seen.downs, 1);
+  link.reset();
+  net.reset();
+}
+
 INSTANTIATE_TEST_SUITE_P(over, grpc_peers, ::testing::Values(true, false),
                          [](const ::testing::TestParamInfo<bool>& p) { return p.param ? "unix" : "tcp"; });
 
