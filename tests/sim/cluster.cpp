@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "libs/crypto/identity.hpp"
+#include "tests/sim/group_process.hpp"
 #include "tests/sim/session_process.hpp"
 #include "tests/sim/storage_process.hpp"
 
@@ -24,6 +25,9 @@ weather weather_of(dice& random) {
   return out;
 }
 
+/// Some seeds do without rooms: what they find is short.
+bool with_rooms(const run_options& how) { return how.rooms && dice(how.seed ^ 0x726f6f6dU).chance(0.85); }
+
 bool starts_with(const host& which, const char* service) { return which.name.starts_with(service); }
 
 }  // namespace
@@ -33,7 +37,8 @@ cluster::cluster(world& in, const run_options& how)
       how_(how),
       net_(in, weather_of(in.random()), how.bug),
       disks_(in.random().next(), how_.bug),
-      control_(in, net_) {
+      control_(in, net_),
+      rooms_(with_rooms(how)) {
   session_config_.identity_key = gateway_config_.identity_key = identity_key;
   session_config_.linger = 3000ms;
   session_config_.auth_min_interval = 0ms;
@@ -41,6 +46,10 @@ cluster::cluster(world& in, const run_options& how)
   if (in.random().chance(0.3)) session_config_.window_messages = 4;
   if (in.random().chance(0.3)) gateway_config_.window_frames = 3;
   if (in.random().chance(0.3)) session_config_.drain_messages = 3;
+  if (rooms_) {
+    group_config_.linger = in.random().chance(0.5) ? 500ms : 10'000ms;
+    if (in.random().chance(0.3)) group_config_.gap_rows = 2;
+  }
   build();
 }
 
@@ -65,6 +74,7 @@ void cluster::build() {
   }
   add("gateway", 1 + random.below(2));
   add("session", 2 + random.below(2));
+  if (rooms_) add("group", 1 + random.below(3));
   add("storage", 1 + random.below(2));
   control_.begin(shards_);
   make_people();
@@ -79,6 +89,10 @@ void cluster::start(host& which) {
   } else if (starts_with(which, "session")) {
     which.running = std::make_unique<session_process>(
         which, net_, session_config_, std::move(lease),
+        [this, &which](const placement::move_result& result) { control_.on_result(which, result); });
+  } else if (starts_with(which, "group")) {
+    which.running = std::make_unique<group_process>(
+        which, net_, group_config_, std::move(lease),
         [this, &which](const placement::move_result& result) { control_.on_result(which, result); });
   } else {
     which.running = std::make_unique<storage_process>(which, net_, disks_, std::move(lease));
@@ -106,6 +120,26 @@ void cluster::make_people() {
     crowd_.people.push_back(std::make_unique<person>(crowd_, name, all.back().second, 1 + random.below(2)));
   }
   disks_.befriend(all, identity_key, [this](slot_type slot) { return control_.shard_of(slot); });
+  if (rooms_) make_rooms(random);
+}
+
+/// Each with a founder, and of the others some that stay and some that come and go.
+void cluster::make_rooms(dice& random) {
+  for (size_t i = 0, count = 1 + random.below(2); i < count; ++i) {
+    room made;
+    made.name = "room" + std::to_string(i);
+    made.open = random.chance(0.6);
+    made.founder = crowd_.people[random.below(crowd_.people.size())].get();
+    for (auto& each : crowd_.people) {
+      if (each.get() == made.founder || random.chance(0.2)) continue;
+      room::guest one;
+      one.who = each.get();
+      one.stays = random.chance(0.7);
+      one.next = random.between(0ms, 3s);
+      made.guests.push_back(one);
+    }
+    crowd_.rooms.push_back(std::move(made));
+  }
 }
 
 gateway_process* cluster::any_gateway() {
@@ -232,7 +266,7 @@ bool cluster::quiet() {
 std::vector<std::string> cluster::unfinished() {
   std::vector<std::string> out;
   for (auto& each : crowd_.people) {
-    if (each->open() > 0) out.push_back(each->name + " waits for " + std::to_string(each->open()) + " receipts");
+    for (auto& what : each->waits_for()) out.push_back(std::move(what));
     for (auto& one : each->terminals()) {
       if (!one->online()) {
         out.push_back(one->label() + " is not on line");
@@ -282,6 +316,13 @@ void cluster::read_histories() {
       auto rows = disks_.history(control_.shard_of(slot_of(pair)), pair);
       if (!rows.empty()) seen_.finals.push_back({one->node, other->node, std::move(rows), ""});
     }
+  }
+  for (const auto& each : crowd_.rooms) {
+    const auto id = from_node(node_kind::room, each.node);
+    if (!id) continue;
+    const conversation_id all{*id, 0};
+    auto rows = disks_.history(control_.shard_of(slot_of(*id)), all);
+    if (!rows.empty()) seen_.finals.push_back({each.founder->node, "", std::move(rows), each.node});
   }
   for (const auto& each : faults_) seen_.faults.emplace_back(each.from.count(), (each.to + aftermath).count());
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "services/gateway/config.hpp"
+#include "services/group/config.hpp"
 #include "services/session/config.hpp"
 #include "tests/sim/control.hpp"
 #include "tests/sim/disk.hpp"
@@ -39,6 +40,7 @@ class cluster {
   void start(host& which);
   void crash(host& which);
   void make_people();
+  void make_rooms(dice& random);
   void begin_faults();
   void next_fault();
   void strike(kind what, duration length);
@@ -56,6 +58,8 @@ class cluster {
   control control_;
   session::session_config session_config_;
   gateway::gateway_config gateway_config_;
+  group::group_config group_config_;
+  const bool rooms_;
   verify::history seen_;
   crowd crowd_;
   std::vector<std::string> shards_;

@@ -24,6 +24,10 @@ placement::range_map with(const placement::range_map& map,
   return placement::range_map(std::move(ranges));
 }
 
+const placement::range_map& map_of(const placement::snapshot& all, placement::range_kind kind) {
+  return kind == placement::range_kind::groups ? all.groups : all.sessions;
+}
+
 }  // namespace
 
 void control::know(host& which, const std::string& service) {
@@ -55,6 +59,10 @@ void control::change(placement::snapshot next) {
   world_.trace("maps of version %llu", static_cast<unsigned long long>(current_->version));
   for (const auto& one : current_->sessions.ranges()) {
     world_.trace("  sessions %u-%u %s epoch %llu", one.first, one.last, one.owner.c_str(),
+                 static_cast<unsigned long long>(one.epoch));
+  }
+  for (const auto& one : current_->groups.ranges()) {
+    world_.trace("  groups %u-%u %s epoch %llu", one.first, one.last, one.owner.c_str(),
                  static_cast<unsigned long long>(one.epoch));
   }
   for (const auto& one : current_->shards) {
@@ -207,19 +215,21 @@ void control::move_some() {
 
 void control::order_some() {
   auto& random = world_.random();
-  const auto owners = alive("session");
-  const auto& ranges = current_->sessions.ranges();
+  const bool rooms = !current_->groups.ranges().empty() && random.chance(0.4);
+  const auto kind = rooms ? placement::range_kind::groups : placement::range_kind::sessions;
+  const auto owners = alive(rooms ? "group" : "session");
+  const auto& ranges = map_of(*current_, kind).ranges();
   const auto& from = ranges[random.below(ranges.size())];
   const std::string& to = owners.empty() ? from.owner : owners[random.below(owners.size())];
   host* source = world_.find(from.owner);
   if (to == from.owner || source == nullptr || !source->up()) return;
   for (const auto& each : orders_) {
-    if (each.what.first <= from.last && from.first <= each.what.last) return;  // one move of a range at a time
+    if (each.what.kind == kind && each.what.first <= from.last && from.first <= each.what.last) return;  // one move of a range at a time
   }
   ordered made;
   made.source = from.owner;
   made.at = world_.now();
-  made.what = {++last_move_, placement::range_kind::sessions, from.first, from.last, from.epoch, to, "sim:" + to};
+  made.what = {++last_move_, kind, from.first, from.last, from.epoch, to, "sim:" + to};
   if (ranges.size() < 16 && random.chance(0.5)) made.what.first += (from.last - from.first) / 2;
   world_.trace("move %llu: %u-%u from %s to %s", static_cast<unsigned long long>(made.what.move), made.what.first,
                made.what.last, made.source.c_str(), to.c_str());
@@ -246,12 +256,13 @@ void control::on_result(host& of, const placement::move_result& result) {
 }
 
 void control::commit(const ordered& done) {
-  const auto* now = current_->sessions.find(done.what.first);
+  const auto* now = map_of(*current_, done.what.kind).find(done.what.first);
   if (now == nullptr || now->owner != done.source || now->epoch != done.what.epoch || now->last < done.what.last)
     return;
   ++handed_over_;
   auto made = next();
-  made.sessions = with(made.sessions, [&](std::vector<placement::range>& ranges) {
+  auto& map = done.what.kind == placement::range_kind::groups ? made.groups : made.sessions;
+  map = with(map, [&](std::vector<placement::range>& ranges) {
     std::vector<placement::range> rest;
     for (auto& each : ranges) {
       if (each.first > done.what.first || each.last < done.what.last) continue;

@@ -22,9 +22,9 @@ class control {
   /// Spreads all slots and shards over the hosts that are known, and begins to watch them.
   void begin(const std::vector<std::string>& shards);
   bool lease_valid(const host& of) const;
-  /// A part of a range goes to another session node.
+  /// A part of a range goes to another session or group node.
   void move_some();
-  /// Orders the owner of a part of a range to hand it over to another session node.
+  /// Orders the owner of a part of a range to hand it over to another node.
   void order_some();
   /// The answer to an order, from the process of `of`.
   void on_result(host& of, const placement::move_result& result);

@@ -20,6 +20,7 @@ struct arguments {
   tern::sim::planted bug = tern::sim::planted::none;
   bool one = false;
   bool strict = false;
+  bool rooms = false;
 };
 
 arguments read(int argc, char** argv) {
@@ -41,6 +42,8 @@ arguments read(int argc, char** argv) {
       out.bug = tern::sim::planted_of(value);
     } else if (name == "--strict") {
       out.strict = std::string(value) == "yes";
+    } else if (name == "--rooms") {
+      out.rooms = std::string(value) == "yes";
     }
   }
   return out;
@@ -58,7 +61,7 @@ int work(const arguments& with, uint64_t offset, uint64_t step) {
   int failed = 0;
   const bool show = std::getenv("TERN_SIM_TRACE") != nullptr;
   for (uint64_t i = offset; i < with.count; i += step) {
-    const tern::sim::run_options how{with.first + i, show, with.bug, with.strict};
+    const tern::sim::run_options how{with.first + i, show, with.bug, with.strict, with.rooms};
     const auto got = tern::sim::run(how);
     if (!got.violations.empty()) {
       report(how, got);

@@ -11,7 +11,11 @@ namespace {
 
 constexpr auto enc = wire::encoding::thrift;
 constexpr duration acknowledged_after = 2500ms;
-constexpr int8_t od_message = 1;
+constexpr duration room_acknowledged_after = 6s;  // positions in rooms are told and stored in bulk
+constexpr int8_t od_message = 1, od_revoke = 2, od_burn = 3, od_notice = 4;
+constexpr int32_t notice_admitted = 10;
+constexpr int32_t pull_user = 1, pull_room = 2;
+constexpr int32_t code_denied = 4105;
 
 std::string_view node_of(const wire::opt<wire::tid>& tid) { return tid ? tid->node : std::string_view{}; }
 
@@ -105,7 +109,9 @@ void terminal::settle() {
   crowd& all = person_.all();
   const duration now = all.in->now();
   for (const auto& [index, at] : acknowledged_) {
-    all.seen->receives[index].acknowledged = now - at > acknowledged_after && !all.faulty(at, now);
+    auto& op = all.seen->receives[index];
+    const duration least = op.room.empty() ? acknowledged_after : room_acknowledged_after;
+    op.acknowledged = now - at > least && !all.faulty(at, now);
   }
   acknowledged_.clear();
   if (std::exchange(online_, false)) all.seen->connections[connection_].ended = now.count();
@@ -148,6 +154,8 @@ void terminal::take(wire::frame_type type, std::string_view payload, std::vector
   wire::arena memory;
   switch (type) {
     case wire::frame_type::message:
+    case wire::frame_type::revokemessage:
+    case wire::frame_type::burnmessage:
       if (auto message = wire::decode<wire::tim_message>(enc, payload, memory, limits)) {
         return received(*message, false, receives);
       }
@@ -181,7 +189,30 @@ void terminal::take(wire::frame_type type, std::string_view payload, std::vector
   person_.all().in->violation(name_ + ": a frame that cannot be read");
 }
 
+verify::recall_notice terminal::notice_of(const wire::tim_message& message) const {
+  const auto from = node_of(message.from_tid);
+  verify::recall_notice notice;
+  notice.account = person_.node;
+  notice.terminal = label();
+  notice.connection = name_;
+  notice.room = node_of(message.room_tid);
+  if (notice.room.empty()) notice.other = from == person_.node ? node_of(message.to_tid) : from;
+  notice.mid = message.mid.value_or(0);
+  notice.at = person_.all().in->now().count();
+  return notice;
+}
+
 void terminal::received(const wire::tim_message& message, bool batch, std::vector<size_t>& receives) {
+  if (message.od_type == od_revoke || message.od_type == od_burn) {
+    const auto notice = notice_of(message);
+    person_.all().in->trace("%s is told that mid %lld of %s%s is gone", name_.c_str(),
+                            static_cast<long long>(notice.mid), notice.room.c_str(), notice.other.c_str());
+    person_.all().seen->notices.push_back(notice);
+    return person_.recall_seen(message, notice);
+  }
+  if (message.od_type == od_notice && message.bn_type.value_or(0) == notice_admitted) {
+    return person_.admitted(node_of(message.room_tid));
+  }
   if (message.od_type != od_message) return;
   crowd& all = person_.all();
   verify::receive_op op;
@@ -233,6 +264,15 @@ void person::tick() {
   const duration now = all_.in->now();
   if (all_.writing && random.chance(0.5)) write();
   if (all_.writing && random.chance(0.03)) pull();
+  if (!all_.rooms.empty()) {
+    want_changes();
+    tick_changes();
+    tick_recalls();
+  }
+  if (!all_.rooms.empty() && all_.restless && random.chance(0.002)) {
+    const duration away = random.between(500ms, 4s);  // nobody of the account is there
+    for (auto& each : terminals_) each->drop(away + random.between(0ms, 100ms));
+  }
   if (all_.restless && random.chance(0.01)) {
     terminals_[random.below(terminals_.size())]->drop(random.between(10ms, 3s));
   }
@@ -247,15 +287,24 @@ void person::tick() {
 
 void person::write() {
   if (any() == nullptr || open_.size() > 40) return;
+  auto& random = all_.in->random();
+  verify::send_op op;
+  if (const auto rooms = all_.rooms.empty() ? std::vector<room*>{} : rooms_of();
+      !rooms.empty() && random.chance(0.4)) {
+    op.room = rooms[random.below(rooms.size())]->node;
+    return send_new(std::move(op));
+  }
   std::vector<person*> others;
   for (auto& each : all_.people) {
     if (each.get() != this) others.push_back(each.get());
   }
-  const person& to = *others[all_.in->random().below(others.size())];
+  op.recipient = others[random.below(others.size())]->node;
+  send_new(std::move(op));
+}
+
+void person::send_new(verify::send_op op) {
   const int64_t key = ++last_id_;
-  verify::send_op op;
   op.sender = node;
-  op.recipient = to.node;
   op.id = key;
   op.body = name + "-" + std::to_string(key & 0xFFFFF);
   op.invoked = all_.in->now().count();
@@ -263,6 +312,11 @@ void person::write() {
   open_op fresh{all_.seen->sends.size(), all_.in->now(), all_.in->now()};
   all_.seen->sends.push_back(std::move(op));
   attempt(key, open_.emplace(key, fresh).first->second);
+}
+
+bool person::writes_to(const room& where) const {
+  return std::any_of(open_.begin(), open_.end(),
+                     [&](const auto& each) { return all_.seen->sends[each.second.index].room == where.node; });
 }
 
 void person::attempt(int64_t key, open_op& op) {
@@ -273,10 +327,14 @@ void person::attempt(int64_t key, open_op& op) {
   op.last = all_.in->now();
   all_.in->trace("%s sends %s", at->connection().c_str(), record.body.c_str());
   wire::tim_message message;
-  message.ms_type = 2;
+  message.ms_type = record.room.empty() ? 2 : 3;
   message.od_type = od_message;
   message.id = key;
-  message.to_tid.emplace().node = record.recipient;
+  if (record.room.empty()) {
+    message.to_tid.emplace().node = record.recipient;
+  } else {
+    message.room_tid.emplace().node = record.room;
+  }
   message.data_string = record.body;
   at->send(wire::frame_type::message, wire::encode(enc, message));
 }
@@ -289,45 +347,87 @@ void person::receipt(const wire::tim_message& message, int64_t mid) {
   record.mid = mid;
   record.completed = all_.in->now().count();
   open_.erase(open);
+  if (!all_.rooms.empty()) may_recall(record);
 }
 
 void person::refused(const wire::tim_ack& ack) {
   const int32_t code = ack.error ? ack.error->code.value_or(0) : 0;
-  if (ack.ok || code >= 5101 || ack.tim_type != static_cast<int8_t>(wire::frame_type::message)) return;
+  if (ack.tim_type == static_cast<int8_t>(wire::frame_type::business)) {
+    (void)answered_change(ack);
+    return;
+  }
+  if (ack.ok || code >= 5101) return;
+  if (ack.tim_type == static_cast<int8_t>(wire::frame_type::revokemessage)) return recall_refused(code);
+  if (ack.tim_type != static_cast<int8_t>(wire::frame_type::message)) return;
+  // A further attempt of a message to a room it has left since.
+  if (code == code_denied && churns()) return;
   all_.seen->stalls.push_back(name + ": a message that is allowed was refused with " + std::to_string(code));
+}
+
+bool person::churns() const {
+  return std::any_of(all_.rooms.begin(), all_.rooms.end(), [this](const room& each) {
+    return std::any_of(each.guests.begin(), each.guests.end(),
+                       [this](const room::guest& one) { return one.who == this && !one.stays; });
+  });
 }
 
 void person::pull() {
   terminal* at = any();
   if (at == nullptr || pulling_) return;
-  const auto& other = all_.people[all_.in->random().below(all_.people.size())];
-  if (other.get() == this || given_up_.contains(other->node)) return;
+  auto& random = all_.in->random();
+  pull_ = {node, "", 0, 0, "", {}};
+  const auto rooms = all_.rooms.empty() ? std::vector<room*>{} : rooms_of();
+  if (!rooms.empty() && random.chance(0.4)) {
+    const auto& where = *rooms[random.below(rooms.size())];
+    if (where.founder != this) return;  // others may be on their way out
+    pull_.room = where.node;
+  } else {
+    const auto& other = all_.people[random.below(all_.people.size())];
+    if (other.get() == this) return;
+    pull_.other = other->node;
+  }
+  const std::string of = pull_.room + pull_.other;
+  if (given_up_.contains(of)) return;
   pulling_ = true;
-  pull_ = {node, other->node, all_.in->now().count(), 0, "", {}};
+  pull_.invoked = all_.in->now().count();
   wire::tim_req request;
-  request.rtype = 1;
-  request.node = other->node;
+  request.rtype = pull_.room.empty() ? pull_user : pull_room;
+  request.node = of;
   request.req_int = 0;
   request.req_int2 = 20;
   at->send(wire::frame_type::pullmessage, wire::encode(enc, request));
-  all_.in->after(5s, [this, began = pull_.invoked] {
+  all_.in->after(5s, [this, of, began = pull_.invoked] {
     if (!pulling_ || pull_.invoked != began) return;
     pulling_ = false;
-    given_up_.insert(pull_.other);  // the answer may still come, and must not be taken for a later one's
+    given_up_.insert(of);  // the answer may still come, and must not be taken for a later one's
   });
 }
 
 void person::page(const wire::tim_message_list& list) {
   if (!pulling_ || !list.message_list || list.message_list->empty()) return;
   const auto& first = list.message_list->front();
-  const auto other = node_of(first.from_tid) == node ? node_of(first.to_tid) : node_of(first.from_tid);
-  if (other != pull_.other) return;
+  const auto in = node_of(first.room_tid);
+  const auto other = !in.empty()                       ? std::string_view{}
+                     : node_of(first.from_tid) == node ? node_of(first.to_tid)
+                                                       : node_of(first.from_tid);
+  if (other != pull_.other || in != pull_.room) return;
   for (const auto& row : *list.message_list) {
     pull_.newest_mid = std::max(pull_.newest_mid, row.mid.value_or(0));
     pull_.bodies.emplace_back(row.data_string.value_or(""));
   }
   all_.seen->pulls.push_back(std::move(pull_));
   pulling_ = false;
+}
+
+std::vector<std::string> person::waits_for() const {
+  std::vector<std::string> out;
+  if (!open_.empty()) out.push_back(name + " waits for " + std::to_string(open_.size()) + " receipts");
+  for (const auto& each : changes_) {
+    out.push_back(name + " waits for change " + std::to_string(static_cast<int>(each.what)) + " of " +
+                  all_.rooms[each.room].name);
+  }
+  for (const auto& each : recalls_) out.push_back(name + " waits for the recall of " + each.op.body);
+  return out;
 }
 
 bool person::drained() const {

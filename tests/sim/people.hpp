@@ -2,6 +2,7 @@
 // what they saw.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,22 @@ namespace tern::sim {
 
 class person;
 
+/// One room of a run: who founded it stays, others stay too, or come and go.
+struct room {
+  struct guest {
+    person* who = nullptr;
+    bool stays = false;
+    bool inside = false;
+    bool moving = false;  // a change of it is wanted or under way
+    duration next{0};     // not before
+  };
+  std::string name;
+  std::string node;  // empty: not created yet
+  bool open = true;  // whoever wants may join; else the founder pulls in
+  person* founder = nullptr;
+  std::vector<guest> guests;
+};
+
 /// What all clients of a run share.
 struct crowd {
   world* in = nullptr;
@@ -28,6 +45,7 @@ struct crowd {
   /// Was something down or cut between the two?
   std::function<bool(duration from, duration to)> faulty;
   std::vector<std::unique_ptr<person>> people;
+  std::vector<room> rooms;
   bool writing = true;   // new messages
   bool restless = true;  // connections drop, acknowledgements come late
   duration retry_after = std::chrono::milliseconds{2500};
@@ -50,6 +68,9 @@ class terminal final : public socket_user {
   void leave();
   std::string label() const;
   const std::string& connection() const noexcept { return name_; }
+
+  /// A notice that something was taken back is part of the history, too.
+  verify::recall_notice notice_of(const wire::tim_message& message) const;
 
   void on_message(std::string_view bytes) override;
   void on_closed() override;
@@ -89,8 +110,20 @@ class person {
   void refused(const wire::tim_ack& ack);
   void page(const wire::tim_message_list& list);
   std::vector<std::unique_ptr<terminal>>& terminals() noexcept { return terminals_; }
-  size_t open() const noexcept { return open_.size(); }
+  size_t open() const noexcept { return open_.size() + changes_.size() + recalls_.size(); }
+  /// What it waits for, as text.
+  std::vector<std::string> waits_for() const;
   bool drained() const;
+  bool writes_to(const room& where) const;
+
+  // people_rooms.cpp
+  enum class move : uint8_t { create = 8, apply = 9, pull_in = 12, kick = 13, leave = 16 };  // BUSINESS rtypes
+  /// False: not the answer to a change.
+  bool answered_change(const wire::tim_ack& ack);
+  void admitted(std::string_view room_node);
+  void recall_seen(const wire::tim_message& message, const verify::recall_notice& notice);
+  void recall_refused(int32_t code);
+
   uint64_t next_order() noexcept { return ++orders_; }
 
  private:
@@ -99,10 +132,37 @@ class person {
     duration first{0}, last{0};
     bool stalled = false;
   };
+  struct change {
+    move what = move::create;
+    size_t room = 0;
+    person* whom = nullptr;
+    int attempts = 0;
+    size_t index = 0;  // into history.members, once begun
+    duration first{0}, last{0};
+  };
+  struct recall {
+    verify::recall_op op;
+    duration due{0}, first{0}, last{0};
+    bool begun = false;
+    size_t index = 0;  // into history.recalls, once begun
+  };
   void write();
+  void send_new(verify::send_op op);
   void pull();
   void attempt(int64_t key, open_op& op);
   terminal* any();
+  bool churns() const;
+
+  // people_rooms.cpp
+  std::vector<room*> rooms_of();
+  room::guest* guest_of(size_t index, const person* who);
+  void want_changes();
+  void tick_changes();
+  void begin(change& what);
+  void settle(bool done, const std::string& complaint);
+  void may_recall(const verify::send_op& sent);
+  void tick_recalls();
+  void end_recall(verify::outcome result);
 
   crowd& all_;
   std::vector<std::unique_ptr<terminal>> terminals_;
@@ -112,6 +172,8 @@ class person {
   verify::pull_op pull_;
   bool pulling_ = false;
   std::set<std::string> given_up_;
+  std::deque<change> changes_;  // the first one is under way
+  std::deque<recall> recalls_;  // the first one may be
 };
 
 }  // namespace tern::sim

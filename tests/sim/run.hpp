@@ -14,6 +14,7 @@ struct run_options {
   bool show = false;  // prints the trace
   planted bug = planted::none;
   bool strict = false;  // also what README.md lists as not kept yet
+  bool rooms = false;
 };
 
 struct run_result {

@@ -19,7 +19,7 @@ class sim_test : public ::testing::Test {
   /// The first of `most` seeds that turns red.
   static uint64_t first_red(planted bug, uint64_t most) {
     for (uint64_t seed = 1; seed <= most; ++seed) {
-      if (!run({seed, false, bug, false}).violations.empty()) return seed;
+      if (!run({seed, false, bug, false, false}).violations.empty()) return seed;
     }
     return 0;
   }
@@ -27,7 +27,7 @@ class sim_test : public ::testing::Test {
 
 TEST_F(sim_test, some_hundred_seeds_keep_the_promise) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
-    const run_options how{seed, false, planted::none, false};
+    const run_options how{seed, false, planted::none, false, false};
     const auto got = run(how);
     EXPECT_TRUE(got.violations.empty()) << "seed " << seed << text_of(got) << "\n  replay: " << replay_command(how);
   }
@@ -35,8 +35,8 @@ TEST_F(sim_test, some_hundred_seeds_keep_the_promise) {
 
 TEST_F(sim_test, a_seed_gives_the_same_run_twice) {
   for (const uint64_t seed : {3, 14, 15}) {
-    const auto once = run({seed, false, planted::none, false});
-    const auto again = run({seed, false, planted::none, false});
+    const auto once = run({seed, false, planted::none, false, false});
+    const auto again = run({seed, false, planted::none, false, false});
     EXPECT_EQ(once.digest, again.digest) << "seed " << seed;
     EXPECT_EQ(once.steps, again.steps) << "seed " << seed;
   }
