@@ -35,7 +35,8 @@ lane::lane(core& shared, websocket::io_thread& thread)
       leaving_(*this),
       calls_(*this),
       load_(shared.load()),
-      room_acks_(room_ack_ticks) {
+      room_acks_(room_ack_ticks),
+      room_turns_(*this) {
   wheel_.advance(tick_, [](uint64_t, uint32_t) {});
 }
 
@@ -146,6 +147,7 @@ void lane::on_link_down(link_handle stream) {
   const auto known = link_of_node_.find(state.node);
   if (known != link_of_node_.end() && known->second == stream.link) link_of_node_.erase(known);
   calls_.on_link_down(stream);
+  room_turns_.on_link_down(stream);
   thread_.for_each([&](websocket::connection& each) { static_cast<client&>(each.handler()).on_stream_down(stream); });
   placing_.on_link_down(stream);
   placing_.run();
@@ -155,31 +157,15 @@ void lane::on_link_down(link_handle stream) {
 void lane::on_items(link_handle stream, lane_batch& batch) {
   auto room = batch.rooms.begin();
   for (size_t i = 0; i <= batch.items.size(); ++i) {
-    for (; room != batch.rooms.end() && room->before == i; ++room) on_room(stream, *room);
+    for (; room != batch.rooms.end() && room->before == i; ++room) {
+      const auto& all = room->message->conns();
+      const std::span<const uint64_t> conns =
+          room->conns.empty() ? std::span(all.data(), static_cast<size_t>(all.size())) : std::span(room->conns);
+      room_turns_.add(stream, room->message, conns, batch.coming);
+    }
     if (i < batch.items.size()) dispatch(stream, batch.items[i]);
   }
   flush();
-}
-
-void lane::on_room(link_handle stream, const lane_batch::room_part& part) {
-  // Several messages that wait together leave in one write per terminal; a single one is written without a detour.
-  const bool last = expected_rooms_.fetch_sub(1, std::memory_order_relaxed) == 1;
-  const session::v1::RoomOut& message = *part.message;
-  room_frame frame(part.message, core_.milliseconds(), last);
-  const uint64_t* conns = part.conns.empty() ? message.conns().data() : part.conns.data();
-  const size_t count = part.conns.empty() ? static_cast<size_t>(message.conns_size()) : part.conns.size();
-  size_t given = 0;
-  for (size_t i = 0; i < count; ++i) {
-    client* who = addressee(stream, conns[i]);
-    if (who != nullptr && who->on_room(frame)) ++given;
-  }
-  if (given == 0) return;
-  core_.metrics.room_frames.add(static_cast<double>(given));
-  if (message.trace() != 0) log::trace(message.trace(), "gateway", "write");
-  if (message.accepted_ns() != 0) {
-    const int64_t took = core_.time.wall_ns() - message.accepted_ns();
-    core_.metrics.room_fanout_seconds.observe(static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
-  }
 }
 
 void lane::note_room_ack(uint64_t room, const client& who) { room_acks_.note(room, who.id(), tick_); }
@@ -247,7 +233,9 @@ void lane::dispatch(link_handle stream, session_item& item) {
     login_result(stream, *item.mutable_login_result());
     return;
   }
-  client* who = addressee(stream, conn_of(item));
+  const uint64_t conn = conn_of(item);
+  room_turns_.before(stream, conn);
+  client* who = addressee(stream, conn);
   if (who == nullptr) return;
   switch (item.item_case()) {
     case session_item::kOut: who->on_out(*item.mutable_out()); break;

@@ -23,8 +23,10 @@
 #include "services/gateway/placing.hpp"
 #include "services/gateway/room_acks.hpp"
 #include "services/gateway/room_frame.hpp"
+#include "services/gateway/room_turns.hpp"
 #include "services/gateway/shed.hpp"
 #include "services/gateway/slot_index.hpp"
+#include "services/gateway/stream.hpp"
 #include "services/gateway/wheel.hpp"
 
 namespace tern::gateway {
@@ -37,13 +39,6 @@ struct event;
 using gateway_item = session::v1::GatewayItem;
 using session_item = session::v1::SessionItem;
 using item_sink = rpc::sink<gateway_item>;
-
-/// One stream of a link: the link's number and how often it has come up. Frames of another generation are dead.
-struct link_handle {
-  uint32_t link = 0;
-  uint32_t generation = 0;  // 0: none
-  bool operator==(const link_handle&) const = default;
-};
 
 /// Who owns a slot, as far as this lane knows, and the stream to there.
 struct owner {
@@ -61,6 +56,8 @@ struct lane_batch {
   };
   std::vector<session_item> items;
   std::vector<room_part> rooms;
+  /// Messages of rooms that are on their way to the thread on the same stream, with those here; null: these are all.
+  std::shared_ptr<std::atomic<size_t>> coming;
   bool empty() const noexcept { return items.empty() && rooms.empty(); }
 };
 
@@ -99,6 +96,8 @@ class lane {
   placing& places() noexcept { return placing_; }
   /// The client with this connection, null when it is gone.
   client* find(uint64_t conn) noexcept;
+  /// The same if it is bound over this stream; else it is counted as rejected.
+  client* addressee(link_handle stream, uint64_t conn);
   /// The client is told when the owner of its account changes, until it leaves the index (slot_member).
   void watch_owner(client& who);
   /// Queues an item for the stream; flush() hands it over. Dropped when the stream is not up any more: whoever relies
@@ -128,8 +127,6 @@ class lane {
   void on_items(link_handle stream, lane_batch& batch);
   /// What happened to virtual rooms, in order.
   void on_live(std::vector<live::event>& events);
-  /// Called, on any thread, with the batches that are posted: how many room messages are on their way here.
-  void expect_rooms(size_t count) noexcept { expected_rooms_.fetch_add(count, std::memory_order_relaxed); }
   /// Every tick: deadlines, waiting clients, calls.
   void on_tick();
   leaving& leavers() noexcept { return leaving_; }
@@ -151,9 +148,7 @@ class lane {
   void report_load();
   void rebind_changed(const placement::snapshot& previous);
   void dispatch(link_handle stream, session_item& item);
-  void on_room(link_handle stream, const lane_batch::room_part& part);
   void tell_room_acks(uint64_t room, const std::vector<uint64_t>& conns);
-  client* addressee(link_handle stream, uint64_t conn);
   void login_result(link_handle stream, session::v1::LoginResult& result);
 
   core& core_;
@@ -175,7 +170,7 @@ class lane {
   uint64_t reported_under_way_ = 0, reported_limit_ = 0;
   room_acks room_acks_;
   live::hub* live_ = nullptr;
-  std::atomic<size_t> expected_rooms_{0};
+  room_turns room_turns_;
   wire::arena scratch_;
   std::string buffer_;
 };

@@ -30,7 +30,9 @@ uint64_t id_of(const session_item& item) noexcept {
 class session_link final : public rpc::client_handler<rpc::attach_stream> {
  public:
   session_link(core& shared, lane_list lanes, uint32_t number, std::string node)
-      : core_(shared), lanes_(std::move(lanes)), number_(number), node_(std::move(node)) {}
+      : core_(shared), lanes_(std::move(lanes)), number_(number), node_(std::move(node)) {
+    for (size_t i = 0; i < lanes_.size(); ++i) rooms_coming_.push_back(std::make_shared<std::atomic<size_t>>(0));
+  }
 
   void on_up(std::shared_ptr<item_sink> out) override {
     const link_handle stream{number_, ++generation_};
@@ -59,7 +61,7 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
     }
     items.clear();
     for (size_t i = 0; i < parts.size(); ++i) {
-      if (!parts[i].empty()) hand_over(lanes_[i], stream, std::move(parts[i]));
+      if (!parts[i].empty()) hand_over(i, stream, std::move(parts[i]));
     }
   }
 
@@ -90,8 +92,12 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
     }
   }
 
-  static void hand_over(const std::shared_ptr<lane>& to, link_handle stream, lane_batch items) {
-    to->expect_rooms(items.rooms.size());
+  void hand_over(size_t index, link_handle stream, lane_batch items) {
+    if (!items.rooms.empty()) {
+      items.coming = rooms_coming_[index];
+      items.coming->fetch_add(items.rooms.size(), std::memory_order_relaxed);
+    }
+    const std::shared_ptr<lane>& to = lanes_[index];
     auto batch = std::make_shared<lane_batch>(std::move(items));  // std::function wants to be copied
     to->post([to, stream, batch] { to->on_items(stream, *batch); });
   }
@@ -101,6 +107,7 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
   const uint32_t number_;
   const std::string node_;
   uint32_t generation_ = 0;
+  std::vector<std::shared_ptr<std::atomic<size_t>>> rooms_coming_;  // by lane: see lane_batch
 };
 
 }  // namespace

@@ -25,7 +25,14 @@ class room_frame {
   room_frame(message_ptr message, uint32_t now_ms, bool at_once);
 
   const delivery_ref& ref() const noexcept { return ref_; }
+  uint64_t room() const noexcept { return message_->room(); }
   uint64_t trace() const noexcept { return message_->trace(); }
+  int64_t accepted_ns() const noexcept { return message_->accepted_ns(); }
+  /// The fan-out goes on after a pause; as in the constructor.
+  void set_turn(uint32_t now_ms, bool at_once) noexcept {
+    now_ms_ = now_ms;
+    at_once_ = at_once;
+  }
   uint32_t now_ms() const noexcept { return now_ms_; }
   bool at_once() const noexcept { return at_once_; }
   /// False: the payload is not what it should be; nothing can be sent in this encoding.
