@@ -78,6 +78,9 @@ void declare(config::schema& into, common_options& o, links how) {
   into.add("metrics.listen_address", o.metrics_address,
            "host:port of /metrics, /livez, /readyz and /startupz; port 0: any free one; empty: none",
            optional_address_complaint);
+  into.add("metrics.details", o.metrics_details,
+           "serve /statusz, /configz (without secrets) and /logz there, too: what ternctl doctor and ternctl debug "
+           "bundle read");
   into.add("drain.timeout_ms", o.drain_timeout, "after SIGTERM: time to finish and hand over before the process ends",
            {0, 3'600'000});
   into.add("actors.threads", o.actor_threads, "threads that run actors; 0: one per core", {0, 1024});
@@ -96,6 +99,7 @@ host_options to_host_options(const common_options& o, links how, const std::stri
   host_options out;
   out.how = how;
   out.metrics_address = o.metrics_address;
+  out.details = o.metrics_details;
   out.actor_threads = o.actor_threads;
   if (how == links::local) return out;
   out.node = o.node.empty() ? service + "-" + host_name() : o.node;

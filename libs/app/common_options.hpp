@@ -13,6 +13,7 @@ struct common_options {
   std::string log_level = "info";
   std::string log_format = "json";
   std::string metrics_address = "127.0.0.1:0";
+  bool metrics_details = true;
   std::chrono::milliseconds drain_timeout{20'000};
   uint64_t actor_threads = 0;
   // With gRPC links only:

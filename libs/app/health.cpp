@@ -12,6 +12,33 @@ void health_state::add_liveness(const std::string& name, std::function<bool()> p
   probes_.emplace_back(name, std::move(probe));
 }
 
+void health_state::add_dependency(dependency what) {
+  const std::lock_guard hold{lock_};
+  dependencies_.push_back(std::move(what));
+}
+
+bool health_state::started() const {
+  const std::lock_guard hold{lock_};
+  return started_;
+}
+
+bool health_state::draining() const {
+  const std::lock_guard hold{lock_};
+  return draining_;
+}
+
+std::vector<health_state::condition_state> health_state::conditions() const {
+  const std::lock_guard hold{lock_};
+  std::vector<condition_state> all;
+  for (const auto& [name, it] : conditions_) all.push_back({name, it.ready, it.why});
+  return all;
+}
+
+std::vector<dependency> health_state::dependencies() const {
+  const std::lock_guard hold{lock_};
+  return dependencies_;
+}
+
 void health_state::set_started() {
   const std::lock_guard hold{lock_};
   started_ = true;

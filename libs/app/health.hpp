@@ -23,6 +23,8 @@ class health_state final : public health {
   void set_ready(const std::string& condition, bool ready, const std::string& why = {}) override;
   void add_liveness(const std::string& name, std::function<bool()> probe) override;
 
+  void add_dependency(dependency what) override;
+
   /// All services have been started.
   void set_started();
   /// Draining: never ready again.
@@ -34,6 +36,16 @@ class health_state final : public health {
   health_report ready() const;
   health_report live() const;
 
+  struct condition_state {
+    std::string name;
+    bool ready = false;
+    std::string why;
+  };
+  bool started() const;
+  bool draining() const;
+  std::vector<condition_state> conditions() const;
+  std::vector<dependency> dependencies() const;
+
  private:
   struct state_of {
     bool ready = false;
@@ -44,6 +56,7 @@ class health_state final : public health {
   bool draining_ = false;
   std::map<std::string, state_of> conditions_;
   std::vector<std::pair<std::string, std::function<bool()>>> probes_;
+  std::vector<dependency> dependencies_;
 };
 
 }  // namespace tern::app

@@ -63,11 +63,14 @@ struct host::impl {
   actor::system_config actor_config;
   std::unique_ptr<caf::actor_system> actors;
   std::unique_ptr<rpc::network> network;
+  std::vector<std::string> names;  // of services, for the report
+  std::unique_ptr<reporter> reports;
   std::unique_ptr<operations_server> operations;
   std::vector<running_service> services;
   bool ended = false;
 
   result<void> begin();
+  operations_pages pages();
   result<void> start(const service_entry& entry);
   void end();
 };
@@ -77,10 +80,35 @@ result<void> host::impl::begin() {
   if (auto up = network->start(); !up) return error{up.code(), "rpc.listen_address: " + up.error().detail};
   if (how.how == links::grpc) address = advertised(how, *network);
   if (how.metrics_address.empty()) return {};
-  auto server = operations_server::start(how.metrics_address, metrics, health);
+  auto server = operations_server::start(how.metrics_address, metrics, health, pages());
   if (!server) return error{server.code(), "metrics.listen_address: " + server.error().detail};
   operations = std::move(*server);
   return {};
+}
+
+operations_pages host::impl::pages() {
+  if (!how.details) return {};
+  report_subject about;
+  about.node = how.node;
+  about.incarnation = incarnation;
+  about.address = &address;
+  about.services = &names;
+  about.health = &health;
+  about.network = network.get();
+  about.tls_ca_file = how.tls_ca_file;
+  about.tls_certificate_file = how.tls_certificate_file;
+  about.tls_key_file = how.tls_key_file;
+  about.sources = &how.report;
+  reports = std::make_unique<reporter>(std::move(about));
+  operations_pages out;
+  out.status = [this](std::function<void(std::string)> then) { reports->ask(std::move(then)); };
+  out.configuration = how.report.configuration;
+  out.log = [] {
+    std::string text;
+    for (const auto& line : log::recent()) text += line + "\n";
+    return text;
+  };
+  return out;
 }
 
 result<void> host::impl::start(const service_entry& entry) {
@@ -91,6 +119,7 @@ result<void> host::impl::start(const service_entry& entry) {
                                                         incarnation, local ? "local:" + node : address,
                                                         local ? "local:routing-0" : how.routing_address, how.fatal});
   made.it = entry.make(*made.surroundings);
+  names.push_back(entry.name);
   services.push_back(std::move(made));
   if (auto up = services.back().it->start(); !up) return error{up.code(), entry.name + ": " + up.error().detail};
   logger.info("service started", {{"name", entry.name}, {"of", node}});
@@ -102,7 +131,8 @@ void host::impl::end() {
   ended = true;
   health.set_draining();
   health.clear_liveness();
-  operations.reset();  // scrapes read from services
+  if (reports) reports->stop();  // answers whoever waits
+  operations.reset();            // scrapes read from services
   for (auto it = services.rbegin(); it != services.rend(); ++it) it->it->stop();
   network->stop();  // before the services whose handlers it calls go
   while (!services.empty()) services.pop_back();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "libs/app/report.hpp"
 #include "libs/app/service.hpp"
 #include "libs/base/result.hpp"
 
@@ -44,7 +45,9 @@ struct host_options {
   std::string tls_ca_file, tls_certificate_file, tls_key_file;
   std::string routing_address;  // ignored with local links
   std::string metrics_address;  // empty: no operations server
-  size_t actor_threads = 0;     // 0: one per core
+  bool details = true;          // the operations server shows /statusz, /configz and /logz, too
+  report_sources report;
+  size_t actor_threads = 0;  // 0: one per core
   std::function<void(const std::string& why)> fatal = [](const std::string&) {};
 };
 

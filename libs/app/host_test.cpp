@@ -7,8 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
 #include "libs/app/health.hpp"
+#include "libs/app/http_get.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "libs/testing/process.hpp"
 
 namespace tern::app {
 namespace {
@@ -118,6 +122,75 @@ TEST(host, shows_metrics_and_health_on_its_own_port) {
                                            HasSubstr("process_start_time_seconds 1"), HasSubstr("version=0.0.4")));
   EXPECT_THAT(get(port, "/metrics", "POST"), HasSubstr(" 405 "));
   EXPECT_THAT(get(port, "/secret"), HasSubstr(" 404 "));
+}
+
+TEST(host, tells_what_it_is_and_what_it_depends_on) {
+  std::vector<std::string> notes;
+  host_options how;
+  how.node = "a-7";
+  how.metrics_address = "127.0.0.1:0";
+  how.report.configuration = [] { return std::string("log.level: \"info\"\n"); };
+  how.report.fingerprints["identity.key"] = fingerprint("s3cret");
+  auto made = host::make(how);
+  ASSERT_TRUE(made) << made.error().detail;
+  auto& it = **made;
+  ASSERT_TRUE(it.start({entry("a", notes)}));
+  it.health().add_dependency({"shard main", "shard", "sqlite /x", [] {
+                                return dependency_state{false, "no \"file\"", 7, "/"};
+                              }});
+  it.health().set_ready("a.map", false, "no map yet");
+  const auto port = it.metrics_port();
+  const auto answer = get(port, "/statusz");
+  const auto report = nlohmann::json::parse(answer.substr(answer.find("\r\n\r\n") + 4));
+  EXPECT_EQ(report["node"], "a-7");
+  EXPECT_EQ(report["services"], nlohmann::json::parse(R"(["a"])"));
+  EXPECT_EQ(report["ready"]["ok"], false);
+  EXPECT_EQ(report["ready"]["conditions"][0]["why"], "no map yet");
+  EXPECT_EQ(report["dependencies"][0]["text"], "no \"file\"");
+  EXPECT_EQ(report["dependencies"][0]["schema"], 7);
+  EXPECT_EQ(report["disks"][0]["path"], "/");
+  EXPECT_GT(report["disks"][0]["size_bytes"], 0);
+  EXPECT_EQ(report["fingerprints"]["identity.key"], fingerprint("s3cret"));
+  EXPECT_EQ(answer.find("s3cret"), std::string::npos);
+  EXPECT_THAT(get(port, "/configz"), HasSubstr("log.level: \"info\""));
+  EXPECT_THAT(get(port, "/logz"), HasSubstr("service started"));
+  EXPECT_EQ(http_get("127.0.0.1:" + std::to_string(port), "/readyz", std::chrono::seconds(5)).answer.status, 503);
+}
+
+TEST(host, keeps_its_details_to_itself_when_told_so) {
+  host_options how;
+  how.metrics_address = "127.0.0.1:0";
+  how.details = false;
+  how.report.configuration = [] { return std::string("log.level: \"info\"\n"); };
+  auto made = host::make(how);
+  ASSERT_TRUE(made) << made.error().detail;
+  for (const char* page : {"/statusz", "/configz", "/logz"}) {
+    EXPECT_THAT(get((*made)->metrics_port(), page), HasSubstr(" 404 ")) << page;
+  }
+}
+
+TEST(fingerprint, is_short_and_equal_for_equal_secrets) {
+  EXPECT_EQ(fingerprint("a"), fingerprint("a"));
+  EXPECT_NE(fingerprint("a"), fingerprint("b"));
+  EXPECT_EQ(fingerprint("a").size(), 8U);
+}
+
+TEST(http_get, tells_refused_from_silent_and_unknown) {
+  using namespace std::chrono_literals;
+  const auto port = testing::free_port();
+  EXPECT_EQ(http_get("127.0.0.1:" + std::to_string(port), "/", 2s).how, reach::refused);
+  EXPECT_EQ(http_get("no-such-host.invalid:80", "/", 5s).how, reach::no_such_host);
+  EXPECT_EQ(try_connect("unix:/nowhere", 1s).how, reach::refused);
+  const int listening = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_port = htons(port);
+  where.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(::bind(listening, reinterpret_cast<const sockaddr*>(&where), sizeof where), 0);
+  ASSERT_EQ(::listen(listening, 1), 0);  // and nobody accepts
+  EXPECT_EQ(try_connect("127.0.0.1:" + std::to_string(port), 2s).how, reach::answered);
+  EXPECT_EQ(http_get("127.0.0.1:" + std::to_string(port), "/", 100ms).how, reach::silent);
+  ::close(listening);
 }
 
 TEST(host, says_which_address_it_cannot_have) {

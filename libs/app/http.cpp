@@ -18,7 +18,8 @@ websocket::response text_response(int status, std::string body) {
 
 websocket::response report(const health_report& of) { return text_response(of.good ? 200 : 503, of.text); }
 
-websocket::response answer(const websocket::request& what, metrics::registry& metrics, health_state& state) {
+websocket::response answer(const websocket::request& what, metrics::registry& metrics, health_state& state,
+                           const operations_pages& pages) {
   if (what.method != "GET" && what.method != "HEAD") {
     auto refusal = text_response(405, "only GET\n");
     refusal.fields.emplace_back("Allow", "GET, HEAD");
@@ -32,7 +33,22 @@ websocket::response answer(const websocket::request& what, metrics::registry& me
   if (what.path == "/livez") return report(state.live());
   if (what.path == "/readyz") return report(state.ready());
   if (what.path == "/startupz") return report(state.startup());
-  return text_response(404, "here are /metrics, /livez, /readyz and /startupz\n");
+  if (what.path == "/configz" && pages.configuration) {
+    auto page = text_response(200, pages.configuration());
+    page.content_type = "application/yaml; charset=utf-8";
+    return page;
+  }
+  if (what.path == "/logz" && pages.log) return text_response(200, pages.log());
+  return text_response(404, "here are /metrics, /livez, /readyz, /startupz, /statusz, /configz and /logz\n");
+}
+
+/// Later: it may have to wait for what is broken.
+void answer_status(const operations_pages& pages, const websocket::reply_function& reply) {
+  pages.status([reply](std::string text) {
+    auto page = text.empty() ? text_response(503, "ending\n") : text_response(200, std::move(text));
+    if (page.status == 200) page.content_type = "application/json";
+    reply(std::move(page));
+  });
 }
 
 }  // namespace
@@ -59,7 +75,8 @@ operations_server::~operations_server() { server_->stop(); }
 uint16_t operations_server::port() const noexcept { return server_->port(); }
 
 result<std::unique_ptr<operations_server>> operations_server::start(const std::string& address,
-                                                                    metrics::registry& metrics, health_state& state) {
+                                                                    metrics::registry& metrics, health_state& state,
+                                                                    operations_pages pages) {
   auto parts = split_address(address);
   if (!parts) return parts.error();
   websocket::server_options options;
@@ -72,8 +89,10 @@ result<std::unique_ptr<operations_server>> operations_server::start(const std::s
       [](websocket::io_thread&, const websocket::request&) {
         return websocket::upgrade_decision{nullptr, text_response(404, "no WebSocket here\n")};
       },
-      [&metrics, &state](websocket::io_thread&, const websocket::request& what, websocket::reply_function reply) {
-        reply(answer(what, metrics, state));
+      [&metrics, &state, pages = std::move(pages)](websocket::io_thread&, const websocket::request& what,
+                                                   websocket::reply_function reply) {
+        if (what.method == "GET" && what.path == "/statusz" && pages.status) return answer_status(pages, reply);
+        reply(answer(what, metrics, state, pages));
       });
   if (auto listening = server->listen(); !listening) return listening.error();
   server->start();

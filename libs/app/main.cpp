@@ -167,10 +167,12 @@ class configuration {
 /// From a checked configuration to the end of the process.
 class run {
  public:
-  run(const program& what, const common_options& common) : what_(what), common_(common) {}
+  run(const program& what, const common_options& common, report_sources sources)
+      : what_(what), common_(common), sources_(std::move(sources)) {}
 
   int execute() {
     auto options = to_host_options(common_, what_.links, what_.services.front().name);
+    options.report = sources_;
     options.fatal = [](const std::string& why) {
       if (failed.exchange(true)) return;
       logger.error("cannot go on", {{"why", why}});
@@ -213,7 +215,22 @@ class run {
 
   const program& what_;
   const common_options& common_;
+  const report_sources sources_;
 };
+
+/// What the process tells of its options. Read by others when all are set, and never changed again.
+report_sources sources_of(const config::schema& schema) {
+  report_sources out;
+  out.configuration = [text = schema.dump()] { return text; };
+  if (const auto identity = schema.secret_of("identity.key"))
+    out.fingerprints["identity.key"] = fingerprint(*identity);
+  for (const char* key : {"session.storage"}) {
+    if (const auto value = schema.value_of(key)) out.options[key] = *value;
+  }
+  out.client_certificate = schema.value_of("gateway.tls.certificate_file").value_or("");
+  out.client_key = schema.value_of("gateway.tls.key_file").value_or("");
+  return out;
+}
 
 std::string version_line(const program& what) {
   return what.name + " " + std::string(version()) + " (commit " + std::string(commit()) + ", " +
@@ -257,7 +274,7 @@ int start(const program& what, const command_line& line) {
   const auto node = to_host_options(common, what.links, what.services.front().name).node;
   log::init({level_of(common.log_level), common.log_format == "json", node.empty() ? what.name : node});
   for (const auto& warning : settings.schema().warnings()) logger.warn(warning);
-  const int code = run(what, common).execute();
+  const int code = run(what, common, sources_of(settings.schema())).execute();
   log::shutdown();
   return code;
 }

@@ -22,6 +22,22 @@ class network;
 
 namespace tern::app {
 
+/// How a dependency was found.
+struct dependency_state {
+  bool ok = false;
+  std::string text;       // for people: why not, in the server's own words
+  int64_t schema = -1;    // of a database: its newest migration; -1: none, or not known
+  std::string directory;  // where its files are, if on this machine: its disk is looked at
+};
+
+/// Something outside of this process that a service cannot do without, or not do well.
+struct dependency {
+  std::string name;                         // "shard shard-1", "meta database", "redis"
+  std::string kind;                         // "shard", "meta", "redis"
+  std::string where;                        // for people, without secrets
+  std::function<dependency_state()> probe;  // tries it now; blocks for a few seconds at most; from any thread
+};
+
 /// Readiness as /readyz, /startupz and /livez report it. Thread-safe.
 class health {
  public:
@@ -30,6 +46,8 @@ class health {
   virtual void set_ready(const std::string& condition, bool ready, const std::string& why = {}) = 0;
   /// Registers a liveness probe: /livez fails when it returns false (event loop stuck); must not touch a database.
   virtual void add_liveness(const std::string& name, std::function<bool()> probe) = 0;
+  /// Tried whenever somebody asks for /statusz. The probe must not refer to the service.
+  virtual void add_dependency(dependency) {}
 };
 
 /// Lives longer than every service built with it.

@@ -117,6 +117,7 @@ result<std::unique_ptr<cluster>> cluster::start(cluster_options how) {
   made->plan("session", made->how_.sessions);
   made->plan("gateway", made->how_.gateways);
   if (made->how_.planned) made->how_.planned(*made);
+  made->write_ctl_config();
   for (auto& node : made->nodes_) {
     if (auto done = made->launch(node); !done) return done.error();
   }
@@ -225,6 +226,22 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
 
 void cluster::write_config(const cluster_node& node) const {
   std::ofstream(node.config_file) << to_yaml(config_of(node));
+}
+
+/// With the operators' certificate if there is one: settings of "ctl".
+void cluster::write_ctl_config() const {
+  std::vector<std::string> nodes;
+  std::string routings;
+  for (const auto& each : nodes_) {
+    nodes.push_back(each.name + "=" + each.host + ":" + std::to_string(each.metrics_port));
+    if (each.service == "routing") routings += (routings.empty() ? "" : ",") + each.rpc_address;
+  }
+  std::map<std::string, std::string> options{{"routing.address", "\"" + routings + "\""},
+                                             {"ternctl.nodes", list_of(nodes)}};
+  if (const auto own = how_.settings.find("ctl"); own != how_.settings.end()) {
+    for (const auto& [key, value] : own->second) options[key] = value;
+  }
+  std::ofstream((home_ / "ternctl.yaml").string()) << to_yaml(options);
 }
 
 result<void> cluster::launch(cluster_node& node) {

@@ -21,7 +21,8 @@ namespace tern::testing {
 class cluster;
 
 struct cluster_options {
-  std::string directory;  // databases, configuration, logs; empty: a temporary one, removed at the end
+  // databases, configuration, logs, and ternctl.yaml for ternctl --config; empty: a temporary one, removed at the end
+  std::string directory;
   std::string binaries;   // where tern-gateway … are; empty: $TERN_BIN
   size_t gateways = 2;
   size_t sessions = 2;
@@ -99,6 +100,7 @@ class cluster {
   result<void> make_secrets();
   void plan(const std::string& service, size_t count);
   void write_config(const cluster_node& node) const;
+  void write_ctl_config() const;
   std::map<std::string, std::string> config_of(const cluster_node& node) const;
   result<void> launch(cluster_node& node);
   void say(const std::string& line) const;

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "libs/config/masking.hpp"
 #include "libs/config/schema.hpp"
 
 namespace tern::config {
@@ -59,7 +60,5 @@ std::string environment_name(const std::string& key);
 std::string nearest(const std::string& key, const std::vector<std::string>& known);
 /// Splits at commas; a backslash before a comma keeps it.
 std::vector<std::string> split_list(const std::string& text);
-/// `text` with passwords in libpq strings and URLs replaced by ***.
-std::string without_passwords(std::string text);
 
 }  // namespace tern::config

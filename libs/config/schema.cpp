@@ -171,6 +171,7 @@ void schema::add_secret(std::string key, std::string& target, std::string help, 
   made.complaint = for_one([](const std::string& text) -> std::string { return text.empty() ? "empty" : ""; });
   made.targets.push_back([&target](const raw& value) { target = text_of(value); });
   made.show = [&target] { return std::string(target.empty() ? "\"\"" : "\"***\""); };
+  made.text = [&target] { return target; };
   impl_->declare(std::move(made));
 }
 
@@ -208,6 +209,12 @@ std::optional<std::string> schema::value_of(const std::string& key) const {
   const auto it = impl_->options.find(key);
   if (it == impl_->options.end() || it->second.secret) return std::nullopt;
   return it->second.text ? it->second.text() : it->second.show();
+}
+
+std::optional<std::string> schema::secret_of(const std::string& key) const {
+  const auto it = impl_->options.find(key);
+  if (it == impl_->options.end() || !it->second.secret || it->second.text().empty()) return std::nullopt;
+  return it->second.text();
 }
 
 }  // namespace tern::config

@@ -65,6 +65,8 @@ class schema {
   bool declares(const std::string& key) const;
   /// The effective value as text, unquoted; nothing for unknown keys and secrets.
   std::optional<std::string> value_of(const std::string& key) const;
+  /// A secret that has been given, for those who use it; nothing for other options.
+  std::optional<std::string> secret_of(const std::string& key) const;
 
   /// Reads YAML text; nested maps and dotted keys mean the same; unknown or duplicate keys and type errors are
   /// collected.

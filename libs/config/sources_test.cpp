@@ -209,5 +209,21 @@ TEST(required_secret, must_be_given) {
               ElementsAre("identity.key: required: name its file by identity.key_file, or set TERN_IDENTITY_KEY"));
 }
 
+TEST(secret, is_given_to_those_who_use_it_and_never_shown) {
+  schema all;
+  std::string key;
+  int64_t plain = 3;
+  all.add_secret("identity.key", key, "cluster secret", false);
+  all.add("a.b", plain, "a number");
+  EXPECT_EQ(all.secret_of("identity.key"), std::nullopt);
+  std::string variable = "TERN_IDENTITY_KEY=s3cret";
+  char* environment[] = {variable.data(), nullptr};
+  all.read_environment(environment);
+  EXPECT_EQ(all.secret_of("identity.key"), "s3cret");
+  EXPECT_EQ(all.value_of("identity.key"), std::nullopt);
+  EXPECT_EQ(all.secret_of("a.b"), std::nullopt);
+  EXPECT_EQ(all.dump().find("s3cret"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace tern::config

@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 
@@ -15,6 +16,8 @@ namespace tern::log {
 namespace {
 
 constexpr size_t queue_lines = 8192;
+constexpr size_t recent_lines = 2000;
+constexpr size_t recent_bytes = 512U << 10U;
 
 std::atomic<level> least{level::info};
 
@@ -41,8 +44,32 @@ std::shared_ptr<output> make_output(const options& how, bool queued) {
   return out;
 }
 
+/// The newest lines, for whoever asks a running process. Thread-safe.
+class ring {
+ public:
+  void add(std::string text) {
+    const std::lock_guard hold{lock_};
+    bytes_ += text.size();
+    lines_.push_back(std::move(text));
+    while (lines_.size() > recent_lines || bytes_ > recent_bytes) {
+      bytes_ -= lines_.front().size();
+      lines_.pop_front();
+    }
+  }
+  std::vector<std::string> all() const {
+    const std::lock_guard hold{lock_};
+    return {lines_.begin(), lines_.end()};
+  }
+
+ private:
+  mutable std::mutex lock_;
+  std::deque<std::string> lines_;
+  size_t bytes_ = 0;
+};
+
 /// Leaked on purpose: threads may log while static objects are destroyed.
 struct global {
+  ring last;
   std::mutex lock;
   std::shared_ptr<output> current = make_output({}, false);
   uint64_t dropped_before = 0;
@@ -70,8 +97,9 @@ void put(line what, fields values) {
     const auto out = current();
     what.node = out->how.node;
     what.wall_ns = system_clock().wall_ns();
-    out->logger->log(spdlog::level::info,
-                     spdlog::string_view_t{out->how.json ? format_json(what, values) : format_text(what, values)});
+    auto text = out->how.json ? format_json(what, values) : format_text(what, values);
+    out->logger->log(spdlog::level::info, spdlog::string_view_t{text});
+    state().last.add(std::move(text));
   } catch (...) {  // a log line is never worth more than what it tells about
   }
 }
@@ -89,6 +117,8 @@ uint64_t dropped() noexcept {
   const std::lock_guard hold{state().lock};
   return state().dropped_before + dropped_by(*state().current);
 }
+
+std::vector<std::string> recent() { return state().last.all(); }
 
 bool enabled(level at) noexcept { return at >= least.load(std::memory_order_relaxed) && at != level::off; }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace tern::log {
 
@@ -45,6 +46,9 @@ void init(const options& how);
 void shutdown();
 /// Lines given up because the queue was full, since the start.
 uint64_t dropped() noexcept;
+/// The newest lines written since init(), oldest first: at most 2,000 and 512 KiB are kept, whatever became of the
+/// output. Thread-safe.
+std::vector<std::string> recent();
 bool enabled(level at) noexcept;
 /// Thread-safe. Never throws or blocks: after init() lines go through a bounded queue whose oldest line is given up
 /// when it is full. Strings are escaped and cut so that a line stays within 8 KiB.

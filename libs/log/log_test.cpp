@@ -84,5 +84,25 @@ TEST(log_output, keeps_every_line_of_several_threads_and_obeys_the_level) {
   EXPECT_EQ(dropped(), 0U);
 }
 
+TEST(log_output, keeps_the_newest_lines_within_bounds) {
+  ::testing::internal::CaptureStderr();
+  init({level::info, true, "node-1"});
+  const logger out{"test"};
+  for (int i = 0; i < 3000; ++i) out.info("line", {{"i", i}});
+  auto lines = recent();
+  ASSERT_EQ(lines.size(), 2000U);
+  EXPECT_EQ(nlohmann::json::parse(lines.back())["i"], 2999);
+  EXPECT_EQ(nlohmann::json::parse(lines.front())["i"], 1000);
+  const std::string much(4000, 'x');
+  for (int i = 0; i < 1000; ++i) out.info(much);
+  lines = recent();
+  size_t bytes = 0;
+  for (const auto& line : lines) bytes += line.size();
+  EXPECT_LE(bytes, 512U << 10U);
+  EXPECT_GT(bytes, 500U << 10U);
+  shutdown();
+  ::testing::internal::GetCapturedStderr();
+}
+
 }  // namespace
 }  // namespace tern::log

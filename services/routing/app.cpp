@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "libs/sql/probe.hpp"
 #include "services/routing/actors/placement_actor.hpp"
 #include "services/routing/grpc/join_service.hpp"
 #include "services/routing/metrics.hpp"
@@ -17,6 +18,15 @@ constexpr auto patience = std::chrono::seconds(3);
 constexpr auto least_grace = std::chrono::milliseconds(4000);  // beyond a lease
 constexpr auto goodbye = std::chrono::seconds(2);              // for giving the leader row back
 constexpr const char* condition = "routing.maps";
+
+/// As `ternctl doctor` tries it, on a connection of its own.
+app::dependency meta_database(const std::string& dsn) {
+  return {"meta database", "meta", sql::shown(dsn), [dsn]() -> app::dependency_state {
+            const auto found = sql::probe(dsn, std::chrono::milliseconds(2000));
+            if (!found) return {false, found.error().detail, -1, {}};
+            return {true, {}, found->schema, found->directory};
+          }};
+}
 
 /// Set once, by the placement actor.
 struct readiness {
@@ -78,6 +88,7 @@ result<void> routing_service::start() {
   if (const auto wrong = complaints(options_); !wrong.empty()) return error{errc::config, wrong.front()};
   metrics_ = std::make_shared<routing_metrics>(with_.metrics);
   with_.health.set_ready(condition, false, "the maps are not loaded");
+  if (options_.meta_dsn != "memory:") with_.health.add_dependency(meta_database(options_.meta_dsn));
   std::shared_ptr<meta_store> store = make_meta_store(options_.meta_dsn);
   if (auto opened = store->open(); !opened && opened.code() == errc::config) return opened;
   meta_ = with_.actors.spawn<caf::detached>(meta_behavior, std::move(store));

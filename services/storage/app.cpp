@@ -10,6 +10,7 @@
 
 #include "libs/log/log.hpp"
 #include "libs/placement/membership.hpp"
+#include "services/storage/dependencies.hpp"
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/login/redis_soft_store.hpp"
 #include "services/storage/supervisor.hpp"
@@ -115,6 +116,10 @@ result<void> storage_service::start() {
   logins_ = std::make_shared<login_desk>(to_login(options_), with_.time, std::move(shared));
   if (auto made = make_shards(); !made) return made;
   with_.health.set_ready("storage.shards", false, "starting");
+  std::string checked_before;
+  for (auto& each : dependencies_of(parse_shards(options_.shards, checked_before), options_)) {
+    with_.health.add_dependency(std::move(each));
+  }
 
   placement::membership_options about;
   about.self = {"storage", with_.node, with_.incarnation};

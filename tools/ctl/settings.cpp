@@ -13,6 +13,7 @@ namespace {
 struct texts {
   std::string routing = "127.0.0.1:20010";
   rpc::tls_files tls;
+  std::vector<std::string> nodes;
 };
 
 result<void> read(config::schema& into, const arguments& from, char** environment) {
@@ -26,7 +27,10 @@ result<void> read(config::schema& into, const arguments& from, char** environmen
   into.read_environment(environment);
   const char* routing = std::getenv("TERN_ROUTING");
   if (routing != nullptr && *routing != '\0') into.read_assignment("routing.address=" + std::string(routing));
+  const char* nodes = std::getenv("TERN_NODES");
+  if (nodes != nullptr && *nodes != '\0') into.read_assignment("ternctl.nodes=" + std::string(nodes));
   static constexpr std::pair<const char*, const char*> keys[] = {{"--routing", "routing.address"},
+                                                                 {"--nodes", "ternctl.nodes"},
                                                                  {"--tls-ca", "rpc.tls.ca_file"},
                                                                  {"--tls-cert", "rpc.tls.certificate_file"},
                                                                  {"--tls-key", "rpc.tls.key_file"}};
@@ -45,6 +49,29 @@ bool is_address(const std::string& text) {
   const auto port = text.substr(colon + 1);
   return !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos &&
          std::stoi(port) > 0 && std::stoi(port) < 65536;
+}
+
+result<void> read_nodes(const std::vector<std::string>& list, settings& into) {
+  for (const auto& each : list) {
+    const auto equals = each.find('=');
+    ops_target one;
+    one.name = equals == std::string::npos ? "" : each.substr(0, equals);
+    one.address = equals == std::string::npos ? each : each.substr(equals + 1);
+    if (one.address.starts_with("unix:") || !is_address(one.address)) {
+      return error{errc::bad_parameter, "--nodes: '" + each + "' is not HOST:PORT or NAME=HOST:PORT"};
+    }
+    into.nodes.push_back(std::move(one));
+  }
+  return {};
+}
+
+result<void> read_metrics_port(const arguments& from, settings& into) {
+  if (!from.has("--metrics-port")) return {};
+  const auto text = from.value("--metrics-port");
+  if (!is_address("host:" + text)) return error{errc::bad_parameter, "--metrics-port: '" + text + "' is not a port"};
+  into.metrics_port = static_cast<uint16_t>(std::stoi(text));
+  into.metrics_port_given = true;
+  return {};
 }
 
 }  // namespace
@@ -68,6 +95,7 @@ result<settings> read_settings(const arguments& from, char** environment) {
   texts given;
   config::schema schema;
   schema.add("routing.address", given.routing, "routing replicas");
+  schema.add("ternctl.nodes", given.nodes, "where nodes show their metrics");
   schema.add("rpc.tls.ca_file", given.tls.ca, "PEM: who signs");
   schema.add("rpc.tls.certificate_file", given.tls.cert, "PEM: own certificate");
   schema.add("rpc.tls.key_file", given.tls.key, "PEM: its key");
@@ -89,7 +117,10 @@ result<settings> read_settings(const arguments& from, char** environment) {
     const auto limit = parse_milliseconds(from.value("--timeout"));
     if (!limit) return error{errc::bad_parameter, "--timeout: " + limit.error().detail};
     out.timeout = std::chrono::milliseconds(*limit);
+    out.timeout_given = true;
   }
+  if (const auto read = read_nodes(given.nodes, out); !read) return read.error();
+  if (const auto read = read_metrics_port(from, out); !read) return read.error();
   out.json = from.has("--json");
   out.watch = from.has("--watch");
   return out;

@@ -11,10 +11,20 @@
 
 namespace tern::ctl {
 
+/// Where a node shows its metrics.
+struct ops_target {
+  std::string name;  // may be empty
+  std::string address;
+};
+
 struct settings {
   std::vector<std::string> routing;  // addresses of replicas
   rpc::tls_files tls;
   std::chrono::milliseconds timeout{5000};  // until routing has answered
+  bool timeout_given = false;
+  std::vector<ops_target> nodes;
+  uint16_t metrics_port = 9100;  // of hosts routing knows, without `nodes`
+  bool metrics_port_given = false;
   bool json = false;
   bool watch = false;
 };
