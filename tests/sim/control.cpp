@@ -224,7 +224,8 @@ void control::order_some() {
   host* source = world_.find(from.owner);
   if (to == from.owner || source == nullptr || !source->up()) return;
   for (const auto& each : orders_) {
-    if (each.what.kind == kind && each.what.first <= from.last && from.first <= each.what.last) return;  // one move of a range at a time
+    if (each.what.kind == kind && each.what.first <= from.last && from.first <= each.what.last)
+      return;  // one move of a range at a time
   }
   ordered made;
   made.source = from.owner;

@@ -21,9 +21,8 @@ group_process::group_process(host& on, network& net, const group::group_config& 
       group_metrics_(metrics_),
       storage_(net, self_, on.in().time(), {config.storage_deadline, config.storage_queue}),
       wheel_(on.in().time()),
-      directory_([this](room_id room, uint64_t epoch) {
-        return actors().spawn(group::room_behavior, &env_, room, epoch);
-      }),
+      directory_(
+          [this](room_id room, uint64_t epoch) { return actors().spawn(group::room_behavior, &env_, room, epoch); }),
       vrooms_([this](room_id vroom, uint64_t epoch) {
         return actors().spawn(group::live::vroom_behavior, &env_, vroom, epoch);
       }),
@@ -86,10 +85,10 @@ void group_process::serve() {
   net_.serve<rpc::group_stream>(address_, group::exchange_acceptor(env_, [this](const group::session_ptr& stream) {
                                   caf::anon_send(supervisor_, group::stream_gone_message{stream});
                                 }));
-  net_.serve<rpc::live_stream>(
-      address_, group::live::relay_acceptor(env_, [this](const group::live::gateway_ptr& stream) {
-        caf::anon_send(supervisor_, group::gateway_gone_message{stream});
-      }));
+  net_.serve<rpc::live_stream>(address_,
+                               group::live::relay_acceptor(env_, [this](const group::live::gateway_ptr& stream) {
+                                 caf::anon_send(supervisor_, group::gateway_gone_message{stream});
+                               }));
   mover_.serve();
 }
 

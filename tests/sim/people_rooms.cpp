@@ -55,7 +55,9 @@ void person::want_changes() {
       if ((where.open ? one.who : where.founder) != this || one.moving || now < one.next) continue;
       if (one.inside && (one.stays || one.who->writes_to(where))) continue;
       one.moving = true;
-      const move what = one.inside ? (where.open ? move::leave : move::kick) : where.open ? move::apply : move::pull_in;
+      const move what = one.inside   ? (where.open ? move::leave : move::kick)
+                        : where.open ? move::apply
+                                     : move::pull_in;
       changes_.push_back({.what = what, .room = i, .whom = one.who});
     }
   }
@@ -130,8 +132,8 @@ bool person::answered_change(const wire::tim_ack& ack) {
   }
   const int32_t code = ack.error ? ack.error->code.value_or(0) : 0;
   if (code >= 5101) return true;  // unknown or later: once more
-  const bool before = joins(first.what) ? code == code_exists
-                                        : first.attempts > 1 && (code == code_parameter || code == code_denied);
+  const bool before =
+      joins(first.what) ? code == code_exists : first.attempts > 1 && (code == code_parameter || code == code_denied);
   settle(before, before ? ""
                         : "change " + std::to_string(static_cast<int>(first.what)) + " was refused with " +
                               std::to_string(code));

@@ -82,11 +82,12 @@ void live_room::put(account_id account, bound& one, uint64_t have, uint64_t offl
   take_out(one);
   one.at = have;
   one.placed = true;
+  one.offline_to = std::max(one.offline_to, offline_to);
   if (have == last_) {
     lanes_[one.lane].live.push_back(one.conn);
     one.where = listing::live;
   } else {
-    lagging_.push_back({one.conn, have, offline_to, account, one.lane});
+    lagging_.push_back({one.conn, have, one.offline_to, account, one.lane});
     one.where = listing::lagging;
   }
 }
@@ -132,10 +133,12 @@ void live_room::rebind(account_id account, const gateway_stream& old, const room
   who->acked = std::max(who->acked, now.acked);
   const uint64_t at = std::max(one->at, now.written.value_or(0));
   const bool placed = one->placed || now.written.has_value();
+  const uint64_t offline_to = one->offline_to;
   drop(*one);
   *one = bind(now);
   one->at = at;
   one->placed = placed;
+  one->offline_to = offline_to;
   if (who->place == room_place::live) put(account, *one, at, 0);
 }
 

@@ -133,7 +133,8 @@ class live_room {
   enum class listing : uint8_t { none, live, lagging };
   struct bound {
     uint64_t conn = 0;
-    uint64_t at = 0;  // what lies up to here never comes by the hub: written before, drained or acknowledged
+    uint64_t at = 0;          // what lies up to here never comes by the hub: written before, drained or acknowledged
+    uint64_t offline_to = 0;  // rows up to here were there before it logged on
     uint32_t lane = 0;
     listing where = listing::none;
     bool placed = false;  // `at` is known
@@ -156,7 +157,7 @@ class live_room {
   struct laggard {
     uint64_t conn = 0;
     uint64_t have = 0;
-    uint64_t offline_to = 0;  // rows up to here were there before it logged on
+    uint64_t offline_to = 0;  // of the terminal
     account_id account;
     uint32_t lane = 0;
   };

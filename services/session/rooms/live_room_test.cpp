@@ -101,6 +101,34 @@ TEST_F(live_room_test, what_is_of_the_moment_reaches_members_wherever_they_stand
   EXPECT_TRUE(pass_on(alice).empty());
 }
 
+TEST_F(live_room_test, what_was_there_before_a_login_is_offline_when_it_is_repeated_over_another_stream) {
+  room.join(alice, 2, false, {terminal(1, 5)});
+  room.set_head(5);
+  const auto offline = [&] {
+    const auto payload = std::string(last.room_out().payload());
+    wire::arena memory;
+    return wire::decode<wire::tim_message>(wire::encoding::thrift, payload, memory)->is_offline.value_or(false);
+  };
+  room.attach(alice, {other, 2, {}});  // has no more than the stored position
+  gateway_ptr again = std::make_shared<gateway_stream>();
+  room.rebind(alice, *other, {again, 2, {}});
+  ASSERT_TRUE(fill(2, {3, 4, 5}, 5));
+  EXPECT_EQ(seen(2), (mids{3, 4, 5}));
+  EXPECT_TRUE(offline());
+  // All of it was lost with that stream, and what came afterwards is new.
+  gateway_ptr third = std::make_shared<gateway_stream>();
+  take(6);
+  EXPECT_FALSE(offline());
+  room.rebind(alice, *again, {third, 2, {}});
+  seen(2);
+  ASSERT_TRUE(fill(2, {3, 4, 5}, 5));
+  EXPECT_EQ(seen(2), (mids{3, 4, 5}));
+  EXPECT_TRUE(offline());
+  ASSERT_TRUE(fill(5, {6}, 6));
+  EXPECT_EQ(seen(2), (mids{6}));
+  EXPECT_FALSE(offline());
+}
+
 TEST_F(live_room_test, members_wait_until_the_newest_mid_is_known) {
   EXPECT_EQ(room.join(alice, 5, false, {terminal(1)}), room_place::waiting);
   EXPECT_EQ(room.join(bob, 3, false, {terminal(2)}), room_place::waiting);
