@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test sim soak model page-test lint format docs bench bench-peers chaos cluster images fuzz clean
+.PHONY: help install build run test sim soak model page-test lint format docs bench bench-peers chaos cluster images compose-test fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -74,6 +74,10 @@ cluster: build ## a local cluster with PostgreSQL and Redis until Ctrl-C; data i
 
 images: build ## the container image tern:local and, where no registry is reached, those beside it; needs Docker and Debian 12
 	@deploy/images/images.sh --prebuilt $(BUILD)/bin
+
+compose-test: build ## deploy/compose from images to `down -v`, kills and leaks; needs Docker, or root to start it; ARGS="--keep-images"
+	@mkdir -p $(BUILD)/compose-test
+	@python3 tests/compose/compose_test.py --bin $(BUILD)/bin --output $(BUILD)/compose-test/table.md $(ARGS)
 
 fuzz: $(BUILD)/.installed ## libFuzzer on every parser, FUZZ_SECONDS (60) each
 	@tools/install/install.sh --optional

@@ -43,7 +43,9 @@ build() { # image, Dockerfile, further arguments
 }
 
 version=$(sed -nE 's/^project\(tern VERSION ([0-9.]+).*/\1/p' CMakeLists.txt)
+# What was built before says itself what it was built from.
 revision=$(git rev-parse --short=12 HEAD 2> /dev/null || echo unknown)
+[ -z "$prebuilt" ] || revision=$("$prebuilt/ternd" --version | sed -nE 's/.*commit ([^,)]+).*/\1/p')
 build "$tag" deploy/images/Dockerfile --build-arg "BINARIES=$binaries" --build-arg "VERSION=$version" \
   --build-arg "REVISION=$revision"
 

@@ -9,7 +9,8 @@ RUN --mount=type=secret,id=apt_sources,target=/etc/apt/sources.list.d/build.sour
     && sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
     && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends postgresql-15 \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/apt /usr/share/doc/* \
-    && install -d -o postgres -g postgres /var/lib/postgresql/data /var/run/postgresql /docker-entrypoint-initdb.d
+    && install -d -o postgres -g postgres /var/lib/postgresql/data /docker-entrypoint-initdb.d \
+    && install -d -o postgres -g postgres -m 3777 /var/run/postgresql
 ENV PATH=/usr/lib/postgresql/15/bin:$PATH PGDATA=/var/lib/postgresql/data
 COPY --chmod=755 deploy/images/postgres-entry /usr/local/bin/docker-entrypoint.sh
 USER postgres

@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""deploy/compose from images to `down -v`: two users chat through it, every container is killed under load, passwords
+change, nothing leaks, nothing is left. Prints a table. Exit code: 0 all well or skipped (the reason is printed), 1 not.
+"""
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import image_checks
+import watch_checks
+from engine import Engine, Unavailable
+from load import Load
+from stack import OTHERS, OURS, Failed, Stack, compose_programs, poll
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+IMAGE = "tern:local"
+MOST_SECONDS = 60
+
+
+class Test:
+    def __init__(self, engine, options, scratch):
+        self.engine, self.options, self.scratch = engine, options, scratch
+        self.rows = []
+        self.secrets = set()
+        programs = compose_programs(engine)
+        if not programs:
+            raise Unavailable("neither docker compose nor docker-compose is here (apt-get install docker-compose)")
+        self.programs = programs
+        self.compose_name, command = next(iter(programs.items()))
+        self.stack = Stack(engine, command, os.path.join(ROOT, "deploy/compose"))
+        self.verify = os.path.join(options.bin, "tern-verify")
+
+    # ---- the table --------------------------------------------------------------------------------------------------
+
+    def step(self, name, work):
+        """One row. False when it failed."""
+        began = time.monotonic()
+        try:
+            said, good = work(), True
+        except (Failed, RuntimeError, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as problem:
+            said, good = f"{type(problem).__name__}: {problem}", False
+        took = time.monotonic() - began
+        if said is not None:
+            self.rows.append((name, "ok" if good else "FAILED", said, took))
+            print(f"compose-test: {name}: {'ok' if good else 'FAILED'}: {said} ({took:.0f} s)", flush=True)
+        return good
+
+    def table(self):
+        lines = ["| what | | measured | s |", "| --- | --- | --- | ---: |"]
+        lines += [f"| {name} | {result} | {said.replace('|', '/')} | {took:.0f} |" for name, result, said, took in self.rows]
+        return "\n".join(lines)
+
+    # ---- steps ------------------------------------------------------------------------------------------------------
+
+    def images(self):
+        if not self.options.keep_images:
+            built = subprocess.run([os.path.join(ROOT, "deploy/images/images.sh"), "--prebuilt", self.options.bin],
+                                   env=self.engine.environment, capture_output=True, text=True, timeout=1800, check=False)
+            if built.returncode != 0:
+                raise Failed((built.stderr + built.stdout).strip()[-600:])
+        return image_checks.shape(self.engine, IMAGE)
+
+    def no_mirror_inside(self):
+        local = [each for each in self.engine.run("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+                 if each.startswith("tern-") and each.endswith(":local")]
+        return image_checks.no_mirror_inside(self.engine, [IMAGE, *sorted(local)], self.scratch)
+
+    def config(self):
+        for command in self.programs.values():
+            one = Stack(self.engine, command, self.stack.directory)
+            for profiles in ("", "single", "obs", "load", "shard2", "ternctl", "obs,shard2"):
+                one.compose("config", "-q", settings={"COMPOSE_PROFILES": profiles})
+        return "accepted by " + " and ".join(self.programs)
+
+    def up(self):
+        began = time.monotonic()
+        self.stack.compose("up", "-d")
+        up = time.monotonic() - began
+        said = self.chat()
+        took = time.monotonic() - began
+        if took > MOST_SECONDS:
+            raise Failed(f"{took:.0f} s until people chat; up -d alone {up:.0f} s")
+        self.secrets |= watch_checks.secrets_of(self.stack, IMAGE)
+        return f"up -d {up:.0f} s, {said} after {took:.0f} s ({self.compose_name})"
+
+    def chat(self):
+        """A few people in both encodings, each message checked; the page is there."""
+        load = Load(self.verify, self.stack.port, self.scratch, accounts=6, rate=30, rooms=1, naps=0)
+        try:
+            load.flows(30)
+            end = load.finish()
+        finally:
+            load.close()
+        if "<html" not in self.stack.get(self.stack.port, "/").lower():
+            raise Failed("no page at /")
+        return f"{end['answered']} messages, JSON and Thrift"
+
+    def observe(self):
+        self.stack.compose("up", "-d", "prometheus", "alertmanager")
+        for each in ("prometheus", "alertmanager"):
+            poll(lambda service=each: self.stack.healthy(service), 60, f"{each} is not healthy")
+        return watch_checks.metrics(self.stack, ROOT)
+
+    def grafana(self):
+        try:
+            self.engine.run("pull", "-q", "grafana/grafana:11.2.0", timeout=300)
+        except (RuntimeError, subprocess.TimeoutExpired):
+            return "skipped: its image cannot be had here, no registry is reached; " + self.provisioning()
+        self.stack.compose("up", "-d", "grafana")
+        poll(lambda: "ok" in self.stack.get(self.stack.grafana, "/api/health"), 60, "Grafana does not answer")
+        return "answers; " + self.provisioning()
+
+    def provisioning(self):
+        """What Grafana is given: files where the compose file mounts them, dashboards that are JSON."""
+        with open(os.path.join(self.stack.directory, "docker-compose.yml"), encoding="utf-8") as file:
+            compose = file.read()
+        with open(os.path.join(ROOT, "deploy/grafana/provisioning/dashboards/tern.yml"), encoding="utf-8") as file:
+            place = [line.split("path:")[1].strip() for line in file if "path:" in line][0]
+        if f"../grafana/dashboards:{place}:ro" not in compose:
+            raise Failed(f"dashboards are looked for in {place} and mounted elsewhere")
+        count = 0
+        directory = os.path.join(ROOT, "deploy/grafana/dashboards")
+        for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+            if name.endswith(".json"):
+                with open(os.path.join(directory, name), encoding="utf-8") as file:
+                    if not json.load(file)["panels"]:
+                        raise Failed(f"{name} has no panels")
+                count += 1
+        return f"{count} dashboards provisioned"
+
+    def kills(self):
+        """SIGKILL to each container in turn, then a drained restart of each tier; the checker has the last word."""
+        load = Load(self.verify, self.stack.port, self.scratch)
+        times = {}
+        try:
+            load.flows()
+            for service in OURS + OTHERS + ("prometheus", "alertmanager"):
+                load.say("fault")
+                times[service] = self.stack.crash(service)
+                load.flows()
+                load.say("healed")
+                print(f"compose-test:   {service} killed, healthy again after {times[service]:.0f} s", flush=True)
+            for service in ("gateway-0", "session-0", "group-0", "storage-0", "routing-0"):
+                load.say("fault")
+                self.stack.compose("restart", service)
+                poll(lambda service=service: self.stack.healthy(service), 60, f"{service} is not healthy")
+                code = self.stack.inspect(service)["State"]["ExitCode"]
+                load.flows()
+                load.say("healed")
+                if code != 0:
+                    raise Failed(f"{service} ended with {code}")
+            end = load.finish()
+        finally:
+            load.close()
+        worst = max(times, key=times.get)
+        return (f"{len(times)} containers killed, 5 restarted; {end['answered']} of {end['sent']} messages answered, "
+                f"{end['received']} received, no promise broken; healthy again after at most {times[worst]:.0f} s ({worst})")
+
+    def rotation(self):
+        """A new database password while people chat: nobody is disconnected, the old one is worth nothing."""
+        load = Load(self.verify, self.stack.port, self.scratch, naps=0)
+        try:
+            load.flows()
+            before = self.secrets | watch_checks.secrets_of(self.stack, IMAGE)
+            done = subprocess.run([os.path.join(self.stack.directory, "rotate-password")], env=self.stack.environment,
+                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
+            if done.returncode != 0:
+                raise Failed((done.stderr + done.stdout).strip()[-400:])
+            self.secrets |= watch_checks.secrets_of(self.stack, IMAGE)
+            fresh = self.secrets - before
+            load.flows()
+            terminals = load.now["terminals"]
+            end = load.finish()
+        finally:
+            load.close()
+        if len(fresh) != 1:
+            raise Failed(f"{len(fresh)} secrets are new")
+        if end["connections"] != terminals:
+            raise Failed(f"{end['connections']} connections of {terminals} terminals")
+        accepted = {value: self.login(value) for value in self.secrets if len(value) == 64}
+        if [value for value, good in accepted.items() if good] != list(fresh):
+            raise Failed("the databases do not take exactly the new password")
+        # Connections that are made from now on use the new one.
+        for each in ("storage-0", "storage-1", "routing-0"):
+            self.stack.crash(each)
+        self.chat()
+        return f"no disconnect of {terminals} terminals, old password refused, nodes started with the new one"
+
+    def login(self, password):
+        """Both databases take this password over the network."""
+        taken = []
+        for each in ("postgres-0", "postgres-1"):
+            done = subprocess.run(
+                [self.engine.docker, "exec", "-i", self.stack.name(each), "bash", "-c",
+                 f"read -r PGPASSWORD; export PGPASSWORD; psql -w -h {each} -U tern -d tern -c 'SELECT 1'"],
+                env=self.engine.environment, input=password + "\n", capture_output=True, text=True, timeout=30, check=False)
+            taken.append(done.returncode == 0)
+        if len(set(taken)) != 1:
+            raise Failed("the databases have different passwords")
+        return taken[0]
+
+    def tools(self):
+        nodes = self.stack.compose("run", "--rm", "ternctl", "nodes")
+        if any(each not in nodes for each in OURS):
+            raise Failed("ternctl nodes: " + nodes[-400:])
+        bench = self.stack.compose("run", "--rm", "load", "chat", "--pairs", "10", "--rate", "50", "--seconds", "3")
+        if "p99" not in bench:
+            raise Failed("load: " + bench[-400:])
+        return "ternctl and load work"
+
+    def down(self):
+        left = self.stack.down()
+        if left:
+            raise Failed("left behind: " + ", ".join(left))
+        return "no container, volume or network is left"
+
+    def third_shard(self):
+        self.stack.environment["TERN_SHARDS"] = "shard-0,shard-1,shard-2"
+        try:
+            self.stack.compose("up", "-d", settings={"COMPOSE_PROFILES": "shard2"})
+            self.chat()
+            ranges = self.stack.compose("run", "--rm", "ternctl", "ranges", "--kind", "storage")
+        finally:
+            del self.stack.environment["TERN_SHARDS"]
+        if "shard-2" not in ranges:
+            raise Failed("ternctl ranges: " + ranges[-400:])
+        return self.chat() + ", a third of the slots on shard-2; then " + self.down()
+
+    def single(self):
+        self.stack.compose("up", "-d", "ternd")
+        poll(lambda: self.stack.healthy("ternd"), 30, "ternd is not healthy")
+        if self.stack.services() != ["ternd"]:
+            raise Failed("more than ternd runs: " + ", ".join(self.stack.services()))
+        said = self.chat()
+        self.stack.crash("ternd")
+        return said + ", and again after SIGKILL: " + self.chat() + "; then " + self.down()
+
+    def all(self):
+        stack = self.stack
+        if not (self.step("images", self.images) and self.step("config", self.config)):
+            return
+        self.step("no host name in layers", self.no_mirror_inside)
+        if self.step("up and chat", self.up):
+            self.step("hardening", lambda: watch_checks.hardening(stack))
+            self.step("memory, idle", lambda: watch_checks.memory(stack))
+            self.step("logs", lambda: watch_checks.logs(stack))
+            self.step("Prometheus, Alertmanager", self.observe)
+            self.step("Grafana", self.grafana)
+            self.step("ternctl, load", self.tools)
+            self.step("kills under load", self.kills)
+            self.step("new database password", self.rotation)
+            self.step("secrets", lambda: watch_checks.no_secret_shown(stack, self.secrets))
+        self.step("down -v", self.down)
+        self.step("third shard", self.third_shard)
+        self.step("single", self.single)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=os.path.join(ROOT, "build/bin"), help="where the programs are (build/bin)")
+    parser.add_argument("--engine-dir", default=os.path.join(ROOT, "build/compose-test/engine"),
+                        help="data of the engine that is started when none answers")
+    parser.add_argument("--keep-images", action="store_true", help="test the images that are there")
+    parser.add_argument("--output", help="write the table there, too")
+    options = parser.parse_args()
+    options.bin = os.path.abspath(options.bin)
+    began = time.monotonic()
+    scratch = tempfile.mkdtemp(prefix="tern-compose-")
+    engine, test = None, None
+    try:
+        engine = Engine(os.path.abspath(options.engine_dir))
+        test = Test(engine, options, scratch)
+        print(f"compose-test: {engine.whose}; {', '.join(test.programs)}", flush=True)
+        test.all()
+    except Unavailable as reason:
+        print(f"compose-test: skipped: {reason}")
+        return 0
+    finally:
+        if test is not None:
+            test.stack.down()
+        if engine is not None:
+            engine.close()
+    failed = sum(result != "ok" for _, result, _, _ in test.rows)
+    if failed == 0:
+        shutil.rmtree(scratch)
+    else:
+        print(f"compose-test: histories of what failed: {scratch}")
+    print("\n" + test.table())
+    print(f"\n{len(test.rows) - failed} passed, {failed} failed, {time.monotonic() - began:.0f} s")
+    if options.output:
+        with open(options.output, "w", encoding="utf-8") as file:
+            file.write(test.table() + "\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
