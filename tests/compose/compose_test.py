@@ -12,14 +12,15 @@ import tempfile
 import time
 
 import image_checks
+import under_load
 import watch_checks
 from engine import Engine, Unavailable
+from image_checks import IMAGE
 from load import Load
-from stack import OTHERS, OURS, Failed, Stack, compose_programs, poll
+from stack import OURS, Failed, Stack, compose_programs, poll
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-IMAGE = "tern:local"
 MOST_SECONDS = 60
 
 
@@ -134,77 +135,6 @@ class Test:
                 count += 1
         return f"{count} dashboards provisioned"
 
-    def kills(self):
-        """SIGKILL to each container in turn, then a drained restart of each tier; the checker has the last word."""
-        load = Load(self.verify, self.stack.port, self.scratch)
-        times = {}
-        try:
-            load.flows()
-            for service in OURS + OTHERS + ("prometheus", "alertmanager"):
-                load.say("fault")
-                times[service] = self.stack.crash(service)
-                load.flows()
-                load.say("healed")
-                print(f"compose-test:   {service} killed, healthy again after {times[service]:.0f} s", flush=True)
-            for service in ("gateway-0", "session-0", "group-0", "storage-0", "routing-0"):
-                load.say("fault")
-                self.stack.compose("restart", service)
-                poll(lambda service=service: self.stack.healthy(service), 60, f"{service} is not healthy")
-                code = self.stack.inspect(service)["State"]["ExitCode"]
-                load.flows()
-                load.say("healed")
-                if code != 0:
-                    raise Failed(f"{service} ended with {code}")
-            end = load.finish()
-        finally:
-            load.close()
-        worst = max(times, key=times.get)
-        return (f"{len(times)} containers killed, 5 restarted; {end['answered']} of {end['sent']} messages answered, "
-                f"{end['received']} received, no promise broken; healthy again after at most {times[worst]:.0f} s ({worst})")
-
-    def rotation(self):
-        """A new database password while people chat: nobody is disconnected, the old one is worth nothing."""
-        load = Load(self.verify, self.stack.port, self.scratch, naps=0)
-        try:
-            load.flows()
-            before = self.secrets | watch_checks.secrets_of(self.stack, IMAGE)
-            done = subprocess.run([os.path.join(self.stack.directory, "rotate-password")], env=self.stack.environment,
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False)
-            if done.returncode != 0:
-                raise Failed((done.stderr + done.stdout).strip()[-400:])
-            self.secrets |= watch_checks.secrets_of(self.stack, IMAGE)
-            fresh = self.secrets - before
-            load.flows()
-            terminals = load.now["terminals"]
-            end = load.finish()
-        finally:
-            load.close()
-        if len(fresh) != 1:
-            raise Failed(f"{len(fresh)} secrets are new")
-        if end["connections"] != terminals:
-            raise Failed(f"{end['connections']} connections of {terminals} terminals")
-        accepted = {value: self.login(value) for value in self.secrets if len(value) == 64}
-        if [value for value, good in accepted.items() if good] != list(fresh):
-            raise Failed("the databases do not take exactly the new password")
-        # Connections that are made from now on use the new one.
-        for each in ("storage-0", "storage-1", "routing-0"):
-            self.stack.crash(each)
-        self.chat()
-        return f"no disconnect of {terminals} terminals, old password refused, nodes started with the new one"
-
-    def login(self, password):
-        """Both databases take this password over the network."""
-        taken = []
-        for each in ("postgres-0", "postgres-1"):
-            done = subprocess.run(
-                [self.engine.docker, "exec", "-i", self.stack.name(each), "bash", "-c",
-                 f"read -r PGPASSWORD; export PGPASSWORD; psql -w -h {each} -U tern -d tern -c 'SELECT 1'"],
-                env=self.engine.environment, input=password + "\n", capture_output=True, text=True, timeout=30, check=False)
-            taken.append(done.returncode == 0)
-        if len(set(taken)) != 1:
-            raise Failed("the databases have different passwords")
-        return taken[0]
-
     def tools(self):
         nodes = self.stack.compose("run", "--rm", "ternctl", "nodes")
         if any(each not in nodes for each in OURS):
@@ -253,8 +183,9 @@ class Test:
             self.step("Prometheus, Alertmanager", self.observe)
             self.step("Grafana", self.grafana)
             self.step("ternctl, load", self.tools)
-            self.step("kills under load", self.kills)
-            self.step("new database password", self.rotation)
+            self.step("kills under load", lambda: under_load.kills(self))
+            self.step("new database password", lambda: under_load.rotation(self))
+            self.step("upgrade under load", lambda: under_load.upgrade(self))
             self.step("secrets", lambda: watch_checks.no_secret_shown(stack, self.secrets))
         self.step("down -v", self.down)
         self.step("third shard", self.third_shard)

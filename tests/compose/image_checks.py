@@ -8,6 +8,7 @@ import tarfile
 
 from stack import Failed
 
+IMAGE = "tern:local"
 MOST_MIB = 60
 BASE = os.environ.get("BASE", "debian:bookworm-slim")
 
