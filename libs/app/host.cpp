@@ -7,6 +7,7 @@
 #include "libs/app/health.hpp"
 #include "libs/app/http.hpp"
 #include "libs/app/process_metrics.hpp"
+#include "libs/app/watch.hpp"
 #include "libs/log/log.hpp"
 #include "libs/metrics/metrics.hpp"
 #include "libs/rpc/grpc_network.hpp"
@@ -65,6 +66,7 @@ struct host::impl {
   std::unique_ptr<rpc::network> network;
   std::vector<std::string> names;  // of services, for the report
   std::unique_ptr<reporter> reports;
+  std::unique_ptr<watch> watching;
   std::unique_ptr<operations_server> operations;
   std::vector<running_service> services;
   bool ended = false;
@@ -80,6 +82,10 @@ result<void> host::impl::begin() {
   if (auto up = network->start(); !up) return error{up.code(), "rpc.listen_address: " + up.error().detail};
   if (how.how == links::grpc) address = advertised(how, *network);
   if (how.metrics_address.empty()) return {};
+  watching = std::make_unique<watch>(metrics, health,
+                                     watched_files{{{"clients", how.report.client_certificate},
+                                                    {"links", how.tls_certificate_file},
+                                                    {"authority", how.tls_ca_file}}});
   auto server = operations_server::start(how.metrics_address, metrics, health, pages());
   if (!server) return error{server.code(), "metrics.listen_address: " + server.error().detail};
   operations = std::move(*server);
@@ -133,6 +139,7 @@ void host::impl::end() {
   health.clear_liveness();
   if (reports) reports->stop();  // answers whoever waits
   operations.reset();            // scrapes read from services
+  watching.reset();
   for (auto it = services.rbegin(); it != services.rend(); ++it) it->it->stop();
   network->stop();  // before the services whose handlers it calls go
   while (!services.empty()) services.pop_back();

@@ -187,6 +187,7 @@ class service_impl final : public gateway_service {
       if (*gone) return;
       const websocket::server_stats now = server_->stats();
       core_.metrics.connections.set(static_cast<double>(now.websockets));
+      core_.metrics.connections_limit.set(static_cast<double>(core_.config.max_connections));
       core_.metrics.half_open.set(static_cast<double>(now.half_open));
       core_.big_data.refresh();
       core_.metrics.send_queue_bytes.set(static_cast<double>(now.queued_bytes));

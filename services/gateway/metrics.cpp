@@ -44,6 +44,8 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       drain_remaining(r.gauge("tern_gateway_drain_remaining_connections", "connections a drain still has to close")),
       connections(r.gauge("tern_gateway_connections", "open client connections",
                           {{"transport", "websocket"}, {"tls", tls ? "true" : "false"}})),
+      connections_limit(
+          r.gauge("tern_gateway_connections_limit", "connections this node takes: gateway.max_connections")),
       half_open(
           r.gauge("tern_gateway_half_open_connections", "connections without a finished handshake or HTTP head")),
       send_queue_bytes(

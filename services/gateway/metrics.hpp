@@ -52,7 +52,7 @@ class gateway_metrics {
   metrics::counter replayed;
   metrics::counter room_frames;  // room messages given to terminals
   metrics::gauge draining, drain_remaining;
-  metrics::gauge connections, half_open, send_queue_bytes;
+  metrics::gauge connections, connections_limit, half_open, send_queue_bytes;
   metrics::gauge links_up;
   metrics::gauge under_way, under_way_limit;  // commands sent to owners and not confirmed, and how many may be
   metrics::gauge refused_connections, refused_heads;  // by the server: beyond its limits, not HTTP
