@@ -14,9 +14,9 @@ struct database_report {
   std::string directory = {};  // where its files are, when that is a directory of this machine that can be seen
 };
 
-/// Connects anew, reads, and on PostgreSQL writes to a temporary table that is rolled back, so that a full disk, a
-/// read-only standby or a wrong password is told as such. Each step takes `limit` at most. The error's detail is the
-/// server's own text. Blocks.
+/// Connects anew, reads, and on PostgreSQL writes a temporary file, so that a full disk, a read-only standby or a
+/// wrong password is told as such. Each step takes `limit` at most. The error's detail is the server's own text.
+/// Blocks.
 result<database_report> probe(const std::string& dsn, std::chrono::milliseconds limit);
 
 /// Where the database is, without secrets: "postgresql 10.0.0.7:5432/tern as tern", "sqlite /var/lib/tern/shard.db".

@@ -142,7 +142,8 @@ void check_certificate(const scene& at, const node_seen& who, const node_report:
     out.push_back(about_node(
         at,
         ill(severity::broken, "certificate", who.name, what + it.file + " (" + it.subject + "): " + it.problem,
-            "put a valid certificate there; nodes read it again with the next connection"),
+            it.role == "clients" ? "put a valid one there: the gateway takes it within seconds"
+                                                     : "put a valid one there and restart the node"),
         who.name, rank_own));
   } else if (it.not_after_ms > 0 && days < expiry_warning_days) {
     out.push_back(ill(severity::warn, "certificate", who.name,
