@@ -115,6 +115,7 @@ class Test:
             return "skipped: its image cannot be had here, no registry is reached; " + self.provisioning()
         self.stack.compose("up", "-d", "grafana")
         poll(lambda: "ok" in self.stack.get(self.stack.grafana, "/api/health"), 60, "Grafana does not answer")
+        poll(lambda: self.stack.healthy("grafana"), 60, "grafana is not healthy")
         return "answers; " + self.provisioning()
 
     def provisioning(self):
@@ -177,12 +178,13 @@ class Test:
             return
         self.step("no host name in layers", self.no_mirror_inside)
         if self.step("up and chat", self.up):
-            self.step("hardening", lambda: watch_checks.hardening(stack))
             self.step("memory, idle", lambda: watch_checks.memory(stack))
             self.step("logs", lambda: watch_checks.logs(stack))
             self.step("Prometheus, Alertmanager", self.observe)
             self.step("Grafana", self.grafana)
+            self.step("hardening", lambda: watch_checks.hardening(stack))
             self.step("ternctl, load", self.tools)
+            self.step("alerts", lambda: watch_checks.alerts(stack))
             self.step("kills under load", lambda: under_load.kills(self))
             self.step("new database password", lambda: under_load.rotation(self))
             self.step("upgrade under load", lambda: under_load.upgrade(self))

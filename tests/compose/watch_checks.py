@@ -82,6 +82,20 @@ def metrics(stack, root):
     return f"{len(OURS)} nodes scraped, {series} series, {sum(len(each['rules']) for each in groups)} rules"
 
 
+def alerts(stack):
+    """Nothing is wrong yet, and no alert says so."""
+    names = {state: sorted({each["metric"]["alertname"] for each in query(stack, f'ALERTS{{alertstate="{state}"}}')})
+             for state in ("firing", "pending")}
+    if names["firing"]:
+        raise Failed("in a healthy stack: " + ", ".join(names["firing"]))
+    groups = json.loads(stack.get(stack.prometheus, "/api/v1/rules?type=alert"))["data"]["groups"]
+    bad = [rule["name"] for group in groups for rule in group["rules"] if rule["health"] == "err"]
+    if bad:
+        raise Failed("cannot be evaluated: " + ", ".join(bad))
+    return (f"{sum(len(group['rules']) for group in groups)} alerts, none fires; pending: "
+            + (", ".join(names["pending"]) or "none"))
+
+
 def logs(stack):
     """JSON lines of every service of ours, with name and time; nothing that says an error in a healthy start."""
     lines = 0
