@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test sim soak model page-test lint format docs bench bench-peers chaos cluster images compose-test fuzz clean
+.PHONY: help install build run test sim soak model page-test doctor-test lint format docs bench bench-peers chaos cluster images compose-test fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -49,6 +49,9 @@ model: build ## the hand-over explored within wider bounds than in `make test`: 
 page-test: ## the web page clicked through in Chromium (needs the package chromium); screenshots in build/page-test
 	@command -v chromium > /dev/null || { echo "page-test: skipped: Chromium is not installed (apt-get install chromium)"; exit 0; }; \
 	$(MAKE) --no-print-directory build && python3 tests/browser/page_test.py --ternd $(BUILD)/bin/ternd --out $(BUILD)/page-test $(ARGS)
+
+doctor-test: build ## sixteen faults of a real cluster, each to be named by ternctl doctor as the one cause; root for the full disk
+	@TERN_BIN=$(CURDIR)/$(BUILD)/bin TERN_SOURCE=$(CURDIR) python3 tests/docs/doctor_test.py $(ARGS)
 
 lint: ## formatting, dependency rules, file sizes, scripts
 	@python3 tools/lint/lint.py

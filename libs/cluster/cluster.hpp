@@ -23,7 +23,7 @@ class cluster;
 struct cluster_options {
   // databases, configuration, logs, and ternctl.yaml for ternctl --config; empty: a temporary one, removed at the end
   std::string directory;
-  std::string binaries;   // where tern-gateway … are; empty: $TERN_BIN
+  std::string binaries;  // where tern-gateway … are; empty: $TERN_BIN
   size_t gateways = 2;
   size_t sessions = 2;
   size_t routings = 1;

@@ -98,7 +98,8 @@ class doctor_test : public ::testing::Test {
       if (each.node == name) each.how = how;
     }
     for (auto& each : all.nodes) {
-      if (each.report) each.report->links.push_back({name.substr(0, name.find('-')), name + ":5090", false, 9000, "refused"});
+      if (each.report)
+        each.report->links.push_back({name.substr(0, name.find('-')), name + ":5090", false, 9000, "refused"});
     }
   }
   void fails(const std::string& on, const std::string& dependency, const std::string& text) {

@@ -143,7 +143,7 @@ void check_certificate(const scene& at, const node_seen& who, const node_report:
         at,
         ill(severity::broken, "certificate", who.name, what + it.file + " (" + it.subject + "): " + it.problem,
             it.role == "clients" ? "put a valid one there: the gateway takes it within seconds"
-                                                     : "put a valid one there and restart the node"),
+                                 : "put a valid one there and restart the node"),
         who.name, rank_own));
   } else if (it.not_after_ms > 0 && days < expiry_warning_days) {
     out.push_back(ill(severity::warn, "certificate", who.name,
