@@ -140,10 +140,15 @@ class Test:
         nodes = self.stack.compose("run", "--rm", "ternctl", "nodes")
         if any(each not in nodes for each in OURS):
             raise Failed("ternctl nodes: " + nodes[-400:])
+        # 1: something to look at, such as programs of two builds.
+        findings = self.stack.compose("run", "--rm", "ternctl", "doctor", codes=(0, 1)).splitlines()
+        bad = [each for each in findings if each.startswith(("broken", "warn")) and each.split()[1] != "version"]
+        if bad or len(findings) < 10:
+            raise Failed("ternctl doctor: " + (bad or findings or ["nothing"])[0])
         bench = self.stack.compose("run", "--rm", "load", "chat", "--pairs", "10", "--rate", "50", "--seconds", "3")
         if "p99" not in bench:
             raise Failed("load: " + bench[-400:])
-        return "ternctl and load work"
+        return f"ternctl doctor finds nothing broken in {len(findings)} lines; ternctl nodes, load"
 
     def down(self):
         left = self.stack.down()
@@ -152,7 +157,7 @@ class Test:
         return "no container, volume or network is left"
 
     def third_shard(self):
-        self.stack.environment["TERN_SHARDS"] = "shard-0,shard-1,shard-2"
+        self.stack.environment["TERN_SHARDS"] = "3"
         try:
             self.stack.compose("up", "-d", settings={"COMPOSE_PROFILES": "shard2"})
             self.chat()

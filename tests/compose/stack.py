@@ -60,11 +60,11 @@ class Stack:
                                 PROMETHEUS_PORT=str(self.prometheus), ALERTMANAGER_PORT=str(self.alertmanager),
                                 GRAFANA_PORT=str(self.grafana), COMPOSE=" ".join(command))
 
-    def compose(self, *arguments, timeout=400, settings=None):
+    def compose(self, *arguments, timeout=400, settings=None, codes=(0,)):
         done = subprocess.run([*self.command, *arguments], cwd=self.directory, env=dict(self.environment, **(settings or {})),
                               stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
                               timeout=timeout, check=False)
-        if done.returncode != 0:
+        if done.returncode not in codes:
             raise Failed(f"compose {' '.join(arguments)}: " + (done.stderr + done.stdout).strip()[-600:])
         return done.stdout
 
