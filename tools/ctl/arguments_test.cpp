@@ -50,6 +50,28 @@ TEST(settings, the_stronger_source_wins) {
   EXPECT_EQ(read({"--timeout", "300ms"})->timeout, std::chrono::milliseconds(300));
 }
 
+TEST(settings, nodes_may_have_names) {
+  const auto read = [](const std::vector<std::string>& texts) {
+    auto flags = common_flags();
+    flags.push_back({"--nodes", "LIST", ""});
+    flags.push_back({"--metrics-port", "PORT", ""});
+    return read_settings(*parse(texts, flags), no_environment);
+  };
+  ::setenv("TERN_NODES", "h:9", 1);
+  EXPECT_EQ(read({})->nodes.at(0).address, "h:9");
+  const auto both = read({"--nodes", "session-0=h:1,[::1]:2"});
+  ::unsetenv("TERN_NODES");
+  ASSERT_TRUE(both) << both.error().detail;
+  ASSERT_EQ(both->nodes.size(), 2U);
+  EXPECT_EQ(both->nodes[0].name, "session-0");
+  EXPECT_EQ(both->nodes[0].address, "h:1");
+  EXPECT_EQ(both->nodes[1].name, "");
+  EXPECT_EQ(read({"--metrics-port", "9"})->metrics_port, 9);
+  EXPECT_NE(read({"--nodes", "h"}).error().detail.find("'h' is not HOST:PORT"), std::string::npos);
+  EXPECT_NE(read({"--nodes", "a=unix:/x"}).error().detail.find("HOST:PORT"), std::string::npos);
+  EXPECT_NE(read({"--metrics-port", "0"}).error().detail.find("not a port"), std::string::npos);
+}
+
 TEST(settings, mistakes_are_one_line) {
   const auto complaint = [](const std::vector<std::string>& texts) {
     const auto read = read_settings(*parse(texts, common_flags()), no_environment);

@@ -66,6 +66,11 @@ bool scene::stores() const {
   return true;
 }
 
+bool scene::single() const {
+  const auto all = reporting();
+  return !seen.status && all.size() == 1 && all.front()->report->services.size() > 1;
+}
+
 finding well(std::string check, std::string subject, std::string text) {
   finding out;
   out.check = std::move(check);

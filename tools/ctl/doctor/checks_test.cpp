@@ -282,6 +282,16 @@ TEST_F(doctor_test, nodes_without_storage_miss_no_storage) {
   EXPECT_THAT(causes(), IsEmpty()) << text();
 }
 
+TEST_F(doctor_test, one_process_with_all_services_needs_no_routing_to_be_asked) {
+  all.nodes.erase(all.nodes.begin() + 1, all.nodes.end());
+  all.nodes.front().report->services = {"routing", "storage", "group", "session", "gateway"};
+  all.status.reset();
+  all.routing.front().how = app::reach::refused;
+  EXPECT_EQ(worst_of(examine(all)), severity::ok) << text();
+  fails("routing-0", "meta database", "refused");
+  EXPECT_THAT(causes(), ElementsAre("meta database"));
+}
+
 TEST_F(doctor_test, json_has_the_same) {
   gone("session-1");
   const auto parsed = nlohmann::json::parse(doctor_json(examine(all)));

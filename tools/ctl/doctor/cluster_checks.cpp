@@ -15,6 +15,7 @@ bool is_alive(const std::string& state) { return !state.empty() && state != "dea
 
 /// Replicas as configured here that take no connection, where no node that is known by name explains it.
 void check_replicas(const scene& at, std::vector<finding>& out) {
+  if (at.single()) return;
   for (const auto& each : at.seen.routing) {
     if (each.how == app::reach::answered) continue;
     auto what = ill(severity::broken, "routing", "routing at " + each.address, each.why,
@@ -32,6 +33,7 @@ void check_leader(const scene& at, std::vector<finding>& out) {
                            ", maps at version " + std::to_string(at.seen.status->maps().version())));
     return;
   }
+  if (at.single()) return out.push_back(well("routing", "routing", "in the same process as all other services"));
   auto what = ill(severity::broken, "routing", "routing", at.seen.status_error,
                   "see whether a routing process runs and reaches its meta database; clients stay meanwhile");
   what.rank = rank_reach;

@@ -53,6 +53,7 @@ void read_report(node_seen& into) {
     return;
   }
   if (!into.report->node.empty()) into.name = into.report->node;
+  if (into.name.empty()) into.name = into.report->services.size() > 1 ? "ternd" : into.address;
   // The report ends with the time, just before it is sent.
   into.skew_ms = into.report->now_ms - now_ms();
 }

@@ -116,7 +116,8 @@ void check_equal(const scene& at, std::vector<finding>& out, const std::string& 
   std::set<std::string> values;
   for (const auto& each : said) values.insert(each.second);
   if (values.size() == 1) {
-    out.push_back(well(check, what, "the same on " + std::to_string(said.size()) + " nodes"));
+    out.push_back(well(
+        check, what, said.size() == 1 ? "one node has it" : "the same on " + std::to_string(said.size()) + " nodes"));
     return;
   }
   std::vector<std::string> names;

@@ -30,6 +30,8 @@ class scene {
   /// Nodes with a report.
   std::vector<const node_seen*> reporting() const;
   bool stores() const;
+  /// It is one ternd: all services in one process, which nobody asks as routing.
+  bool single() const;
 };
 
 finding well(std::string check, std::string subject, std::string text);
