@@ -119,10 +119,10 @@ CASES = {
                                        {"tern_session_unacked_messages": "1000+100x100", "tern_session_terminals": "10000x100"}], "20m"),
     "TernOfflineBacklogSlow": case(latency("tern_session_offline_drain_seconds", 8, 10, 10),
                                    latency("tern_session_offline_drain_seconds", 9.5, 10, 10), "12m"),
-    "TernCertificateExpiresSoon": case({'tern_tls_certificate_expiry_timestamp_seconds{use="client"}': "1200000x60"},
-                                       {'tern_tls_certificate_expiry_timestamp_seconds{use="client"}': "1220000x60"}),
-    "TernCertificateExpiresNow": case({'tern_tls_certificate_expiry_timestamp_seconds{use="client"}': "170000x60"},
-                                      {'tern_tls_certificate_expiry_timestamp_seconds{use="client"}': "180000x60"}),
+    "TernCertificateExpiresSoon": case({'tern_tls_certificate_expiry_timestamp_seconds{use="clients"}': "1200000x60"},
+                                       {'tern_tls_certificate_expiry_timestamp_seconds{use="clients"}': "1220000x60"}),
+    "TernCertificateExpiresNow": case({'tern_tls_certificate_expiry_timestamp_seconds{use="clients"}': "170000x60"},
+                                      {'tern_tls_certificate_expiry_timestamp_seconds{use="clients"}': "180000x60"}),
 
     # storage
     "TernShardDown": case({'tern_storage_shard_up{shard="a",node="0"}': "0x60", 'tern_storage_shard_up{shard="a",node="1"}': "0x60",
@@ -144,8 +144,9 @@ CASES = {
     "TernDiskFullPredicted": case({'kubelet_volume_stats_available_bytes{persistentvolumeclaim="tern-data-0"}': "100e9-20e6x600"},
                                   [{'kubelet_volume_stats_available_bytes{persistentvolumeclaim="tern-data-0"}': "500e9-20e6x600"},
                                    {'node_filesystem_avail_bytes{fstype="tmpfs"}': "100e9-20e6x600"}], "2h"),
-    "TernSchemaSkew": case({'tern_storage_schema_version{shard="a"}': "2x100", 'tern_storage_schema_version{shard="b"}': "3x100"},
-                           {'tern_storage_schema_version{shard="a"}': "3x100", 'tern_storage_schema_version{shard="b"}': "3x100"}, "20m"),
+    "TernSchemaSkew": case({'tern_schema_version{kind="shard",dependency="shard a"}': "2x100", 'tern_schema_version{kind="shard",dependency="shard b"}': "3x100"},
+                           {'tern_schema_version{kind="shard",dependency="shard a"}': "3x100", 'tern_schema_version{kind="shard",dependency="shard b"}': "3x100",
+                            'tern_schema_version{kind="meta",dependency="meta database"}': "1x100"}, "20m"),
     "TernRedisDown": case({'tern_dependency_up{kind="redis",dependency="redis"}': "0x60"},
                           {'tern_dependency_up{kind="redis",dependency="redis"}': "1x60", 'tern_dependency_up{kind="shard",dependency="shard a"}': "0x60"}),
 
