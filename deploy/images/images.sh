@@ -28,10 +28,8 @@ programs="ternd tern-gateway tern-session tern-routing tern-group tern-storage t
 binaries=compiled
 if [ -n "$prebuilt" ]; then
   binaries=prebuilt
-  mkdir -p build/images/bin
-  for each in $programs; do
-    [ build/images/bin/"$each" -nt "$prebuilt/$each" ] || strip -o "build/images/bin/$each" "$prebuilt/$each"
-  done
+  rm -rf build/images/bin && mkdir -p build/images/bin
+  for each in $programs; do strip -o "build/images/bin/$each" "$prebuilt/$each"; done
 fi
 
 build() { # image, Dockerfile, further arguments

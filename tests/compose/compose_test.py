@@ -45,7 +45,7 @@ class Test:
         try:
             said, good = work(), True
         except (Failed, RuntimeError, OSError, subprocess.TimeoutExpired, ValueError, KeyError) as problem:
-            said, good = f"{type(problem).__name__}: {problem}", False
+            said, good = f"{type(problem).__name__}: {' '.join(str(problem).split())}", False
         took = time.monotonic() - began
         if said is not None:
             self.rows.append((name, "ok" if good else "FAILED", said, took))
@@ -160,13 +160,14 @@ class Test:
         self.stack.environment["TERN_SHARDS"] = "3"
         try:
             self.stack.compose("up", "-d", settings={"COMPOSE_PROFILES": "shard2"})
-            self.chat()
+            said = self.chat()
             ranges = self.stack.compose("run", "--rm", "ternctl", "ranges", "--kind", "storage")
+            if "shard-2" not in ranges:
+                raise Failed("ternctl ranges: " + ranges[-400:])
         finally:
+            left = self.down()
             del self.stack.environment["TERN_SHARDS"]
-        if "shard-2" not in ranges:
-            raise Failed("ternctl ranges: " + ranges[-400:])
-        return self.chat() + ", a third of the slots on shard-2; then " + self.down()
+        return f"{said}, a third of the slots on shard-2; then {left}"
 
     def single(self):
         self.stack.compose("up", "-d", "ternd")
