@@ -66,7 +66,7 @@ class Certificates:
         for name in ("ca", "other-ca"):
             self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "30",
                          "-subj", f"/CN={name}", "-keyout", self.file(f"{name}.key"), "-out", self.file(f"{name}.pem"))
-        for service in ("routing", "storage", "group", "session", "gateway", "ctl"):
+        for service in ("routing", "storage", "group", "session", "gateway", "ternctl"):
             self.make(service, service, 30)
 
     def openssl(self, *words):
@@ -79,8 +79,7 @@ class Certificates:
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-subj", f"/CN={service}",
                      "-keyout", self.file(f"{name}.key"), "-out", self.file(f"{name}.req"))
         with open(self.file(f"{name}.ext"), "w") as extra:
-            extra.write(f"subjectAltName=DNS:{service if service != 'ctl' else 'ternctl'}\n"
-                        "extendedKeyUsage=serverAuth,clientAuth\n")
+            extra.write(f"subjectAltName=DNS:{service}\nextendedKeyUsage=serverAuth,clientAuth\n")
         self.openssl("x509", "-req", "-in", self.file(f"{name}.req"), "-CA", self.file(f"{ca}.pem"), "-CAkey",
                      self.file(f"{ca}.key"), "-CAcreateserial", "-days", str(days), "-out", self.file(f"{name}.pem"),
                      "-extfile", self.file(f"{name}.ext"))
@@ -93,7 +92,7 @@ class Certificates:
         return out
 
     def flags(self):
-        return ["--tls-ca", self.file("ca.pem"), "--tls-cert", self.file("ctl.pem"), "--tls-key", self.file("ctl.key")]
+        return ["--tls-ca", self.file("ca.pem"), "--tls-cert", self.file("ternctl.pem"), "--tls-key", self.file("ternctl.key")]
 
 
 class Scene:
