@@ -56,7 +56,7 @@ workload::person::seat* workload::person::any_seat() {
 
 void workload::person::ask_friend(const person& other) {
   auto* at = any_seat();
-  if (at == nullptr || befriended_.contains(other.account_.node)) return;
+  if (at == nullptr || (knows(other) && other.knows(*this))) return;
   wire::tim_req request;
   request.rtype = business_add;
   request.node = other.account_.node;

@@ -48,6 +48,8 @@ class workload::person {
   void connect(size_t terminals);
 
   void ask_friend(const person& other);
+  /// Has heard that they are friends, or will be once asking back is done.
+  bool knows(const person& other) const { return befriended_.contains(other.account_.node); }
   bool is_friend_of_all() const { return friends_done_ >= friends_.size(); }
   bool all_online() const;
 
