@@ -107,6 +107,9 @@ int main(int argc, char** argv) {
       {"--pause",
        {"N: seconds that a process is stopped (30)",
         [&](const auto& given) { size.pause = std::chrono::seconds(std::stoi(given)); }}},
+      {"--before",
+       {"N: seconds of undisturbed traffic before each fault (5)",
+        [&](const auto& given) { size.before = std::chrono::seconds(std::stoi(given)); }}},
       {"--seed", {"N: of the traffic and the proxies (1)", count(size.seed)}},
       {"--histories", {"DIR: histories of failed cases", text(size.histories)}},
   };

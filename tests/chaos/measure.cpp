@@ -13,7 +13,7 @@ constexpr double least_slow = 1000;  // a machine's own hiccups are no part of a
 constexpr size_t most_samples = 8;
 
 struct arrival {
-  std::string_view receiver;
+  std::string_view body;
   verify::instant sent = 0;
   verify::instant at = 0;
   double latency() const { return static_cast<double>(at - sent) / ms; }
@@ -28,7 +28,7 @@ std::vector<arrival> arrivals_of(const verify::history& seen) {
     const auto known = sent.find(op.body);
     const bool delivery = op.how == verify::via::live || op.how == verify::via::batch;
     if (!delivery || known == sent.end()) continue;
-    first.try_emplace({op.body, op.account}, arrival{op.account, known->second, op.at});
+    first.try_emplace({op.body, op.account}, arrival{op.body, known->second, op.at});
   }
   std::vector<arrival> all;
   for (const auto& [key, each] : first) all.push_back(each);
@@ -81,14 +81,14 @@ figures measure(const verify::history& seen, const moments& when) {
   std::vector<double> during;
   std::map<std::string_view, double> longest;
   for (const auto& each : arrivals) {
-    if (each.at < when.struck || each.sent > when.ended) continue;
-    auto& most = longest[each.receiver];
+    if (each.at < when.struck || each.sent > well) continue;
+    auto& most = longest[each.body];
     most = std::max(most, each.latency());
-    if (each.sent >= when.struck && each.sent <= well) during.push_back(each.latency());
+    if (each.sent >= when.struck) during.push_back(each.latency());
   }
   out.p99_during = quantile(std::move(during), 0.99);
   std::vector<double> waits;
-  for (const auto& [receiver, most] : longest) waits.push_back(most);
+  for (const auto& [body, most] : longest) waits.push_back(most);
   if (!waits.empty()) out.wait_max = *std::max_element(waits.begin(), waits.end());
   out.wait_p99 = quantile(std::move(waits), 0.99);
   for (const auto& each : seen.connections) {

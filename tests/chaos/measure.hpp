@@ -24,7 +24,9 @@ struct figures {
   size_t dropped = 0;  // connections that ended between `struck` and `ended`
   double p99_before = 0;
   double p99_during = 0;  // of what was sent from `struck` until all was well
-  double wait_p99 = 0;    // each receiver's longest latency since `struck`; of these the 99th percentile
+  // Of each message that was on its way at `struck` or sent from then until all was well: the time until its last
+  // receiver had it.
+  double wait_p99 = 0;
   double wait_max = 0;
   double well_after = 0;  // from `struck` to the last delivery, receipt or connection that was late because of it
   double slow_above = 0;  // "late" is above this latency

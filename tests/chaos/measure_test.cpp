@@ -46,6 +46,33 @@ TEST(measure_test, a_receiver_that_waits_is_seen_and_ends_the_recovery) {
   EXPECT_NEAR(figures.p99_before, 5, 0.01);
 }
 
+TEST(measure_test, a_message_waits_for_the_last_of_its_receivers) {
+  verify::history seen;
+  talk(seen, 8, 15, 5, "room");
+  auto other = seen.receives;
+  for (auto& each : other) {
+    each.account = "slow";
+    each.at += each.at < when.struck ? 0 : 900'000'000;
+  }
+  seen.receives.insert(seen.receives.end(), other.begin(), other.end());
+  const auto figures = measure(seen, when);
+  EXPECT_NEAR(figures.wait_p99, 905, 0.01);
+  EXPECT_NEAR(figures.wait_max, 905, 0.01);
+}
+
+TEST(measure_test, what_was_on_its_way_when_the_fault_began_waits_too_and_what_was_sent_after_it_does_not) {
+  verify::history seen;
+  talk(seen, 9.5, 9.55, 6000, "a");
+  talk(seen, 10.5, 12, 5, "b");
+  talk(seen, 17, 17.05, 800, "c");
+  const auto figures = measure(seen, when);
+  EXPECT_NEAR(figures.wait_max, 6000, 0.01);
+  verify::history late;
+  talk(late, 10.5, 12, 5, "b");
+  talk(late, 17, 17.05, 800, "c");
+  EXPECT_NEAR(measure(late, when).wait_max, 5, 0.01);
+}
+
 TEST(measure_test, the_second_arrival_of_a_message_does_not_count) {
   verify::history seen;
   talk(seen, 11, 11.05, 5, "a");
