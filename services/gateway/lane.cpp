@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/rpc/pieces.hpp"
 #include "services/gateway/client.hpp"
 #include "services/gateway/live/hub.hpp"
 #include "services/gateway/slot_changes.hpp"
@@ -80,7 +81,7 @@ void lane::flush() {
     stream_state& stream = streams_[link];
     stream.dirty = false;
     if (stream.pending.empty() || !stream.out) continue;
-    if (!stream.out->send_all(stream.pending)) {
+    if (!rpc::send_in_pieces(*stream.out, stream.pending)) {
       stream.dirty = true;  // the link's queue is full: the next tick tries again, in order
       again.push_back(link);
     } else {

@@ -119,5 +119,39 @@ TEST_F(live_interest, of_a_viewer_whose_room_moves_while_it_subscribes_is_with_f
   EXPECT_EQ(who.messages().size(), 1U);
 }
 
+class no_events final : public live::link_events {
+  void on_link_up(uint32_t) override {}
+  void on_link_down(const live::place&) override {}
+  void on_replies(const live::place&, std::vector<group::v1::LiveReply>&) override {}
+};
+
+// One thread sends, and is not scheduled for a while; what others queue meanwhile may be more than a stream ever
+// takes.
+TEST(group_links_test, more_requests_than_a_stream_has_places_for_leave_in_pieces_and_in_order) {
+  const auto network = rpc::make_local_network({.queue_items = 2000});
+  testing::scripted_group group(*network, "local:group-0");
+  no_events events;
+  live::group_links links(*network, {"gateway", "gateway-0", 1}, events);
+  auto map = std::make_shared<placement::snapshot>();
+  map->version = 1;
+  map->nodes.push_back({"group-0", "group", "local:group-0", 1, true});
+  map->groups = placement::range_map({{0, slot_count - 1, "group-0", 1}});
+  links.apply(map);
+  (void)links.place_of(1);
+  links.flush();
+  const live::place to = links.place_of(1);
+  ASSERT_TRUE(to);
+  for (uint64_t call = 1; call <= 5000; ++call) {
+    LiveRequest request;
+    request.set_call(call);
+    request.mutable_interest()->set_on(true);
+    ASSERT_EQ(links.queue(to, request), live::group_links::queued::ok);
+  }
+  links.flush();
+  ASSERT_EQ(group.got.size(), 5000U);
+  for (uint64_t call = 1; call <= 5000; ++call) EXPECT_EQ(group.got[call - 1].call(), call);
+  links.clear();
+}
+
 }  // namespace
 }  // namespace tern::gateway

@@ -1,6 +1,9 @@
 #include "services/gateway/live/links.hpp"
 
+#include <iterator>
 #include <utility>
+
+#include "libs/rpc/pieces.hpp"
 
 namespace tern::gateway::live {
 
@@ -8,6 +11,12 @@ namespace {
 
 /// Requests that wait for a stream that does not keep up; pushes beyond are dropped.
 constexpr size_t most_queued_bytes = 64U << 20U;
+
+size_t pushed_bytes(const std::vector<group::v1::LiveRequest>& requests) {
+  size_t out = 0;
+  for (const auto& each : requests) out += each.has_push() ? each.push().body().size() : 0;
+  return out;
+}
 
 }  // namespace
 
@@ -71,17 +80,17 @@ class group_links::one_link final : public rpc::client_handler<rpc::live_stream>
     sending_ = true;
     while (out_ && !pending_.empty()) {
       auto batch = std::exchange(pending_, {});
-      const size_t bytes = std::exchange(pending_bytes_, 0);
+      pending_bytes_ = 0;
       const auto out = out_;
       const uint32_t generation = generation_;
       lock.unlock();
-      const bool sent = out->send_all(batch);
+      const bool sent = rpc::send_in_pieces(*out, batch);
       lock.lock();
       if (sent || generation != generation_) continue;
       if (out_) {  // its queue is full: the next tick tries again
+        pending_bytes_ += pushed_bytes(batch);
         batch.insert(batch.end(), std::make_move_iterator(pending_.begin()), std::make_move_iterator(pending_.end()));
         pending_ = std::move(batch);
-        pending_bytes_ += bytes;
       }
       break;
     }
