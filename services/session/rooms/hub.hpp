@@ -104,7 +104,7 @@ class hub final : public group_listener {
   };
   /// Positions to store by the time of their turn: each account of a room has one in `store_every`, so that what many
   /// acknowledge at once is not written at once: a message that is stored meanwhile waits for a short commit only.
-  static constexpr size_t turns = 128;
+  static constexpr size_t turns = 32;
   struct part {
     mutable std::mutex mutex;
     std::unordered_map<uint64_t, std::unique_ptr<entry>> rooms;
