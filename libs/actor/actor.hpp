@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "libs/actor/measured.hpp"
+
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
 #endif
@@ -53,13 +55,18 @@ template <class Base>
 using hb = Base;
 #endif
 
+/// The type of actors without state, in metrics.
+struct stateless {
+  static inline const char* name = "stateless";
+};
+
 /// The base of all actors with state: `caf::behavior f(actor::stateful<x_state>* self, …)`. The state is destroyed
 /// when the actor quits, even while handles to it survive.
 template <class State>
-using stateful = caf::stateful_actor<State, hb<caf::event_based_actor>>;
+using stateful = caf::stateful_actor<State, measured<hb<caf::event_based_actor>, State>>;
 
 /// The same for an actor without state.
-using plain = hb<caf::event_based_actor>;
+using plain = measured<hb<caf::event_based_actor>, stateless>;
 
 /// Unexpected messages are logged by type, answered with sec::unexpected_message and dropped; an exception that
 /// leaves a handler is logged and ends the actor with sec::runtime_error. Call it first in each behaviour function.

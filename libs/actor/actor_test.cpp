@@ -44,6 +44,33 @@ TEST_F(counter_test, handles_messages_and_timers_by_hand) {
   end(it);
 }
 
+TEST_F(counter_test, is_measured_by_type_and_of_one_message_in_32_how_long_it_waited) {
+  const auto of_counters = [] {
+    auto* at = type_tally::first().load();
+    while (at != nullptr && std::string_view(at->type) != "counter") at = at->next;
+    return at;
+  }();
+  ASSERT_NE(of_counters, nullptr);
+  const auto sum_of = [](const auto& distribution) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i <= distribution.bounds().size(); ++i) sum += distribution.count(i);
+    return sum;
+  };
+  const auto alive = of_counters->alive.load();
+  const auto messages = of_counters->messages.read();
+  const auto waits = sum_of(of_counters->wait);
+  const auto it = actors.spawn(counter);
+  run();
+  for (int i = 0; i < 64; ++i) caf::anon_send(it, 1);
+  run();
+  EXPECT_EQ(of_counters->alive.load(), alive + 1);
+  EXPECT_EQ(of_counters->messages.read(), messages + 64);
+  // Two of them were looked at; the first was still in the mailbox then, so the second was let go.
+  EXPECT_EQ(sum_of(of_counters->wait), waits + 1);
+  EXPECT_EQ(sum_of(of_counters->depth), waits + 1);
+  end(it);
+}
+
 TEST_F(counter_test, answers_an_unexpected_message_and_lives_on) {
   const auto it = actors.spawn(counter);
   run();

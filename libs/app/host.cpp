@@ -7,6 +7,7 @@
 #include "libs/app/health.hpp"
 #include "libs/app/http.hpp"
 #include "libs/app/process_metrics.hpp"
+#include "libs/app/runtime_metrics.hpp"
 #include "libs/app/watch.hpp"
 #include "libs/log/log.hpp"
 #include "libs/metrics/metrics.hpp"
@@ -79,6 +80,7 @@ struct host::impl {
 
 result<void> host::impl::begin() {
   add_process_metrics(metrics);
+  add_runtime_metrics(metrics, how.actor_threads);
   if (auto up = network->start(); !up) return error{up.code(), "rpc.listen_address: " + up.error().detail};
   if (how.how == links::grpc) address = advertised(how, *network);
   if (how.metrics_address.empty()) return {};

@@ -27,8 +27,25 @@ void histogram::observe(double value) const noexcept {
   if (impl_ != nullptr) static_cast<prometheus::Histogram*>(impl_)->Observe(value);
 }
 
+void histogram::merge(const std::vector<double>& counts, double sum) const {
+  if (impl_ != nullptr) static_cast<prometheus::Histogram*>(impl_)->ObserveMultiple(counts, sum);
+}
+
 const std::vector<double>& latency_buckets() {
   static const std::vector<double> seconds{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10};
+  return seconds;
+}
+
+const std::vector<double>& fine_latency_buckets() {
+  static const std::vector<double> seconds = [] {
+    std::vector<double> out;
+    double from = 0;
+    for (const double to : latency_buckets()) {
+      for (int part = 1; part < 4; ++part) out.push_back(from + (to - from) * part / 4);
+      out.push_back(from = to);
+    }
+    return out;
+  }();
   return seconds;
 }
 

@@ -36,6 +36,8 @@ class gauge {
 class histogram {
  public:
   void observe(double value) const noexcept;
+  /// Adds what was counted elsewhere: one number per bucket, the last of them for what is above all bounds.
+  void merge(const std::vector<double>& counts, double sum) const;
 
  private:
   friend class registry;
@@ -44,6 +46,8 @@ class histogram {
 
 /// Seconds: .001 .0025 .005 .01 .025 .05 .1 .25 .5 1 2.5 5 10.
 const std::vector<double>& latency_buckets();
+/// The same and three more between each two of them: for a quantile that is right within a few per cent.
+const std::vector<double>& fine_latency_buckets();
 /// Bytes or rows in powers of 4 from 1 (rows) or 64 (bytes).
 const std::vector<double>& size_buckets();
 

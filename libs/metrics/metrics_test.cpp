@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <stdexcept>
+
+#include "libs/metrics/pulled.hpp"
 
 namespace tern::metrics {
 namespace {
@@ -55,6 +58,36 @@ TEST(metrics, that_are_read_are_refreshed_at_each_scrape) {
   all.on_collect([&] { all.gauge("tern_depth", "late series").set(++scrapes); });
   EXPECT_THAT(all.render(), HasSubstr("tern_depth 1\n"));
   EXPECT_THAT(all.render(), HasSubstr("tern_depth 2\n"));
+}
+
+TEST(metrics, that_follow_a_tally_say_what_it_says_at_each_scrape) {
+  registry all;
+  tally many;
+  time_tally waits;
+  pulled_counter counted(all.counter("tern_a_total", "things"));
+  const std::vector<double> bounds(second_bounds.begin(), second_bounds.end());
+  pulled_histogram<second_bounds.size()> times(all.histogram("tern_b_seconds", "time", bounds));
+  all.on_collect([&] {
+    counted.reach(static_cast<double>(many.read()));
+    times.reach(waits);
+  });
+  many.add(2);
+  waits.observe(0.3);
+  EXPECT_THAT(all.render(), HasSubstr("tern_a_total 2\n"));
+  many.add();
+  waits.observe(100);
+  const auto text = all.render();
+  EXPECT_THAT(text, HasSubstr("tern_a_total 3\n"));
+  EXPECT_THAT(text, HasSubstr("tern_b_seconds_bucket{le=\"0.25\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("tern_b_seconds_bucket{le=\"0.5\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("tern_b_seconds_bucket{le=\"+Inf\"} 2\n"));
+  EXPECT_THAT(text, HasSubstr("tern_b_seconds_sum 100.3\n"));
+}
+
+TEST(metrics, fine_buckets_contain_the_usual_ones) {
+  const auto& fine = fine_latency_buckets();
+  EXPECT_TRUE(std::is_sorted(fine.begin(), fine.end()));
+  for (const double bound : latency_buckets()) EXPECT_EQ(std::count(fine.begin(), fine.end(), bound), 1) << bound;
 }
 
 TEST(metrics, handles_never_bound_do_nothing) {

@@ -176,24 +176,34 @@ result<client::reply> client::exchange(const std::vector<std::string>& words) {
   return error{is_passing(text) ? errc::unavailable : errc::database, "redis: " + words.front() + ": " + text};
 }
 
-result<client::reply> client::run(const std::vector<std::string>& words) {
+std::array<operation_tally, 4>& operations() {
+  static std::array<operation_tally, 4> all{
+      {{"ping", {}, {}}, {"set_ex", {}, {}}, {"getdel", {}, {}}, {"incr_expire", {}, {}}}};
+  return all;
+}
+
+result<client::reply> client::run(operation_tally& as, const std::vector<std::string>& words) {
+  const auto start = std::chrono::steady_clock::now();
   const std::lock_guard held(mutex_);
-  if (auto there = ensure(); !there) return there.error();
-  return exchange(words);
+  auto there = ensure();
+  auto answer = there ? exchange(words) : result<reply>{there.error()};
+  as.seconds.observe_since(start);
+  if (!answer) as.errors.add();
+  return answer;
 }
 
 result<void> client::ping() {
-  auto answer = run({"PING"});
+  auto answer = run(operations()[0], {"PING"});
   return answer ? result<void>{} : result<void>{answer.error()};
 }
 
 result<void> client::set_ex(const std::string& key, const std::string& value, std::chrono::seconds life) {
-  auto answer = run({"SET", key, value, "EX", std::to_string(life.count())});
+  auto answer = run(operations()[1], {"SET", key, value, "EX", std::to_string(life.count())});
   return answer ? result<void>{} : result<void>{answer.error()};
 }
 
 result<std::optional<std::string>> client::getdel(const std::string& key) {
-  auto answer = run({"GETDEL", key});
+  auto answer = run(operations()[2], {"GETDEL", key});
   if (!answer) return answer.error();
   const auto& found = **answer;
   if (found.type != REDIS_REPLY_STRING) return std::optional<std::string>{};
@@ -204,7 +214,7 @@ result<int64_t> client::incr_expire(const std::string& key, std::chrono::seconds
   // One script, so that no counter is ever left without its end.
   static const std::string script =
       "local n = redis.call('INCR', KEYS[1]) if n == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end return n";
-  auto answer = run({"EVAL", script, "1", key, std::to_string(life.count())});
+  auto answer = run(operations()[3], {"EVAL", script, "1", key, std::to_string(life.count())});
   if (!answer) return answer.error();
   return static_cast<int64_t>((*answer)->integer);
 }

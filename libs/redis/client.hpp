@@ -1,6 +1,7 @@
 // A small blocking Redis client for soft state: tokens, counters. Light header: hiredis stays inside.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "libs/base/backoff.hpp"
 #include "libs/base/clock.hpp"
 #include "libs/base/result.hpp"
+#include "libs/metrics/tally.hpp"
 
 struct redisContext;
 struct redisReply;
@@ -28,6 +30,15 @@ struct address {
 };
 /// config when it is not understood.
 result<address> parse_url(const std::string& url);
+
+/// What all clients of this process have done with one operation.
+struct operation_tally {
+  const char* name;
+  metrics::time_tally seconds;
+  metrics::tally errors;
+};
+/// ping, set_ex, getdel, incr_expire.
+std::array<operation_tally, 4>& operations();
 
 struct client_options {
   std::chrono::milliseconds connect_timeout{300};
@@ -60,7 +71,7 @@ class client {
   };
   using reply = std::unique_ptr<redisReply, free_reply>;
 
-  result<reply> run(const std::vector<std::string>& words);
+  result<reply> run(operation_tally& as, const std::vector<std::string>& words);
   result<reply> exchange(const std::vector<std::string>& words);
   result<void> ensure();
   result<void> connect();

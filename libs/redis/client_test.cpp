@@ -61,6 +61,24 @@ TEST_F(redis_test, a_refused_command_leaves_the_connection_usable) {
   EXPECT_TRUE(client_->ping());
 }
 
+TEST_F(redis_test, operations_are_counted_with_their_time_and_errors) {
+  auto& of = operations()[2];  // getdel
+  const auto number = [&of] {
+    uint64_t sum = 0;
+    for (size_t i = 0; i <= of.seconds.bounds().size(); ++i) sum += of.seconds.count(i);
+    return sum;
+  };
+  const auto before = number();
+  const auto errors = of.errors.read();
+  ASSERT_TRUE(client_->getdel("nothing"));
+  EXPECT_EQ(number(), before + 1);
+  EXPECT_EQ(of.errors.read(), errors);
+  server_->kill_hard();
+  EXPECT_FALSE(client_->getdel("nothing"));
+  EXPECT_EQ(number(), before + 2);
+  EXPECT_EQ(of.errors.read(), errors + 1);
+}
+
 TEST_F(redis_test, a_killed_server_is_unavailable_until_it_is_back) {
   ASSERT_TRUE(client_->ping());
   server_->kill_hard();

@@ -72,6 +72,9 @@ class attempt final : private wire {
         client_(std::move(client)) {}
 
   void begin(const peer& self, const std::string& method, uint32_t window, grpc::CompletionQueue& queue) {
+    counts_ = &calls_of(made_calls(), method);
+    counts_->started.fetch_add(1, std::memory_order_relaxed);
+    stream_->count(*counts_);
     context_.AddMetadata(service_key, self.service);
     context_.AddMetadata(node_key, self.node);
     context_.AddMetadata(incarnation_key, std::to_string(self.incarnation));
@@ -137,6 +140,7 @@ class attempt final : private wire {
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
   grpc::Status status_;
+  call_tally* counts_ = nullptr;
   std::atomic<bool> reads_over_ = false;
   std::atomic<int> under_way_ = 0;  // tags that gRPC has; there is one until the call is over
   operation started_{*this, &attempt::on_started};
@@ -216,6 +220,7 @@ void attempt::on_greeted(bool ok) {
 }
 
 void attempt::over() {
+  counts_->end(static_cast<size_t>(status_.error_code()));
   stream_->on_done();
   client_.reset();
   const auto owner = owner_;

@@ -61,13 +61,21 @@ class server_call final : private wire {
   }
 
   const grpc::GenericServerContext& context() const { return context_; }
-  void refuse(const grpc::Status& why) { call_.Finish(why, begin_op(ended_)); }
+  void refuse(const grpc::Status& why) {
+    call_tally& counts = calls_of(served_calls(), context_.method());
+    counts.started.fetch_add(1, std::memory_order_relaxed);
+    counts.end(static_cast<size_t>(why.error_code()));
+    call_.Finish(why, begin_op(ended_));
+  }
   /// `handler` serves it.
   void begin(std::shared_ptr<offers> all, std::shared_ptr<offer> of, std::shared_ptr<grpc_stream> stream,
              std::shared_ptr<receiver> handler, uint32_t our_window, uint64_t credit) {
     all_ = std::move(all);
     offer_ = std::move(of);
     stream_ = std::move(stream);
+    counts_ = &calls_of(served_calls(), context_.method());
+    counts_->started.fetch_add(1, std::memory_order_relaxed);
+    stream_->count(*counts_);
     context_.AddInitialMetadata(window_key, std::to_string(our_window));
     call_.SendInitialMetadata(begin_op(greeted_));
     stream_->open(std::move(handler), *this, credit);
@@ -100,6 +108,7 @@ class server_call final : private wire {
   }
   void over() {
     if (stream_) {
+      counts_->end(finished_ ? grpc::StatusCode::OK : grpc::StatusCode::CANCELLED);
       stream_->on_done();
       const std::lock_guard lock(all_->mutex);
       offer_->live.erase(stream_);
@@ -132,6 +141,7 @@ class server_call final : private wire {
   std::shared_ptr<grpc_stream> stream_;
   grpc::ByteBuffer incoming_;
   grpc::ByteBuffer outgoing_;
+  call_tally* counts_ = nullptr;
   bool finished_ = false;           // guarded by the stream, as all calls of the wire are
   std::atomic<int> under_way_ = 0;  // tags that gRPC has; there is one until the call is over
   operation asked_{*this, &server_call::on_asked};

@@ -69,6 +69,7 @@ void grpc_stream::up() {
 }
 
 void grpc_stream::on_message(std::string_view batch) {
+  if (counts_ != nullptr) counts_->received.add();
   auto list = handler_->make_list();
   uint64_t credit = 0;
   const bool good = parse_batch(batch, *list, credit);
@@ -135,6 +136,7 @@ void grpc_stream::kick() {
   if (!finishing_) {
     if (auto batch = out_.next()) {
       writing_ = true;
+      if (counts_ != nullptr) counts_->sent.add();
       wire_->start_write(*std::move(batch));
       return;
     }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <thread>
 
+#include "libs/rpc/call_tally.hpp"
 #include "libs/rpc/erased.hpp"
 #include "libs/rpc/outbox.hpp"
 #include "libs/rpc/pacer.hpp"
@@ -42,6 +43,8 @@ class grpc_stream final : public raw_sink, public paced, public std::enable_shar
   bool send_all(item_list& items) override;
   void close() override;
 
+  /// Before open(): messages are counted there.
+  void count(call_tally& at) { counts_ = &at; }
   /// The handler is known and the call stands: sends are taken and written. `credit`: what the peer lets us send.
   void open(std::shared_ptr<receiver> handler, wire& to, uint64_t credit);
   /// Client, once after open(): calls the handler's up() with this stream as the sink.
@@ -78,7 +81,8 @@ class grpc_stream final : public raw_sink, public paced, public std::enable_shar
   outbox out_;
   const std::shared_ptr<pacer> pace_;
   pacer::time_point last_write_{};
-  bool waits_ = false;    // the pacer will call
+  bool waits_ = false;  // the pacer will call
+  call_tally* counts_ = nullptr;
   wire* wire_ = nullptr;  // from open() to on_done()
   std::shared_ptr<receiver> handler_;
   std::function<void()> lingering_;

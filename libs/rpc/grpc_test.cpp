@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "libs/rpc/call_tally.hpp"
 #include "libs/rpc/links_fixture.hpp"
 #include "libs/testing/process.hpp"
 
@@ -38,6 +39,38 @@ class gate {
   int waiting_ = 0;
   bool open_ = false;
 };
+
+TEST(grpc_calls, are_counted_by_method_at_both_ends) {
+  const auto ended = [](const call_tally& of) {
+    uint64_t sum = 0;
+    for (const auto& code : of.handled) sum += code.load();
+    return sum;
+  };
+  auto& made = calls_of(made_calls(), kind::method);
+  auto& served = calls_of(served_calls(), kind::method);
+  EXPECT_EQ("/" + made.service + "/" + made.method, kind::method);
+  const auto made_before = made.started.load(), served_before = served.started.load();
+  const auto sent = made.sent.read(), received = served.received.read();
+  const auto made_ended = ended(made), served_ended = ended(served);
+  {
+    two_nodes nodes(transport::unix_socket);
+    acceptor server;
+    const auto client = std::make_shared<recording_client>();
+    nodes.server().serve<kind>(nodes.address(), server.function());
+    const auto link = nodes.client().connect<kind>(nodes.self, nodes.address(), client);
+    ASSERT_TRUE(client->seen.wait([&] { return client->seen.ups == 1; }));
+    ASSERT_TRUE(client->sender()->send(up_item(1)));
+    const auto at_server = server.stream(0);
+    ASSERT_TRUE(at_server->seen.wait([&] { return at_server->seen.numbers.size() == 1; }));
+    EXPECT_EQ(made.started.load(), made_before + 1);
+    EXPECT_EQ(served.started.load(), served_before + 1);
+    EXPECT_EQ(made.sent.read(), sent + 1);
+    EXPECT_EQ(served.received.read(), received + 1);
+  }
+  EXPECT_EQ(ended(made), made_ended + 1);
+  EXPECT_EQ(ended(served), served_ended + 1);
+  EXPECT_EQ(calls_of(made_calls(), "/no.such/Method").method, "other");
+}
 
 TEST(grpc_credit, a_slow_receiver_stops_the_sender_at_its_bounds_and_everything_arrives_after) {
   grpc_options how;

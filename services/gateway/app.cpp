@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libs/metrics/metrics.hpp"
+#include "libs/metrics/pulled.hpp"
 #include "libs/placement/membership.hpp"
 #include "services/gateway/actors/supervisor_actor.hpp"
 #include "services/gateway/client.hpp"
@@ -145,12 +146,27 @@ class service_impl final : public gateway_service {
         made->on_tick();
         if (made->thread().index() == 0) live_->on_tick(made->tick());
       });
+      watch_lag(*thread);
       context_.health.add_liveness(
           "gateway.io-" + std::to_string(thread->index()), [beat, &time = core_.time, gone = gone_] {
             const clock::time_point last{clock::time_point::duration{beat->load(std::memory_order_relaxed)}};
             return gone->load() || time.now() - last < stuck_after;
           });
     }
+  }
+
+  /// A timer that comes late says how long the thread was busy with something else.
+  void watch_lag(websocket::io_thread& thread) {
+    using steady = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds period{200};
+    auto due = std::make_shared<steady::time_point>();
+    thread.every(period, [due, lag = core_.metrics.event_loop_lag_seconds] {
+      const auto now = steady::now();
+      if (*due != steady::time_point{}) {
+        lag.observe(std::max(0.0, std::chrono::duration<double>(now - *due).count()));
+      }
+      *due = now + period;
+    });
   }
 
   /// The io threads get what happens to virtual rooms as batches of events.
@@ -183,7 +199,14 @@ class service_impl final : public gateway_service {
   }
 
   void export_gauges() {
-    context_.metrics.on_collect([this, gone = gone_] {
+    struct totals {
+      metrics::pulled_counter received, sent, refused, bad_heads;
+    };
+    auto all = std::make_shared<totals>(totals{metrics::pulled_counter(core_.metrics.received_bytes),
+                                               metrics::pulled_counter(core_.metrics.sent_bytes),
+                                               metrics::pulled_counter(core_.metrics.refused_connections),
+                                               metrics::pulled_counter(core_.metrics.refused_heads)});
+    context_.metrics.on_collect([this, gone = gone_, all] {
       if (*gone) return;
       const websocket::server_stats now = server_->stats();
       core_.metrics.connections.set(static_cast<double>(now.websockets));
@@ -191,10 +214,10 @@ class service_impl final : public gateway_service {
       core_.metrics.half_open.set(static_cast<double>(now.half_open));
       core_.big_data.refresh();
       core_.metrics.send_queue_bytes.set(static_cast<double>(now.queued_bytes));
-      core_.metrics.received_bytes.set(static_cast<double>(now.received_bytes));
-      core_.metrics.refused_connections.set(static_cast<double>(now.refused_limit));
-      core_.metrics.refused_heads.set(static_cast<double>(now.refused_protocol));
-      core_.metrics.sent_bytes.set(static_cast<double>(now.sent_bytes));
+      all->received.reach(static_cast<double>(now.received_bytes));
+      all->refused.reach(static_cast<double>(now.refused_limit));
+      all->bad_heads.reach(static_cast<double>(now.refused_protocol));
+      all->sent.reach(static_cast<double>(now.sent_bytes));
     });
   }
 

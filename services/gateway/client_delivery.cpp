@@ -8,6 +8,19 @@
 
 namespace tern::gateway {
 
+namespace {
+
+delivery_kind kind_of(const outbound_frame& frame) {
+  if (!frame.wants_ack) return delivery_kind::moment;
+  switch (frame.ref.kind) {
+    case ref_kind::notice: return delivery_kind::notice;
+    case ref_kind::batch: return delivery_kind::batch;
+    default: return delivery_kind::message;
+  }
+}
+
+}  // namespace
+
 // ---- frames of the session owner ----------------------------------------------------------------------------------
 
 void client::on_out(session::v1::Out& out) {
@@ -85,7 +98,7 @@ void client::write(const outbound_frame& frame, int32_t sync_id) {
   if (frame.trace != 0) log::trace(frame.trace, "gateway", "write");
   if (frame.accepted_ns != 0) {
     const int64_t took = shared().time.wall_ns() - frame.accepted_ns;
-    shared().metrics.delivery_seconds.observe(static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
+    shared().metrics.delivered(kind_of(frame), static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
   }
 }
 

@@ -54,16 +54,16 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       under_way(r.gauge("tern_gateway_commands_under_way", "commands sent to session nodes and not confirmed")),
       under_way_limit(
           r.gauge("tern_gateway_commands_under_way_limit", "above this many commands are refused with 5104")),
-      refused_connections(r.gauge("tern_gateway_connections_refused", "connections beyond a limit since the start")),
-      refused_heads(r.gauge("tern_gateway_protocol_refused",
-                            "connections that spoke no right TLS, HTTP or WebSocket since the start")),
-      received_bytes(r.gauge("tern_gateway_received_bytes", "bytes read from clients since the start")),
-      sent_bytes(r.gauge("tern_gateway_sent_bytes", "bytes written to clients since the start")),
+      refused_connections(r.counter("tern_gateway_connections_refused_total", "connections beyond a limit")),
+      refused_heads(
+          r.counter("tern_gateway_protocol_refused_total", "connections that spoke no right TLS, HTTP or WebSocket")),
+      received_bytes(r.counter("tern_gateway_received_bytes_total", "bytes read from clients")),
+      sent_bytes(r.counter("tern_gateway_sent_bytes_total", "bytes written to clients")),
       handshake_seconds(
           r.histogram("tern_gateway_handshake_seconds", "upgraded to logged in", metrics::latency_buckets())),
-      delivery_seconds(r.histogram("tern_gateway_delivery_seconds",
-                                   "accepted from the sender to written to the recipient's socket",
-                                   metrics::latency_buckets())),
+      event_loop_lag_seconds(r.histogram("tern_event_loop_lag_seconds",
+                                         "how late a timer of a client io thread was, every 200 ms",
+                                         metrics::latency_buckets())),
       client_ack_seconds(r.histogram("tern_gateway_client_ack_seconds", "written to a client to acknowledged by it",
                                      metrics::latency_buckets())),
       room_fanout_seconds(r.histogram("tern_gateway_room_fanout_seconds",
@@ -74,6 +74,19 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
     refused_[i] = r.counter("tern_gateway_refused_total", "what clients were refused, by reason",
                             {{"reason", refusal_names[i]}});
   }
+  const std::array<std::string, 4> kinds{"message", "notice", "batch", "moment"};
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    delivery_seconds_[i] =
+        r.histogram("tern_gateway_delivery_seconds", "accepted from the sender to written to the recipient's socket",
+                    metrics::fine_latency_buckets(), {{"kind", kinds[i]}});
+  }
+  const std::array<std::string, 3> scopes{"connection", "address", "handshake"};
+  for (size_t i = 0; i < scopes.size(); ++i) {
+    rate_limited_[i] =
+        r.counter("tern_rate_limited_total", "refused because a rate was exceeded, by whose", {{"scope", scopes[i]}});
+  }
+  shed_ = r.counter("tern_overload_shed_total", "refused because too much waits, by what was full",
+                    {{"reason", "gateway_commands"}});
   for (const wire::command& one : wire::commands()) {
     auto& series = commands_[static_cast<uint8_t>(one.type) & 0x7F];
     for (size_t enc = 0; enc < 2; ++enc) {
@@ -97,6 +110,17 @@ void gateway_metrics::command(uint8_t type, wire::encoding enc, outcome how) con
   if (wire::find_command(type & 0x7F) == nullptr) return;
   const size_t base = enc == wire::encoding::json ? outcomes : 0;
   commands_[type & 0x7F][base + static_cast<size_t>(how)].add();
+}
+
+void gateway_metrics::refused(refusal why) const noexcept {
+  refused_[static_cast<size_t>(why)].add();
+  switch (why) {
+    case refusal::rate: return rate_limited_[0].add();
+    case refusal::address_rate: return rate_limited_[1].add();
+    case refusal::handshake_rate: return rate_limited_[2].add();
+    case refusal::overload: return shed_.add();
+    default: return;
+  }
 }
 
 void gateway_metrics::closed(websocket::close_reason reason) const noexcept {

@@ -32,6 +32,9 @@ enum class refusal : uint8_t {
 };
 inline constexpr size_t refusals = 13;
 
+/// What was delivered; the label of tern_gateway_delivery_seconds.
+enum class delivery_kind : uint8_t { message, notice, batch, moment };
+
 /// Handles, made once. Thread-safe.
 class gateway_metrics {
  public:
@@ -39,7 +42,7 @@ class gateway_metrics {
 
   void command(uint8_t type, wire::encoding enc, outcome how) const noexcept;
   void closed(websocket::close_reason reason) const noexcept;
-  void refused(refusal why) const noexcept { refused_[static_cast<size_t>(why)].add(); }
+  void refused(refusal why) const noexcept;
 
   metrics::counter opened;
   metrics::counter auth_ok, auth_refused, auth_timeout, auth_unavailable;
@@ -55,12 +58,16 @@ class gateway_metrics {
   metrics::gauge connections, connections_limit, half_open, send_queue_bytes;
   metrics::gauge links_up;
   metrics::gauge under_way, under_way_limit;  // commands sent to owners and not confirmed, and how many may be
-  metrics::gauge refused_connections, refused_heads;  // by the server: beyond its limits, not HTTP
-  metrics::gauge received_bytes, sent_bytes;          // rendered as gauges fed from the server's own counters
-  metrics::histogram handshake_seconds;               // open to logged in
-  metrics::histogram delivery_seconds;                // accepted from the sender to written to the recipient's socket
-  metrics::histogram client_ack_seconds;              // written to acknowledged
-  metrics::histogram room_fanout_seconds;             // accepted to given to the last terminal of an io thread
+  metrics::counter refused_connections, refused_heads;  // by the server: beyond its limits, not HTTP
+  metrics::counter received_bytes, sent_bytes;
+  metrics::histogram handshake_seconds;  // open to logged in
+  /// Accepted from the sender to written to the recipient's socket.
+  void delivered(delivery_kind what, double seconds) const noexcept {
+    delivery_seconds_[static_cast<size_t>(what)].observe(seconds);
+  }
+  metrics::histogram event_loop_lag_seconds;
+  metrics::histogram client_ack_seconds;   // written to acknowledged
+  metrics::histogram room_fanout_seconds;  // accepted to given to the last terminal of an io thread
   live::live_metrics live;
 
  private:
@@ -68,6 +75,9 @@ class gateway_metrics {
   std::array<std::array<metrics::counter, 2 * outcomes>, 128> commands_;
   std::array<metrics::counter, 8> closed_;
   std::array<metrics::counter, refusals> refused_;
+  std::array<metrics::counter, 3> rate_limited_;  // connection, address, handshake
+  metrics::counter shed_;
+  std::array<metrics::histogram, 4> delivery_seconds_;
 };
 
 }  // namespace tern::gateway

@@ -18,6 +18,10 @@ session_metrics::session_metrics(metrics::registry& where) : presence(where), li
     refused_total[i] = where.counter("tern_session_refused_total", "Commands refused by a limit, by which one.",
                                      {{"reason", reasons[i]}});
   }
+  rate_limited = where.counter("tern_rate_limited_total", "refused because a rate was exceeded, by whose",
+                               {{"scope", "account"}});
+  shed = where.counter("tern_overload_shed_total", "refused because too much waits, by what was full",
+                       {{"reason", "session_queue"}});
   for (size_t k = 0; k < kinds.size(); ++k) {
     for (size_t i = 0; i < outcomes.size(); ++i) {
       deliveries_total[k][i] = where.counter("tern_session_deliveries_total",

@@ -43,7 +43,11 @@ struct session_metrics {
     moved_total[static_cast<size_t>(how)].add(static_cast<double>(sessions));
   }
 
-  void count(refusal reason) const { refused_total[static_cast<size_t>(reason)].add(); }
+  void count(refusal reason) const {
+    refused_total[static_cast<size_t>(reason)].add();
+    if (reason == refusal::rate) rate_limited.add();
+    if (reason == refusal::overload) shed.add();
+  }
   /// Counts the codes that are refusals of a limit.
   void count_refused(errc code) const {
     if (code == errc::rate_limited) count(refusal::rate);
@@ -52,6 +56,7 @@ struct session_metrics {
 
   std::array<metrics::counter, 4> accepted_total;
   std::array<metrics::counter, 3> refused_total;
+  metrics::counter rate_limited, shed;
   std::array<std::array<metrics::counter, 4>, 3> deliveries_total;
   metrics::counter room_deliveries_total;
   metrics::counter room_fills_total;

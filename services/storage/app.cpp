@@ -13,6 +13,7 @@
 #include "services/storage/dependencies.hpp"
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/login/redis_soft_store.hpp"
+#include "services/storage/redis_metrics.hpp"
 #include "services/storage/supervisor.hpp"
 
 namespace tern::storage {
@@ -107,6 +108,7 @@ supervisor_setup storage_service::supervision() {
 
 result<void> storage_service::start() {
   metrics_ = std::make_shared<storage_metrics>(with_.metrics);
+  add_redis_metrics(with_.metrics);
   std::shared_ptr<soft_store> shared;
   if (!options_.redis_url.empty()) {
     auto made = make_redis_soft_store(options_.redis_url, options_.redis_password);

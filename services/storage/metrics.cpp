@@ -21,7 +21,9 @@ constexpr op_case operations_known[] = {
 
 }  // namespace
 
-operation_metrics::operation_metrics(metrics::registry& registry) {
+operation_metrics::operation_metrics(metrics::registry& registry)
+    : shed_(registry.counter("tern_overload_shed_total", "refused because too much waits, by what was full",
+                             {{"reason", "storage_queue"}})) {
   constexpr std::array<const char*, result_kinds> names{"ok", "rejected", "overload", "wrong_owner", "failed"};
   for (const auto op : operations_known) {
     const std::string name(operation_name(op));
@@ -53,7 +55,9 @@ operation_metrics::result_kind operation_metrics::kind_of(int32_t code) {
 void operation_metrics::observe(v1::StorageRequest::OpCase op, int32_t code, double seconds) const {
   const auto at = by_op_.find(op);
   if (at == by_op_.end()) return;
-  at->second.answers[kind_of(code)].add();
+  const auto kind = kind_of(code);
+  at->second.answers[kind].add();
+  if (kind == overload) shed_.add();
   at->second.seconds.observe(seconds);
 }
 
@@ -81,6 +85,12 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   statements = registry.counter("tern_storage_statements_total", "Statements sent to the database", of);
   writes_waiting = registry.gauge("tern_storage_writes_waiting", "Writes not answered yet", of);
   reads_waiting = registry.gauge("tern_storage_reads_waiting", "Reads waiting for a connection", of);
+  const auto connections = [&](const char* state) {
+    return registry.gauge("tern_storage_pool_connections", "Connections of the reading pool, by state",
+                          {{"shard", shard}, {"state", state}});
+  };
+  connections_busy = connections("busy");
+  connections_idle = connections("idle");
   pool_wait_seconds = registry.histogram("tern_storage_pool_wait_seconds", "Time reads wait for a connection",
                                          metrics::latency_buckets(), of);
   retries_unavailable = retries("unavailable");

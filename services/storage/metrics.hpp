@@ -27,6 +27,7 @@ class operation_metrics {
   };
   static result_kind kind_of(int32_t code);
   std::map<v1::StorageRequest::OpCase, series> by_op_;
+  metrics::counter shed_;
 };
 
 /// Per shard.
@@ -42,6 +43,7 @@ struct shard_metrics {
   metrics::counter statements;
   metrics::gauge writes_waiting;
   metrics::gauge reads_waiting;
+  metrics::gauge connections_busy, connections_idle;  // of the reading pool
   metrics::histogram pool_wait_seconds;
   metrics::counter retries_unavailable, retries_unknown, retries_other;
   metrics::gauge outbox_rows;

@@ -66,14 +66,20 @@ void reader_pool::execute(std::unique_ptr<reader_store>& store, read_job& job) {
       return;
     }
     if (!store) {
-      if (auto opened = open_()) store = std::move(*opened);
+      if (auto opened = open_()) {
+        store = std::move(*opened);
+        ++open_count_;
+      }
     }
     if (store) {
       const uint64_t before = store->statements();
+      ++busy_;
       const errc code = job.run(*store);
+      --busy_;
       statements_ += store->statements() - before;
       if (code != errc::unavailable && code != errc::deadline) return;
       store.reset();
+      --open_count_;
     }
     ++retries_;
     if (!pause()) {

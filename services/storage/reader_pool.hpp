@@ -45,6 +45,14 @@ class reader_pool {
   /// False when the queue is full or the pool has stopped; the job was not taken and must be answered by the caller.
   bool submit(read_job job);
   size_t waiting() const;
+  struct connection_count {
+    size_t busy = 0, idle = 0;
+  };
+  /// A job on its way may be seen in neither or both.
+  connection_count connections() const noexcept {
+    const size_t busy = busy_, open = open_count_;
+    return {busy, open > busy ? open - busy : 0};
+  }
   uint64_t statements() const noexcept { return statements_; }
   uint64_t retries() const noexcept { return retries_; }
   /// Gives up what waits (unavailable) and ends the threads. Idempotent.
@@ -59,6 +67,7 @@ class reader_pool {
   const clock& time_;
   open_function open_;
   std::function<void(double)> waited_;
+  std::atomic<size_t> busy_{0}, open_count_{0};
   std::atomic<uint64_t> statements_{0};
   std::atomic<uint64_t> retries_{0};
   mutable std::mutex mutex_;

@@ -218,6 +218,9 @@ void measure(supervisor_state& state) {
   for (const auto& [name, slot] : *state.setup.shards) {
     slot->metrics->writes_waiting.set(static_cast<double>(slot->port->waiting()));
     slot->metrics->reads_waiting.set(static_cast<double>(slot->readers->waiting()));
+    const auto pool = slot->readers->connections();
+    slot->metrics->connections_busy.set(static_cast<double>(pool.busy));
+    slot->metrics->connections_idle.set(static_cast<double>(pool.idle));
     count_reads(state, name, *slot);
     if (now < state.sizes_at || !state.running.contains(name)) continue;
     auto run = [holder = slot->store, metrics = slot->metrics](reader_store&) {
