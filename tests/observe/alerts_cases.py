@@ -167,4 +167,13 @@ CASES = {
     "TernRoutingCommitsFailing": case({"tern_routing_commits_failed_total": "0x10 0+1x40"}, {"tern_routing_commits_failed_total": "0x30 1x40"}),
     "TernLeasesLate": case(latency("tern_routing_lease_renewal_seconds", 90, 100, 2.5),
                            latency("tern_routing_lease_renewal_seconds", 99.5, 100, 2.5)),
+
+    # runtime
+    "TernEventLoopLag": case(latency("tern_event_loop_lag_seconds", 98, 100, 0.1, 'node="gateway-0"'),
+                             latency("tern_event_loop_lag_seconds", 99.5, 100, 0.1, 'node="gateway-0"')),
+    "TernMailboxBacklog": case(latency("tern_mailbox_wait_seconds", 98, 100, 0.5, 'type="session"'),
+                               latency("tern_mailbox_wait_seconds", 99.5, 100, 0.5, 'type="session"'), "15m"),
+    "TernGrpcErrors": case(rate('grpc_client_handled_total{grpc_service="a",grpc_code="Unavailable"}', 1),
+                           [rate('grpc_client_handled_total{grpc_service="a",grpc_code="OK"}', 5),
+                            rate('grpc_client_handled_total{grpc_service="a",grpc_code="Unavailable"}', 0.2)]),
 }

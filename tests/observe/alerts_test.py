@@ -128,6 +128,25 @@ class Alerts(unittest.TestCase):
                 self.assertIn(f"({name}.md)", index)
         self.assertEqual({file[:-3] for file in os.listdir(RUNBOOKS) if file.endswith(".md")} - {"README"}, alerts)
 
+    def test_runbooks_name_only_what_there_is(self):
+        recorded = {rule["record"] for rule in rules("record")}
+        known = documented() | recorded
+        with open(os.path.join(SOURCE, "docs", "configuration.md"), encoding="utf-8") as page:
+            options = set(re.findall(r"^\| `([a-z0-9_.]+)` \|", page.read(), re.MULTILINE))
+        with open(os.path.join(SOURCE, "docs", "ternctl.md"), encoding="utf-8") as page:
+            commands = set(re.findall(r"^\| `([a-z]+)", page.read(), re.MULTILINE)) | {"drain", "undrain"}
+        for file in sorted(os.listdir(RUNBOOKS)):
+            with open(os.path.join(RUNBOOKS, file), encoding="utf-8") as page:
+                text = page.read()
+            with self.subTest(file):
+                named = set(re.findall(r"\b(?:tern|grpc)_[a-z0-9_]+", text)) - {"tern_meta", "tern_log"}
+                named |= set(re.findall(r"\b(?:tern|shard):[a-z_]+:\w+", text))
+                self.assertFalse(named - known - {"grpc_code", "grpc_service"})
+                services = "gateway|session|group|routing|storage|identity|drain|log|metrics|node|rpc|actors"
+                self.assertFalse({one.rstrip(".") for one in re.findall(rf"`((?:{services})\.[a-z0-9_.]+)`", text)}
+                                 - options - {"rpc.tls"})
+                self.assertFalse(set(re.findall(r"`?ternctl ([a-z]+)", text)) - commands)
+
     def test_rules_read_documented_series_only(self):
         recorded = {rule["record"] for rule in rules("record")}
         known = documented() | recorded
