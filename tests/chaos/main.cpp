@@ -60,11 +60,7 @@ int run(const arguments& how) {
   };
   auto network = leave_for_private_network();
   if (!network) say("cases that need network namespaces are skipped: " + network.error().detail);
-#ifdef NDEBUG
-  const std::string build = "release";
-#else
-  const std::string build = "debug";
-#endif
+  const std::string build = TERN_BUILD_TYPE;
   std::vector<row> rows;
   stage where(how.size, say);
   where.set_network(std::move(network));

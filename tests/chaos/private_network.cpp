@@ -69,6 +69,8 @@ result<void> private_network::join(const std::string& node, size_t number) {
   const auto host = "10.91.0." + std::to_string(first_host + number);
   const auto outer = "tern-o" + std::to_string(number);
   const auto inner = "tern-i" + std::to_string(number);
+  // The kernel takes its time with the namespace, and so the pair of links, of a cluster that has just ended.
+  if (::access(("/sys/class/net/" + outer).c_str(), F_OK) == 0) (void)run({"ip", "link", "delete", outer});
   const std::vector<std::string> inside{"nsenter", "--net=/proc/" + pid + "/ns/net", "ip"};
   const auto in = [&](std::vector<std::string> arguments) {
     auto command = inside;
