@@ -53,6 +53,11 @@ page-test: ## the web page clicked through in Chromium (needs the package chromi
 doctor-test: build ## sixteen faults of a real cluster, each to be named by ternctl doctor as the one cause; root for the full disk
 	@TERN_BIN=$(CURDIR)/$(BUILD)/bin TERN_SOURCE=$(CURDIR) python3 tests/docs/doctor_test.py $(ARGS)
 
+observe-test: build ## what operators see of a local cluster: every query of the dashboards, latency by two clocks, an alert for each of a dozen faults; 15 minutes
+	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/dashboards_run.py
+	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/latency_run.py
+	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/alerts_fire_test.py $(ARGS)
+
 lint: ## formatting, dependency rules, file sizes, scripts
 	@python3 tools/lint/lint.py
 
