@@ -82,6 +82,21 @@ class Alerts(unittest.TestCase):
         code, text = promtool("check", "rules", "--lint=all", "--lint-fatal", *files)
         self.assertEqual(code, 0, text)
 
+    def test_the_configuration_of_the_compose_stack_reads_the_rules_and_tells_alertmanager(self):
+        compose = os.path.join(SOURCE, "deploy", "compose")
+        code, text = promtool("check", "config", "--syntax-only", os.path.join(compose, "prometheus.yml"))
+        self.assertEqual(code, 0, text)
+        done = subprocess.run(["amtool", "check-config", os.path.join(compose, "alertmanager.yml")],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        with open(os.path.join(compose, "prometheus.yml"), encoding="utf-8") as file:
+            config = yaml.safe_load(file)
+        self.assertTrue(any(one.endswith("rules/*.yml") for one in config["rule_files"]))
+        self.assertTrue(config["alerting"]["alertmanagers"])
+        tern = next(one for one in config["scrape_configs"] if one["job_name"] == "tern")
+        made = {one.get("target_label") for one in tern["relabel_configs"]}
+        self.assertLessEqual({"service", "node"}, made)
+
     def test_every_alert_fires_when_it_should_and_only_then(self):
         wrong = []
         with tempfile.TemporaryDirectory() as directory:
