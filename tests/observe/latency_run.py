@@ -37,11 +37,9 @@ def compare(directory, how):
     with Cluster(BINARIES, directory, settings=SETTINGS) as cluster:
         cluster.wait_ready()
         with Prometheus(directory, cluster.targets()) as prometheus:
-            time.sleep(3)
-            started = time.monotonic()
             own, count = bench(cluster, how)
-            time.sleep(3)  # the last scrape
-            window = f"[{int(time.monotonic() - started) + 3}s]"
+            time.sleep(2)  # the last scrape
+            window = f"[{how.seconds + 3}s]"  # without the messages that warm it up
             buckets = f'increase(tern_gateway_delivery_seconds_bucket{{kind="message"}}{window})'
             seen = prometheus.value(f"histogram_quantile(0.99, sum by (le) ({buckets}))")
             exported = sum(cluster.metric(node.name, 'tern_gateway_delivery_seconds_count{kind="message"}')
