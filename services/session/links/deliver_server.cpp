@@ -16,11 +16,84 @@
 namespace tern::session {
 namespace {
 
-/// After a refusal the dispatcher sends all entries of the account again, from the refused one on. What was under way
-/// behind it must not be taken before that, even if the map (or the lease) has changed meanwhile: it would overtake.
-/// Forgotten after a second, for the case that the refused entry was settled at another node.
-constexpr std::chrono::seconds refusal_lasts{1};
-constexpr size_t refusals_kept = 4096;  // above, those that are over are cleared away
+/// What of one shard (in one epoch) was refused on one stream. After a refusal the dispatcher sends all entries of
+/// the account again, from the lowest it has. What was under way behind the refused one must not be taken before
+/// that, even if the range has become ours again meanwhile: it would overtake. That the dispatcher has gone back is
+/// seen by the numbers alone: they ascend until it does. No clock, for a stopped machine or a path that is cut makes
+/// any time too short. If the refused entry was settled at another node, the next one is refused once and then comes
+/// again. Actors refuse, too, when they end with entries on their way: their answers pass here. Used by any thread.
+class refusals {
+ public:
+  bool takes(bool owned, account_id account, uint64_t entry, clock::time_point now) {
+    const std::lock_guard held(mutex_);
+    const auto at = refused_.find(account);
+    if (owned && (at == refused_.end() || entry <= at->second.entry)) {
+      if (at != refused_.end()) refused_.erase(at);
+      taken_.insert_or_assign(entry, account);
+      return true;
+    }
+    if (at == refused_.end()) {
+      make_room(now);
+      refused_.emplace(account, refusal{entry, now});
+    } else {
+      at->second = {entry, now};
+    }
+    return false;
+  }
+
+  /// Before the answer leaves: what comes afterwards is to be refused until the dispatcher has heard of it.
+  void answered(const v1::DeliveryReply& reply, clock::time_point now) {
+    const std::lock_guard held(mutex_);
+    for (const uint64_t entry : reply.done()) taken_.erase(entry);
+    for (const uint64_t entry : reply.wrong_owner()) {
+      const auto at = taken_.find(entry);
+      if (at == taken_.end()) continue;
+      make_room(now);
+      refused_.try_emplace(at->second, refusal{entry, now});
+      taken_.erase(at);
+    }
+  }
+
+ private:
+  struct refusal {
+    uint64_t entry = 0;  // the last refused
+    clock::time_point when;
+  };
+  static constexpr size_t kept = 4096;           // above, those that are old are cleared away
+  static constexpr std::chrono::minutes old{2};  // longer than any stream lives whose answers do not arrive
+
+  void make_room(clock::time_point now) {
+    if (refused_.size() < clear_at_) return;
+    std::erase_if(refused_, [now](const auto& one) { return one.second.when + old <= now; });
+    clear_at_ = std::max(kept, 2 * refused_.size());
+  }
+
+  std::mutex mutex_;
+  std::unordered_map<account_id, refusal> refused_;
+  std::unordered_map<uint64_t, account_id> taken_;  // by entry: not answered yet
+  size_t clear_at_ = kept;
+};
+
+/// Where actors answer.
+class answers final : public rpc::sink<v1::DeliveryReply> {
+ public:
+  answers(std::shared_ptr<rpc::sink<v1::DeliveryReply>> to, std::shared_ptr<refusals> noted, const clock& time)
+      : to_(std::move(to)), noted_(std::move(noted)), time_(time) {}
+  bool send(v1::DeliveryReply item) override {
+    noted_->answered(item, time_.now());
+    return to_->send(std::move(item));
+  }
+  bool send_all(std::vector<v1::DeliveryReply>& items) override {
+    for (const v1::DeliveryReply& item : items) noted_->answered(item, time_.now());
+    return to_->send_all(items);
+  }
+  void close() override { to_->close(); }
+
+ private:
+  const std::shared_ptr<rpc::sink<v1::DeliveryReply>> to_;
+  const std::shared_ptr<refusals> noted_;
+  const clock& time_;
+};
 
 constexpr std::chrono::seconds parked_for{1};
 constexpr size_t parked_most = 16384;
@@ -46,14 +119,9 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
   }
 
  private:
-  struct refusal {
-    uint64_t entry = 0;  // the lowest refused
-    clock::time_point until;
-  };
   struct shard_state {
     source_ptr source;  // one object per shard and epoch, shared by all entries that wait
-    std::unordered_map<account_id, refusal> refused;
-    size_t clear_at = refusals_kept;
+    std::shared_ptr<refusals> refused;
   };
 
   struct parked {
@@ -91,7 +159,8 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
     shard_state& shard = shard_of(item);
     const source_ptr source = shard.source;
     const account_id account{item.account()};  // read before the move below
-    if (takes(shard, owned_range(env_, map, slot_of(account)) != nullptr, account, item.entry())) {
+    const bool owned = owned_range(env_, map, slot_of(account)) != nullptr;
+    if (shard.refused->takes(owned, account, item.entry(), env_.time.now())) {
       done.mails.emplace_back(account, delivery_event{source, std::move(item)});
       return;
     }
@@ -135,31 +204,11 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
   shard_state& shard_of(const v1::Delivery& item) {
     shard_state& known = shards_[item.shard()];
     if (!known.source || known.source->epoch != item.epoch()) {
-      known.source = std::make_shared<delivery_source>(delivery_source{item.shard(), item.epoch(), out_});
-      known.refused.clear();
+      known.refused = std::make_shared<refusals>();
+      known.source = std::make_shared<delivery_source>(
+          delivery_source{item.shard(), item.epoch(), std::make_shared<answers>(out_, known.refused, env_.time)});
     }
     return known;
-  }
-
-  /// Notes refusals, and forgets them when the dispatcher has gone back to the entry.
-  bool takes(shard_state& shard, bool owned, account_id account, uint64_t entry) const {
-    const auto at = shard.refused.find(account);
-    if (owned && at == shard.refused.end()) return true;
-    const auto now = env_.time.now();
-    if (owned) {
-      if (entry > at->second.entry && now < at->second.until) return false;
-      shard.refused.erase(at);
-      return true;
-    }
-    if (shard.refused.size() >= shard.clear_at) {
-      std::erase_if(shard.refused, [now](const auto& one) { return one.second.until <= now; });
-      shard.clear_at = std::max(refusals_kept, 2 * shard.refused.size());
-    }
-    const auto [noted, fresh] = shard.refused.try_emplace(account, refusal{entry, {}});
-    const bool over = noted->second.until <= now;
-    noted->second.entry = fresh || over ? entry : std::min(noted->second.entry, entry);
-    noted->second.until = now + refusal_lasts;
-    return false;
   }
 
   const environment& env_;
