@@ -78,9 +78,16 @@ constexpr const char* columns =
     "well after, s | further figures | target | result |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n";
 
+/// A bar in a name is not the end of its cell.
+std::string in_cell(const std::string& text) {
+  std::string out;
+  for (const char each : text) out += each == '|' ? "\\|" : std::string(1, each);
+  return out;
+}
+
 std::string cells(const row& one) {
   std::ostringstream out;
-  out << "| " << one.name << " | ";
+  out << "| " << in_cell(one.name) << " | ";
   if (one.skipped) {
     out << "| | | | | " << join(one.notes) << " | " << one.target << " | skipped |\n";
     return out.str();
