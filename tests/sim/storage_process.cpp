@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "services/storage/convert.hpp"
+#include "services/storage/cursor_fence.hpp"
 #include "services/storage/logic/reads.hpp"
 
 namespace tern::sim {
@@ -31,14 +32,19 @@ class storage_process::exchange final : public rpc::server_handler<rpc::storage_
     const std::shared_ptr<storage::reply_sink> to_;
   };
 
-  exchange(storage_process& owner, std::shared_ptr<storage::reply_sink> out)
-      : owner_(owner), out_(std::make_shared<ended_sink>(std::move(out))) {}
+  exchange(storage_process& owner, rpc::peer from, std::shared_ptr<storage::reply_sink> out)
+      : owner_(owner), from_(std::move(from)), out_(std::make_shared<ended_sink>(std::move(out))) {}
   void on_items(std::vector<storage::v1::StorageRequest>& items) override {
     if (out_->ended) return;
     std::map<std::string, std::vector<storage::v1::StorageRequest>> by_shard;
     for (auto& item : items) by_shard[item.shard()].push_back(std::move(item));
     std::vector<storage::answer> refused;
     for (auto& [shard, list] : by_shard) {
+      std::erase_if(list, [&](storage::v1::StorageRequest& item) {
+        if (!item.has_cursor_put() || storage::may_put_cursor(*owner_.map_, from_, item.cursor_put())) return false;
+        refused.push_back(storage::refuse(item, out_, errc::unavailable, owner_.on().in().time().now()));
+        return true;
+      });
       const auto at = owner_.shards_.find(shard);
       if (at != owner_.shards_.end()) at->second.port->admit(std::move(list), out_, refused);
     }
@@ -48,6 +54,7 @@ class storage_process::exchange final : public rpc::server_handler<rpc::storage_
 
  private:
   storage_process& owner_;
+  const rpc::peer from_;
   const std::shared_ptr<ended_sink> out_;
 };
 
@@ -69,9 +76,9 @@ storage_process::storage_process(host& on, network& net, disks& all, std::functi
   }
   net_.serve<rpc::storage_stream>(
       "sim:" + on.name,
-      [this](const rpc::peer&,
+      [this](const rpc::peer& from,
              std::shared_ptr<storage::reply_sink> out) -> std::shared_ptr<rpc::server_handler<rpc::storage_stream>> {
-        return std::make_shared<exchange>(*this, std::move(out));
+        return std::make_shared<exchange>(*this, from, std::move(out));
       });
   tick();
 }

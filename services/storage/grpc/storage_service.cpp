@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "services/storage/cursor_fence.hpp"
+
 namespace tern::storage {
 namespace {
 
@@ -56,16 +58,12 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
   void on_down() override {}
 
  private:
-  /// What a conversation's cursor says is the account's owner's to decide: a former one that has not heard of the
-  /// next (it was stopped, or cut off) must not take back what that has noted. Refused as unavailable, so that an
-  /// owner we have not heard of yet tries again.
   void refuse_foreign_cursors(std::vector<v1::StorageRequest>& items, std::vector<answer>& refused) const {
     placement::snapshot_ptr map;
     std::erase_if(items, [&](v1::StorageRequest& item) {
       if (!item.has_cursor_put()) return false;
       if (!map) map = cluster_.get();
-      const placement::range* range = map->sessions.find(slot_of(account_id{item.cursor_put().account()}));
-      if (range == nullptr || range->owner == from_.node) return false;
+      if (may_put_cursor(*map, from_, item.cursor_put())) return false;
       refused.push_back(refuse(item, out_, errc::unavailable, time_.now()));
       return true;
     });
