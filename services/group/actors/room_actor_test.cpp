@@ -390,7 +390,16 @@ TEST_F(room_actor_test, a_node_whose_head_is_being_read_hears_who_is_gone) {
   kick(first, 2, alice);
   interest(second, 3);
   settle();
-  EXPECT_EQ(second.take(), (lines{"gone 12", "#3 ok"}));
+  EXPECT_EQ(second.take(), (lines{"gone 12", "#3 ok", "gone 12"}));
+}
+
+TEST_F(room_actor_test, a_node_that_comes_later_hears_who_went_lately) {
+  subscribe(first);
+  kick(first, 2, alice);
+  settle();
+  interest(second, 3);
+  settle();
+  EXPECT_EQ(second.take(), (lines{"#3 ok", "gone 12"}));
 }
 
 // ---- ownership ----

@@ -7,6 +7,8 @@ namespace tern::group {
 namespace {
 
 constexpr std::chrono::milliseconds retry_pause{250};
+/// So many changes by which somebody ceased to be a member are told again to session nodes that come later.
+constexpr size_t gone_kept = 64;
 /// Looks 1/4, 3/4, 1 3/4 and 3 3/4 s after the doubt: storage ends what it has not written within 2 s.
 constexpr uint32_t recheck_rounds = 4;
 constexpr std::chrono::milliseconds first_recheck{250};
@@ -42,6 +44,7 @@ void room_order::interest(caller who, bool on) {
     v1::Answer answer;
     answer.set_head(fanned_);
     port_.send_answer(who, answer);
+    tell_lately_gone(who.stream);
     return;
   }
   awaiting_.push_back(std::move(who));
@@ -103,8 +106,17 @@ void room_order::pass_on(completion& what) {
     });
     to.insert(to.end(), interested_.begin(), interested_.end());
     if (!to.empty()) port_.tell_gone(changed, to);
+    if (lately_gone_.size() >= gone_kept) lately_gone_.pop_front();
+    storage::v1::RoomChanged& kept = lately_gone_.emplace_back();
+    kept.set_version(changed.version());
+    *kept.mutable_gone() = changed.gone();
   }
   port_.send_answer(what.who, what.answer);
+}
+
+/// The next owner of an account may read its list of rooms before the news of the change has reached that list.
+void room_order::tell_lately_gone(const session_ptr& to) {
+  for (const storage::v1::RoomChanged& one : lately_gone_) port_.tell_gone(one, {to});
 }
 
 void room_order::fan(v1::RoomFrame& what) {

@@ -82,6 +82,7 @@ class room_order {
   void fan(v1::RoomFrame& what);
   void fan_page(storage::v1::Page& page, uint64_t until);
   void pass_on(completion& what);
+  void tell_lately_gone(const session_ptr& to);
   void fill_gap();
   bool recheck();
   void next_recheck();
@@ -90,6 +91,7 @@ class room_order {
   std::vector<session_ptr> interested_;
   std::vector<caller> awaiting_;  // interests that wait for the head
   std::deque<completion> done_;   // in the order of storage's answers
+  std::deque<storage::v1::RoomChanged> lately_gone_;
   uint64_t fanned_ = 0;
   head head_ = head::unknown;
   reading reading_ = reading::none;

@@ -61,6 +61,7 @@ room_place hub::join(const membership& who) {
     one.gone.erase(put_out);
   }
   const room_place place = one.room.join(who.account, who.delivered, who.listed, who.terminals);
+  one.room.set_member_since(who.account, who.version);
   take_early(in, one, who.account);
   if (!one.subscribed && !one.asking) subscribe(in, one);
   fill(in, one);
@@ -322,7 +323,10 @@ void hub::on_gone(uint64_t source, const group::v1::RoomGone& gone) {
   if (one == nullptr || !one->subscribed || one->source != source) return run(in, held);
   for (const uint64_t value : gone.accounts()) {
     const account_id account{value};
-    std::erase_if(one->gone, [&](const auto& that) { return that.first == account; });
+    if (one->room.member_since(account) > gone.version()) continue;  // told again; it has come back since
+    std::erase_if(one->gone, [&](const auto& that) { return that.first == account && that.second < gone.version(); });
+    if (std::any_of(one->gone.begin(), one->gone.end(), [&](const auto& that) { return that.first == account; }))
+      continue;
     if (one->gone.size() >= gone_kept) one->gone.erase(one->gone.begin());
     one->gone.emplace_back(account, gone.version());
     if (!one->room.has(account)) continue;

@@ -224,6 +224,25 @@ TEST_F(hub_test, who_was_put_out_comes_back_only_with_a_newer_place) {
   EXPECT_EQ(live(1), mids{3});
 }
 
+TEST_F(hub_test, old_news_of_a_going_does_not_put_out_who_has_come_back) {
+  join(member, 1, 0, 5);
+  owner.answer(errc::ok, 0);
+  group::v1::RoomGone gone;
+  gone.set_room(open.value);
+  gone.add_accounts(member.value);
+  gone.set_version(4);
+  rooms.on_gone(1, gone);
+  frame_of(1);
+  EXPECT_EQ(live(1), mids{1});
+  gone.set_version(6);
+  rooms.on_gone(1, gone);
+  gone.set_version(4);
+  rooms.on_gone(1, gone);
+  join(member, 1, 1, 5);
+  frame_of(2);
+  EXPECT_EQ(live(1), mids{1}) << "the newer going counts";
+}
+
 TEST_F(hub_test, positions_are_stored_every_few_seconds_once_per_account) {
   join(member, 1, 0);
   owner.answer(errc::ok, 0);

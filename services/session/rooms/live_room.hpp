@@ -82,6 +82,14 @@ class live_room {
   /// log is drained in any case.
   room_place join(account_id account, uint64_t delivered, bool listed, const std::vector<room_terminal>& terminals);
   bool has(account_id account) const { return members_.contains(account); }
+  /// The room's version at the change that made it a member, as its owner knows; 0: no member here.
+  uint64_t member_since(account_id account) const {
+    const auto at = members_.find(account);
+    return at == members_.end() ? 0 : at->second.version;
+  }
+  void set_member_since(account_id account, uint64_t version) {
+    if (const auto at = members_.find(account); at != members_.end()) at->second.version = version;
+  }
   void attach(account_id account, const room_terminal& added);
   /// The terminal comes over another stream.
   void rebind(account_id account, const gateway_stream& old, const room_terminal& now);
@@ -143,6 +151,7 @@ class live_room {
     uint64_t acked = 0;
     uint64_t stored = 0;
     uint64_t joined = 0;  // position at the beginning
+    uint64_t version = 0;
     room_place place = room_place::waiting;
     bool listed = false;
     bool drained = false;
