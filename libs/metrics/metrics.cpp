@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <mutex>
 #include <stdexcept>
 
@@ -41,7 +42,15 @@ const std::vector<double>& fine_latency_buckets() {
     std::vector<double> out;
     double from = 0;
     for (const double to : latency_buckets()) {
-      for (int part = 1; part < 4; ++part) out.push_back(from + (to - from) * part / 4);
+      // Bounds grow by an eighth or less where latencies are looked at; rounded, since they are read by people, too.
+      const bool near = from > 0 && to <= 1;
+      const int parts = !near ? 4 : to > 2 * from ? 8 : 6;
+      for (int part = 1; part < parts; ++part) {
+        const double bound =
+            near ? from * std::pow(to / from, part / static_cast<double>(parts)) : from + (to - from) * part / parts;
+        const double unit = std::pow(10, std::floor(std::log10(bound)) - 2);
+        out.push_back(std::round(bound / unit) * unit);
+      }
       out.push_back(from = to);
     }
     return out;

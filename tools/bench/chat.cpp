@@ -54,7 +54,11 @@ class chat_run {
     receipts = deliveries = errors = shed = sent = 0;
     receipt_latency.clear();
     delivery_latency.clear();
+    wire_latency.clear();
+    measured_from_ = written_ns_.size();
   }
+  /// At a rate: that many of the messages sent since reset_counts() have not come.
+  size_t missing() const { return how_.rate > 0 ? written_ns_.size() - measured_from_ - wire_latency.count() : 0; }
   size_t outstanding() const {
     size_t all = 0;
     for (const auto& each : lanes_) all += each.unanswered;
@@ -71,6 +75,7 @@ class chat_run {
   int32_t first_error = 0;
   histogram receipt_latency;
   histogram delivery_latency;
+  histogram wire_latency;  // at a rate: written to the socket to read from the other's
 
  private:
   struct lane {
@@ -78,15 +83,23 @@ class chat_run {
     std::string peer;
     size_t unanswered = 0;
   };
-  static constexpr size_t stamp_bytes = 20;
+  static constexpr size_t time_bytes = 20;
+  static constexpr size_t stamp_bytes = time_bytes + 11;
 
-  /// The body starts with the intended send time in decimal, 19 digits and a space.
+  static void append_digits(std::string& out, int64_t number, size_t digits) {
+    const auto text = std::to_string(number);
+    out.append(digits - std::min(digits, text.size()), '0').append(text).append(" ");
+  }
+
+  /// The body starts with the intended send time, 19 digits and a space, and the message's number, 10 and a space.
   void send_one(size_t i, int64_t intended) {
     auto& from = lanes_[i];
     if (!from.self->online()) return;
-    auto stamp = std::to_string(intended);
-    stamp.insert(0, stamp_bytes - 1 - stamp.size(), '0');
-    body_.assign(stamp).append(" ").append(padding_);
+    body_.clear();
+    append_digits(body_, intended, time_bytes - 1);
+    append_digits(body_, static_cast<int64_t>(written_ns_.size()), stamp_bytes - time_bytes - 1);
+    body_.append(padding_);
+    if (how_.rate > 0) written_ns_.push_back(0);
     ++from.unanswered;
     ++sent;
     from.self->terminal().send_text(from.peer, body_, ++next_id_);
@@ -101,9 +114,16 @@ class chat_run {
     if (!sending_) return;
     const auto now = now_ns();
     const auto step = static_cast<int64_t>(1e9 / how_.rate);
+    const size_t first = written_ns_.size();
     while (next_due_ <= now) {
       send_one(turn_++ / how_.burst % lanes_.size(), next_due_);
       next_due_ += step;
+    }
+    // Connections write at the end of the round, and this comes behind them.
+    if (written_ns_.size() > first) {
+      loop_.at_round_end([this, first] {
+        std::fill(written_ns_.begin() + static_cast<ptrdiff_t>(first), written_ns_.end(), now_ns());
+      });
     }
     const int64_t least = std::chrono::nanoseconds(how_.round).count();
     const int64_t most = std::max<int64_t>(least, 1'000'000);
@@ -114,15 +134,21 @@ class chat_run {
     if (message.od_type != 1 || !message.data_string || message.data_string->size() < stamp_bytes) return;
     const auto intended = std::strtoll(message.data_string->data(), nullptr, 10);
     const bool own = message.from_tid && message.from_tid->node == self.node();
-    if (!own) {
-      ++deliveries;
-      delivery_latency.add(now_ns() - intended);
-      return;
-    }
+    if (!own) return delivered(intended, *message.data_string);
     ++receipts;
     receipt_latency.add(now_ns() - intended);
     if (lanes_[i].unanswered > 0) --lanes_[i].unanswered;
     if (how_.rate <= 0) fill(i);
+  }
+
+  void delivered(int64_t intended, std::string_view body) {
+    ++deliveries;
+    const int64_t now = now_ns();
+    if (how_.rate <= 0) return delivery_latency.add(now - intended);
+    const size_t number = std::strtoull(body.data() + time_bytes, nullptr, 10);
+    if (number < measured_from_ || number >= written_ns_.size()) return;
+    delivery_latency.add(now - intended);
+    wire_latency.add(now - written_ns_[number]);
   }
 
   void answered(size_t i, const wire::tim_ack& ack) {
@@ -146,6 +172,8 @@ class chat_run {
   size_t turn_ = 0;
   int64_t next_due_ = 0;
   int64_t next_id_ = now_ns();
+  std::vector<int64_t> written_ns_;  // at a rate: of each message, by number
+  size_t measured_from_ = 0;         // the first number that counts
 };
 
 void run_for(client::loop& loop, chat_run& run, double seconds, const progress_function& progress) {
@@ -173,7 +201,6 @@ void fill_report(report& made, chat_run& run, const chat_options& how) {
   made.values["pairs"] = static_cast<double>(how.pairs);
   if (how.rate > 0) made.values["rate_asked"] = how.rate;
   made.latencies["receipt"] = run.receipt_latency;
-  made.latencies["delivery"] = run.delivery_latency;
   if (run.errors > 0) made.notes.push_back("first error answered: " + std::to_string(run.first_error));
   if (run.lost_connections > 0) {
     made.notes.push_back(std::to_string(run.lost_connections) + " connections lost: " + run.first_loss);
@@ -200,8 +227,10 @@ result<report> run_chat(const setting& with, const chat_options& how) {
   {
     chat_run run(loop, members, how);
     run.start();
-    run_for(loop, run, how.warmup_seconds, with.progress);
-    run.reset_counts();
+    if (how.warmup_seconds > 0) {
+      run_for(loop, run, how.warmup_seconds, with.progress);
+      run.reset_counts();
+    }
     cost_meter meter(with);
     const auto began = steady::now();
     run_for(loop, run, how.seconds, with.progress);
@@ -209,8 +238,10 @@ result<report> run_chat(const setting& with, const chat_options& how) {
     meter.finish(made, static_cast<double>(run.receipts));
     fill_report(made, run, how);
     run.stop_sending();
-    const bool quiet = loop.run_until([&] { return run.outstanding() == 0; }, 10s);
+    const bool quiet = loop.run_until([&] { return run.outstanding() == 0 && run.missing() == 0; }, 10s);
     if (!quiet) made.notes.push_back(std::to_string(run.outstanding()) + " messages never answered");
+    made.latencies["delivery"] = run.delivery_latency;  // at a rate of all that were sent, whenever they came
+    if (how.rate > 0) made.latencies["delivery, socket to socket"] = run.wire_latency;
   }
   return made;
 }

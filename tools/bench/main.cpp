@@ -69,6 +69,7 @@ constexpr const char* usage_text =
     "  --logins N                 login: how many (default 2000)\n"
     "  --concurrency N            login: at a time (default 200)\n"
     "  --seconds N                measured time (default 10)\n"
+    "  --warmup N                 chat: seconds of load before it (default 2)\n"
     "  --prefix TEXT              of account names (default bench)\n"
     "  --json-frames              clients speak JSON instead of Thrift\n"
     "  --json                     result as JSON on standard output; progress stays on standard error\n"
@@ -214,6 +215,7 @@ flag_map flags_of(options& o) {
        }},
       {"--logins", [&o](const char* v) { return to_size(v, o.login.logins) && o.login.logins > 0; }},
       {"--concurrency", [&o](const char* v) { return to_size(v, o.login.concurrency) && o.login.concurrency > 0; }},
+      {"--warmup", [&o](const char* v) { return to_double(v, o.chat.warmup_seconds); }},
       {"--seconds",
        [&o](const char* v) {
          return to_double(v, o.chat.seconds) && to_double(v, o.idle.seconds) && to_double(v, o.floor.seconds) &&
