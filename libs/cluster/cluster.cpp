@@ -149,6 +149,7 @@ result<void> cluster::start_databases() {
   for (size_t i = 0; i < how_.databases; ++i) {
     postgres_options options;
     options.directory = (home_ / ("postgres-" + std::to_string(i))).string();
+    if (how_.database_of) how_.database_of(i, options);
     auto server = postgres_server::start(options);
     if (!server) return server.error();
     say("postgres-" + std::to_string(i) + " runs: " + (*server)->tcp_dsn());

@@ -32,6 +32,7 @@ struct cluster_options {
   // PostgreSQL servers; database 0 also holds routing's tables. None: no storage nodes either, no Redis, and
   // session.storage = none.
   size_t databases = 2;
+  std::function<void(size_t, postgres_options&)> database_of;  // changes how database number n is started
   bool redis = true;
   uint16_t first_port = 0;  // gateways listen on first_port, first_port + 1, …; 0: any free ones
   bool tcp = false;         // links between nodes by TCP instead of unix sockets

@@ -8,8 +8,8 @@ namespace tern::sql {
 /// Connects at once. TCP keepalives and user timeout are set, so a dead host is noticed within about ten seconds.
 result<std::unique_ptr<connection>> open_pg(const std::string& dsn, const connect_options& options);
 
-/// `dsn` with what it does not say itself: connect_timeout, keepalives, tcp_user_timeout, application_name. Works for
-/// key=value strings and URIs.
+/// `dsn` with what it does not say itself: connect_timeout, keepalives, tcp_user_timeout, application_name, and, of
+/// several hosts, that the one is meant that takes writes. Works for key=value strings and URIs.
 std::string complete_pg_dsn(const std::string& dsn, const connect_options& options);
 
 /// errc of a SQLSTATE that came as an ordinary error (the transaction was rolled back).

@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "libs/sql/pg.hpp"
+#include "libs/sql/pg_hosts.hpp"
 
 namespace tern::sql {
 namespace {
@@ -34,6 +35,7 @@ std::string complete_pg_dsn(const std::string& dsn, const connect_options& optio
   add("keepalives_count", "3");
   add("tcp_user_timeout", "10000");
   add("application_name", "tern");
+  if (hosts_of(dsn).size() > 1) add("target_session_attrs", "read-write");
   return full;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <utility>
 
 #include "libs/sql/pg.hpp"
 
@@ -20,16 +21,7 @@ constexpr const char* session_settings =
     " -c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     " -c enable_bitmapscan=off -c jit=off -c statement_timeout=";
 
-/// The server options that the connection string itself asks for.
-std::string options_of(const std::string& dsn) {
-  std::string found;
-  auto* parsed = PQconninfoParse(dsn.c_str(), nullptr);
-  for (auto* option = parsed; option != nullptr && option->keyword != nullptr; ++option) {
-    if (std::string_view(option->keyword) == "options" && option->val != nullptr) found = option->val;
-  }
-  PQconninfoFree(parsed);
-  return found;
-}
+constexpr int64_t look_up_every = 100;  // ms, from waiting for an answer
 
 std::string field(const PGresult* result, int code) {
   const char* text = PQresultErrorField(result, code);
@@ -69,7 +61,19 @@ int64_t pg_rows::integer(size_t line, int column) const {
   return static_cast<int64_t>(number);
 }
 
+pg_link::pg_link(std::string dsn, pg_link_options options) : dsn_(std::move(dsn)), options_(std::move(options)) {
+  if (!options_.terms) options_.terms = std::make_shared<pg_terms>();
+}
+
 pg_link::~pg_link() { close(); }
+
+void pg_link::commit_locally(bool local) {
+  if (local == local_) return;
+  close();
+  local_ = local;
+}
+
+bool pg_link::superseded() const { return options_.terms->newest().timeline > server_.term; }
 
 void pg_link::close() {
   PQfinish(handle_);
@@ -78,23 +82,32 @@ void pg_link::close() {
 }
 
 result<void> pg_link::ensure() {
-  if (handle_ != nullptr && !alive()) close();
+  if (handle_ != nullptr && (superseded() || !alive())) close();
   return handle_ == nullptr ? connect() : result<void>{};
 }
 
+/// A commit that its standbys did not confirm is answered like any other: only this warning tells.
+void note_unconfirmed(void* flag, const PGresult* notice) {
+  if (field(notice, PG_DIAG_SOURCE_FUNCTION) == "SyncRepWaitForLSN") *static_cast<bool*>(flag) = true;
+}
+
 result<void> pg_link::connect() {
-  const auto full = complete_pg_dsn(dsn_, {options_.connect_timeout, options_.statement_timeout});
-  const auto settings = options_of(full) + session_settings + std::to_string(options_.statement_timeout.count());
-  const char* keys[] = {"dbname", "options", nullptr};
-  const char* settings_values[] = {full.c_str(), settings.c_str(), nullptr};
-  handle_ = PQconnectdbParams(keys, settings_values, 1);
-  if (PQstatus(handle_) != CONNECTION_OK || PQsetnonblocking(handle_, 1) != 0 || PQenterPipelineMode(handle_) != 1) {
+  pg_hosts hosts(complete_pg_dsn(dsn_, {options_.connect_timeout, options_.statement_timeout}),
+                 session_settings + std::to_string(options_.statement_timeout.count()) +
+                     (local_ ? " -c synchronous_commit=local" : ""));
+  const auto servers = hosts.look(options_.connect_timeout, options_.host_grace);
+  const auto at = choose_primary(servers, options_.terms->newest(), options_.writes);
+  if (!at) return at.error();
+  server_ = servers[*at];
+  options_.terms->saw(server_.system, server_.term);
+  handle_ = hosts.release(*at);
+  unconfirmed_ = cancelled_ = false;
+  PQsetNoticeReceiver(handle_, note_unconfirmed, &unconfirmed_);
+  if (PQsetnonblocking(handle_, 1) != 0 || PQenterPipelineMode(handle_) != 1) {
     error failed{errc::unavailable, PQerrorMessage(handle_)};
     close();
     return failed;
   }
-  PQsetNoticeProcessor(
-      handle_, [](void*, const char*) {}, nullptr);  // the default writes to stderr
   ++generation_;
   return {};
 }
@@ -105,13 +118,32 @@ bool pg_link::alive() {
   return ::poll(&socket, 1, 0) == 0 && PQstatus(handle_) == CONNECTION_OK;
 }
 
+/// False: the answer is not worth waiting for.
+bool pg_link::patient() {
+  late_ = superseded();
+  if (late_ || !options_.patient) return !late_;
+  switch (options_.patient()) {
+    case patience::wait: return true;
+    case patience::give_up: late_ = true; return false;
+    case patience::local: break;
+  }
+  if (!local_ && !std::exchange(cancelled_, true)) {
+    char why[256];
+    auto* cancel = PQgetCancel(handle_);
+    (void)PQcancel(cancel, why, sizeof why);
+    PQfreeCancel(cancel);
+  }
+  return true;
+}
+
 bool pg_link::wait(wait_for what) {
   while (true) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(until_ - steady::now()).count();
     late_ = left <= 0;
     if (late_) return false;
+    if (!patient()) return false;
     pollfd socket{PQsocket(handle_), static_cast<short>(what == wait_for::room ? POLLIN | POLLOUT : POLLIN), 0};
-    const int ready = ::poll(&socket, 1, static_cast<int>(std::min<int64_t>(left, 60'000)));
+    const int ready = ::poll(&socket, 1, static_cast<int>(std::min<int64_t>(left, look_up_every)));
     if (ready < 0 && errno != EINTR) return false;
     if (ready <= 0) continue;
     return (socket.revents & ~POLLOUT) == 0 || PQconsumeInput(handle_) == 1;
@@ -137,6 +169,7 @@ bool pg_link::send(const call& next, bool prepare) {
 result<std::vector<pg_rows>> pg_link::run(std::span<const call> calls) {
   if (auto there = ensure(); !there) return there.error();
   until_ = steady::now() + options_.answer_timeout;
+  unconfirmed_ = cancelled_ = false;
   std::vector<bool> prepares;
   for (const auto& next : calls) {
     const auto same = [&](const call& earlier) { return earlier.statement == next.statement; };
@@ -187,6 +220,7 @@ result<std::vector<pg_rows>> pg_link::collect(std::span<const call> calls, const
   }
   if (PQresultStatus(end.handle()) != PGRES_PIPELINE_SYNC) return lost("no answer to COMMIT");
   if (failed) return *failed;
+  if (unconfirmed_ && !cancelled_) return lost("the standby did not confirm the commit");
   return rows;
 }
 

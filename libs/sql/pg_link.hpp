@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "libs/base/result.hpp"
+#include "libs/sql/pg_hosts.hpp"
 #include "libs/sql/pg_params.hpp"
 
 struct pg_conn;
@@ -45,13 +47,25 @@ class pg_rows {
   std::unique_ptr<pg_result, clear_result> handle_;
 };
 
-struct pg_link_options {
-  std::chrono::milliseconds connect_timeout{3000};
-  std::chrono::milliseconds statement_timeout{5000};  // at the server, per statement; never cuts a COMMIT short
-  std::chrono::milliseconds answer_timeout{8000};     // here: then the connection is given up
+/// What becomes of a statement whose answer takes long; asked several times a second while one is under way.
+enum class patience : uint8_t {
+  wait,
+  give_up,  // the connection is dropped: the outcome is unknown
+  local,    // the server is told not to wait for its standbys, and that they did not confirm is accepted
 };
 
-/// One connection. Not thread-safe; calls block.
+struct pg_link_options {
+  std::chrono::milliseconds connect_timeout{3000};
+  std::chrono::milliseconds host_grace{500};          // for other hosts of the list, once a primary has answered
+  std::chrono::milliseconds statement_timeout{5000};  // at the server, per statement; never cuts a COMMIT short
+  std::chrono::milliseconds answer_timeout{8000};     // here: then the connection is given up
+  bool writes = true;                                 // false: a primary that is read-only will do
+  std::shared_ptr<pg_terms> terms = nullptr;          // shared by all who use the same servers
+  std::function<patience()> patient = nullptr;
+};
+
+/// One connection, to the primary of the listed hosts: it is given up when a newer primary is known. Not thread-safe;
+/// calls block.
 class pg_link {
  public:
   struct call {
@@ -59,7 +73,7 @@ class pg_link {
     pg_params* params;
   };
 
-  pg_link(std::string dsn, const pg_link_options& options) : dsn_(std::move(dsn)), options_(options) {}
+  pg_link(std::string dsn, pg_link_options options);
   ~pg_link();
   pg_link(const pg_link&) = delete;
   pg_link& operator=(const pg_link&) = delete;
@@ -68,6 +82,11 @@ class pg_link {
   result<void> ensure();
   /// Grows with every new connection: what was agreed on an older one is gone.
   uint64_t generation() const noexcept { return generation_; }
+  /// Who the connection is to.
+  const pg_server& server() const noexcept { return server_; }
+  /// Commits from here on do, or do not, wait for synchronous standbys. A change needs a new connection.
+  void commit_locally(bool local);
+  bool commits_locally() const noexcept { return local_; }
 
   /// All calls in one round trip and one transaction: when this returns rows they are committed (and on disk); an
   /// error other than deadline means that nothing was done. deadline: the connection was lost after the calls were
@@ -86,6 +105,8 @@ class pg_link {
   bool wait(wait_for what);
   pg_result* next_result();
   result<std::vector<pg_rows>> collect(std::span<const call> calls, const std::vector<bool>& prepares);
+  bool superseded() const;
+  bool patient();
   error lost(std::string why);
 
   std::string dsn_;
@@ -94,6 +115,10 @@ class pg_link {
   std::unordered_set<const pg_statement*> prepared_;
   std::chrono::steady_clock::time_point until_;  // of the answer under way
   bool late_ = false;
+  bool unconfirmed_ = false;  // a commit was not confirmed by its standbys
+  bool cancelled_ = false;    // we told the server not to wait for them
+  bool local_ = false;
+  pg_server server_;
   uint64_t generation_ = 0;
   uint64_t statements_ = 0;
 };

@@ -97,6 +97,23 @@ result<std::unique_ptr<postgres_server>> postgres_server::start(postgres_options
   return server;
 }
 
+result<std::unique_ptr<postgres_server>> postgres_server::standby_of(const postgres_server& primary,
+                                                                     const std::string& name, postgres_options how) {
+  std::unique_ptr<postgres_server> server{new postgres_server(std::move(how))};
+  const auto copied =
+      run_program({postgres_program("pg_basebackup"), "-D", (server->home_ / "data").string(), "-R",
+                   "--checkpoint=fast", "--no-sync", "-d", primary.tcp_dsn() + " application_name=" + name},
+                  as_postgres(), start_limit);
+  if (!copied) return copied.error();
+  if (auto up = server->launch(); !up) return up.error();
+  return server;
+}
+
+result<void> postgres_server::promote() {
+  auto done = query("select pg_promote(true, 60)", "postgres");
+  return done ? result<void>{} : result<void>{done.error()};
+}
+
 result<void> postgres_server::initialise() {
   const auto made = run_program({postgres_program("initdb"), "--pgdata", (home_ / "data").string(), "--username",
                                  "tern", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync"},

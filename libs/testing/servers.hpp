@@ -27,6 +27,9 @@ class postgres_server {
  public:
   /// Makes the data directory when it is not there and starts the server; returns when it takes connections.
   static result<std::unique_ptr<postgres_server>> start(postgres_options how = {});
+  /// A standby of `primary`, by streaming replication; `name` is what synchronous_standby_names calls it.
+  static result<std::unique_ptr<postgres_server>> standby_of(const postgres_server& primary, const std::string& name,
+                                                             postgres_options how = {});
   ~postgres_server();
 
   /// libpq connection string ("host=… port=… user=… dbname=…") over the unix socket.
@@ -39,6 +42,8 @@ class postgres_server {
   /// Runs SQL by psql: its unaligned output, without headers.
   result<std::string> query(const std::string& sql, const std::string& database = "tern");
 
+  /// Makes a standby a primary; returns when it takes writes.
+  result<void> promote();
   /// Clean shutdown: sessions are ended (fast mode).
   void stop();
   /// `immediate` mode: everything ends at once, as after a crash of the server; recovery follows at the next start.

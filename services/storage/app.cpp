@@ -203,6 +203,10 @@ void storage_service::stop() {
 std::unique_ptr<app::service> make_storage_service(
     app::context& with, const storage_config& options,
     std::function<result<std::unique_ptr<store>>(const std::string&)> open) {
+  if (!open) {
+    const sync_rule rule{static_cast<uint32_t>(options.sync_copies), options.sync_lost == "degrade"};
+    open = [rule](const std::string& dsn) { return open_store_with(dsn, rule); };
+  }
   return std::make_unique<storage_service>(with, options, std::move(open));
 }
 

@@ -10,7 +10,7 @@ namespace tern::storage {
 void declare(config::schema& options, storage_config& into) {
   options.add("storage.shards", into.shards,
               "Shards this node can serve, as name=dsn; dsn is a PostgreSQL connection string (its password in a "
-              "passfile), sqlite:PATH or memory:");
+              "passfile; several hosts: the primary among them is used), sqlite:PATH or memory:");
   options.add("storage.batch.max_requests", into.batch_requests, "Most writes in one commit", {1, 65'536});
   options.add("storage.batch.max_bytes", into.batch_bytes, "Most bytes of message bodies in one commit",
               {1024, int64_t{256} << 20});
@@ -18,6 +18,11 @@ void declare(config::schema& options, storage_config& into) {
               "Unanswered writes per shard; more are refused with 5104 at once", {1, 10'000'000});
   options.add("storage.request.timeout_ms", into.request_timeout,
               "A request that the database did not serve in this time is answered with an error", {50, 60'000});
+  options.add("storage.sync.min_copies", into.sync_copies,
+              "PostgreSQL: synchronous standbys that have to confirm each commit; 0: what the server is set to",
+              {0, 16});
+  options.add_choice("storage.sync.when_lost", into.sync_lost, {"refuse", "degrade"},
+                     "With fewer of them: writes are refused, or go on without them, with an alert");
   options.add("storage.readers.threads", into.reader_threads, "Reading connections per shard", {1, 64});
   options.add("storage.readers.max_queue", into.reader_queue, "Waiting reads per shard; more are refused with 5104",
               {1, 1'000'000});

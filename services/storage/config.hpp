@@ -18,6 +18,8 @@ struct storage_config {
   uint64_t batch_bytes = 4U << 20U;
   uint64_t queue_requests = 16'384;
   std::chrono::milliseconds request_timeout{1500};
+  uint64_t sync_copies = 0;
+  std::string sync_lost = "refuse";
   uint64_t reader_threads = 2;
   uint64_t reader_queue = 1024;
   uint64_t dispatch_entries = 50'000;

@@ -105,6 +105,10 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   refused = registry.counter("tern_storage_dispatch_refused_total",
                              "Outbox entries sent to a node that does not own them", of);
   bytes = registry.gauge("tern_storage_shard_bytes", "Size of the shard's database", of);
+  term = registry.gauge("tern_storage_shard_term", "Timeline of the PostgreSQL primary that is written to", of);
+  copies = registry.gauge("tern_storage_shard_copies", "Standbys that confirm each commit", of);
+  degraded = registry.gauge("tern_storage_shard_degraded",
+                            "1 while writes go on with fewer confirming standbys than configured", of);
 }
 
 storage_metrics::storage_metrics(metrics::registry& to)

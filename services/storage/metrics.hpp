@@ -53,6 +53,7 @@ struct shard_metrics {
   metrics::counter confirmed;
   metrics::counter refused;  // entries a session node did not own
   metrics::gauge bytes;
+  metrics::gauge term, copies, degraded;  // of the database's servers (PostgreSQL)
 };
 
 /// Of the whole service.

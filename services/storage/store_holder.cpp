@@ -6,8 +6,11 @@ result<store*> store_holder::opened() {
   if (store_) return store_.get();
   auto made = open_(dsn_);
   if (!made) return made.error();
+  (*made)->require_term(least_term_);
   if (auto ready = (*made)->migrate(); !ready) return ready.error();
   store_ = std::move(*made);
+  seen_ = store_.get();
+  store_->require_term(least_term_);  // it may have grown meanwhile
   return store_.get();
 }
 
@@ -37,6 +40,18 @@ result<uint64_t> store_holder::size_bytes() {
   auto from = opened();
   if (!from) return from.error();
   return (*from)->size_bytes();
+}
+
+store_health store_holder::health() {
+  const auto* opened = seen_.load();
+  return opened == nullptr ? store_health{} : opened->health();
+}
+
+void store_holder::require_term(uint64_t least) {
+  uint64_t known = least_term_;
+  while (known < least && !least_term_.compare_exchange_weak(known, least)) {
+  }
+  if (auto* opened = seen_.load(); opened != nullptr) opened->require_term(least_term_);
 }
 
 }  // namespace tern::storage

@@ -1,6 +1,7 @@
 // A shard's database, opened when it is first needed and kept over all epochs.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,6 +22,10 @@ class store_holder {
   result<std::unique_ptr<writer_store>> writer(uint64_t epoch);
   result<std::unique_ptr<reader_store>> reader();
   result<uint64_t> size_bytes();
+  /// Empty before it was first opened.
+  store_health health();
+  /// No primary of an older timeline may be used, now or when it is opened.
+  void require_term(uint64_t least);
 
  private:
   result<store*> opened();
@@ -29,6 +34,8 @@ class store_holder {
   const open_function open_;
   std::mutex mutex_;
   std::unique_ptr<store> store_;
+  std::atomic<store*> seen_{nullptr};  // store_ once it is there, for calls that must not wait for a database
+  std::atomic<uint64_t> least_term_{0};
 };
 
 }  // namespace tern::storage

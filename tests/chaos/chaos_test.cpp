@@ -25,11 +25,10 @@ scale small() {
   return size;
 }
 
-TEST(chaos_test, promises_hold_while_nodes_are_drained_killed_and_stopped) {
+void play(const std::vector<std::string>& names) {
   stage where(small(), [](const std::string& line) { std::cout << line << std::endl; });
   const auto cases = all_cases();
-  for (const std::string name : {"drain session", "drain gateway", "kill session", "kill gateway",
-                                 "stop session, continue", "kill routing leader", "links: cut at any byte"}) {
+  for (const auto& name : names) {
     const auto one = std::find_if(cases.begin(), cases.end(), [&](const auto& each) { return each.name == name; });
     ASSERT_NE(one, cases.end()) << name;
     const auto result = where.run(*one);
@@ -37,6 +36,16 @@ TEST(chaos_test, promises_hold_while_nodes_are_drained_killed_and_stopped) {
     EXPECT_FALSE(result.failed()) << summary(result);
   }
   for (const auto& name : where.stop()) ADD_FAILURE() << name << " did not stop cleanly";
+}
+
+TEST(chaos_test, promises_hold_while_nodes_are_drained_killed_and_stopped) {
+  play({"drain session", "drain gateway", "kill session", "kill gateway", "stop session, continue",
+        "kill routing leader", "links: cut at any byte"});
+}
+
+TEST(chaos_test, promises_hold_while_databases_end_and_are_promoted) {
+  play({"PostgreSQL: immediate stop, restart", "PostgreSQL: answers to COMMIT lost",
+        "PostgreSQL: standby promoted, old primary back"});
 }
 
 }  // namespace

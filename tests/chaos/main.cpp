@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 
+#include "tests/chaos/cases.hpp"
 #include "tests/chaos/report.hpp"
 #include "tests/chaos/stage.hpp"
 
@@ -60,10 +61,13 @@ int run(const arguments& how) {
   };
   auto network = leave_for_private_network();
   if (!network) say("cases that need network namespaces are skipped: " + network.error().detail);
+  auto mounts = leave_for_private_mounts();
+  if (!mounts) say("cases that need a file system of their own are skipped: " + mounts.error().detail);
   const std::string build = TERN_BUILD_TYPE;
   std::vector<row> rows;
   stage where(how.size, say);
   where.set_network(std::move(network));
+  where.set_mounts(std::move(mounts));
   size_t failed = 0;
   for (const auto& one : all_cases()) {
     if (!wanted(one, how.only)) continue;

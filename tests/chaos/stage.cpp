@@ -1,6 +1,7 @@
 #include "tests/chaos/stage.hpp"
 
 #include <signal.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <cmath>
@@ -47,7 +48,31 @@ std::vector<std::string> names_of(const testing::cluster_options& how) {
 stage::stage(scale size, std::function<void(const std::string&)> progress)
     : size_(std::move(size)), say_(std::move(progress)) {}
 
-stage::~stage() { cluster_.reset(); }
+stage::~stage() { take_down(); }
+
+void stage::take_down() {
+  if (cluster_) (void)cluster_->stop();
+  cluster_.reset();
+  standby_.reset();
+  proxies_.clear();
+  network_.reset();
+  if (disk_) (void)::umount2(disk_->path().c_str(), MNT_DETACH);
+  disk_.reset();
+}
+
+/// For PostgreSQL's files, so that a full one is nobody else's.
+result<void> stage::mount_disk() {
+  disk_ = std::make_unique<testing::temp_dir>("tern-disk");
+  if (::mount("tmpfs", disk_->path().c_str(), "tmpfs", 0, "size=400m,mode=0755") == 0) return {};
+  disk_.reset();
+  return error{errc::unavailable, "tmpfs cannot be mounted"};
+}
+
+result<void> stage::allowed(wiring links) const {
+  if (links == wiring::network) return network_allowed_;
+  if (links == wiring::small_disk) return mounts_allowed_;
+  return {};
+}
 
 testing::cluster_options stage::options_of(wiring links) {
   testing::cluster_options how;
@@ -59,6 +84,14 @@ testing::cluster_options stage::options_of(wiring links) {
   if (links == wiring::proxied) {
     how.tcp = true;
     how.planned = [this](testing::cluster& nodes) { plan_proxies(nodes); };
+  }
+  if (links == wiring::databases || links == wiring::small_disk) {
+    how.planned = [this](testing::cluster& nodes) { plan_databases(nodes); };
+    how.database_of = [this](size_t number, testing::postgres_options& options) {
+      if (number != 1) return;
+      options.settings = {"max_connections=60", "max_wal_size=64MB", "min_wal_size=32MB"};
+      if (disk_) options.directory = disk_->file("postgres-1");
+    };
   }
   if (links == wiring::network) {
     how.tcp = true;
@@ -92,12 +125,24 @@ void stage::plan_proxies(testing::cluster& nodes) {
   }
 }
 
+void stage::plan_databases(testing::cluster& nodes) {
+  const auto& second = *nodes.databases().at(1);
+  auto made = fault_proxy::start({"127.0.0.1", 0}, {"127.0.0.1", second.port()}, size_.seed);
+  if (!made) throw std::runtime_error(made.error().detail);
+  standby_port_ = testing::free_port();
+  nodes.settings_of("storage")["storage.shards"] =
+      "[\"shard-0=" + nodes.databases().front()->dsn() +
+      "\", \"shard-1=host=127.0.0.1,127.0.0.1 port=" + std::to_string((*made)->address().port) + "," +
+      std::to_string(standby_port_) + " user=tern dbname=tern\"]";
+  proxies_["database-1"] = std::move(*made);
+}
+
 result<void> stage::build(wiring links) {
   if (cluster_ && built_ == links && heal()) return {};
-  if (cluster_) (void)cluster_->stop();
-  cluster_.reset();
-  proxies_.clear();
-  network_.reset();
+  take_down();
+  if (links == wiring::small_disk) {
+    if (auto mounted = mount_disk(); !mounted) return mounted;
+  }
   auto how = options_of(links);
   if (links == wiring::network) {
     if (!network_allowed_) return network_allowed_.error();
@@ -163,9 +208,9 @@ row stage::run(const chaos_case& which) {
   out.target = which.target;
   out.connections = size_.connections;
   ++cases_;
-  if (which.links == wiring::network && !network_allowed_) {
+  if (const auto may = allowed(which.links); !may) {
     out.skipped = true;
-    out.notes.push_back("skipped: " + network_allowed_.error().detail);
+    out.notes.push_back("skipped: " + may.error().detail);
     return out;
   }
   say_(which.name);
@@ -177,11 +222,14 @@ row stage::run(const chaos_case& which) {
   field at(*cluster_, size_, out);
   at.network = network_.get();
   at.proxies = &proxies_;
+  at.standby = &standby_;
+  at.standby_port = standby_port_;
+  if (disk_) at.disk = disk_->path();
   play(which, at);
   at.others.reset();
   if (out.failed()) say_(logs());
   // What is left of a failed case must not spoil the next one.
-  if (out.failed()) built_.reset();
+  if (out.failed() || which.spoils) built_.reset();
   return out;
 }
 
@@ -244,8 +292,7 @@ std::vector<std::string> stage::stop() {
   std::vector<std::string> unclean;
   if (cluster_) unclean = cluster_->stop();
   cluster_.reset();
-  proxies_.clear();
-  network_.reset();
+  take_down();
   return unclean;
 }
 

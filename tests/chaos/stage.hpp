@@ -19,9 +19,11 @@ namespace tern::chaos {
 
 /// How the nodes of a case are connected.
 enum class wiring : uint8_t {
-  direct,   // unix sockets
-  proxied,  // a fault proxy in front of every node's links, of each gateway's clients and of Redis
-  network,  // a network namespace per node
+  direct,      // unix sockets
+  proxied,     // a fault proxy in front of every node's links, of each gateway's clients and of Redis
+  network,     // a network namespace per node
+  databases,   // shard-1's DSN leads through a proxy ("database-1") and names a port where a standby may be
+  small_disk,  // the same, and its database is on a file system of 400 MB
 };
 
 struct scale {
@@ -59,6 +61,7 @@ struct chaos_case {
   std::function<void(field&)> strike;
   std::function<void(field&)> prepare = nullptr;     // before the traffic is undisturbed for a while
   std::function<void(field&)> afterwards = nullptr;  // once all is well
+  bool spoils = false;                               // the cluster cannot be used for another case
   bool may_drop = false;                             // connections may end: else each is a failure
   std::optional<double> wait_p99_ms = std::nullopt;  // figures to reach
   std::optional<double> wait_max_ms = std::nullopt;
@@ -95,6 +98,10 @@ class field {
   std::unique_ptr<crowd> others;
   private_network* network = nullptr;                                      // wiring::network
   std::map<std::string, std::unique_ptr<fault_proxy>>* proxies = nullptr;  // wiring::proxied: by node; "redis"
+  // wiring::databases, small_disk
+  std::unique_ptr<testing::postgres_server>* standby = nullptr;
+  uint16_t standby_port = 0;
+  std::string disk;  // small_disk: where it is
 
   void expect(bool holds, const std::string& what);
   void note(const std::string& text) { out.notes.push_back(text); }
@@ -129,6 +136,8 @@ class stage {
   /// Whether there are namespaces; else the reason, and the cases that need them are skipped.
   void set_network(result<void> allowed) { network_allowed_ = std::move(allowed); }
   row run(const chaos_case& which);
+  /// Whether file systems may be mounted, likewise.
+  void set_mounts(result<void> allowed) { mounts_allowed_ = std::move(allowed); }
   /// Ends all processes. Names of those that did not end cleanly.
   std::vector<std::string> stop();
 
@@ -136,6 +145,10 @@ class stage {
   result<void> build(wiring links);
   testing::cluster_options options_of(wiring links);
   void plan_proxies(testing::cluster& nodes);
+  void plan_databases(testing::cluster& nodes);
+  result<void> mount_disk();
+  void take_down();
+  result<void> allowed(wiring links) const;
   bool heal();
   void traffic_starts(field& at);
   void play(const chaos_case& which, field& at);
@@ -145,10 +158,14 @@ class stage {
   scale size_;
   std::function<void(const std::string&)> say_;
   result<void> network_allowed_ = error{errc::unavailable, "not tried"};
+  result<void> mounts_allowed_ = error{errc::unavailable, "not tried"};
   std::optional<wiring> built_;
+  std::unique_ptr<testing::temp_dir> disk_;
+  uint16_t standby_port_ = 0;
   std::map<std::string, std::unique_ptr<fault_proxy>> proxies_;
   std::unique_ptr<private_network> network_;
   std::unique_ptr<testing::cluster> cluster_;
+  std::unique_ptr<testing::postgres_server> standby_;
   size_t cases_ = 0;
 };
 

@@ -128,6 +128,7 @@ CASES = {
     "TernShardDown": case({'tern_storage_shard_up{shard="a",node="0"}': "0x60", 'tern_storage_shard_up{shard="a",node="1"}': "0x60",
                            'tern_storage_shard_up{shard="b",node="0"}': "1x60"},
                           {'tern_storage_shard_up{shard="a",node="0"}': "0x60", 'tern_storage_shard_up{shard="a",node="1"}': "1x60"}),
+    "TernShardDegraded": case({'tern_storage_shard_degraded{shard="a"}': "1x60"}, {'tern_storage_shard_degraded{shard="a"}': "0x60"}),
     "TernStorageErrors": case(rate('tern_storage_operations_total{op="append",result="failed"}', 2) | rate('tern_storage_operations_total{op="append",result="ok"}', 100),
                               rate('tern_storage_operations_total{op="append",result="failed"}', 0.5) | rate('tern_storage_operations_total{op="append",result="ok"}', 100)),
     "TernCommitsSlow": case(latency("tern_storage_commit_seconds", 98, 100, 0.25, 'shard="a"'),

@@ -222,6 +222,10 @@ void measure(supervisor_state& state) {
     slot->metrics->connections_busy.set(static_cast<double>(pool.busy));
     slot->metrics->connections_idle.set(static_cast<double>(pool.idle));
     count_reads(state, name, *slot);
+    const auto servers = slot->store->health();
+    slot->metrics->term.set(static_cast<double>(servers.term));
+    slot->metrics->copies.set(servers.copies);
+    slot->metrics->degraded.set(servers.degraded ? 1 : 0);
     if (now < state.sizes_at || !state.running.contains(name)) continue;
     auto run = [holder = slot->store, metrics = slot->metrics](reader_store&) {
       if (auto bytes = holder->size_bytes()) metrics->bytes.set(static_cast<double>(*bytes));

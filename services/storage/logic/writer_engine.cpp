@@ -90,6 +90,10 @@ result<void> writer_engine::ensure_open() {
   auto opened = guarded([&] { return open_(); });
   if (!opened) return opened.error();
   store_ = std::move(*opened);
+  // Another primary may lack commits that the former one had: nothing that was read there holds here.
+  const auto term = store_->term();
+  if (term_ && *term_ != term) cache_.clear();
+  term_ = term;
   return {};
 }
 

@@ -98,6 +98,7 @@ class writer_engine {
   open_function open_;
   std::unique_ptr<writer_store> store_;
   uint64_t closed_statements_ = 0;
+  std::optional<uint64_t> term_;  // of the database when it was last opened
   shard_cache cache_;
   std::shared_ptr<shard_counters> counters_;
   std::deque<write_request> items_;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "libs/testing/fake_clock.hpp"
+#include "services/storage/testing/faulty_writer.hpp"
 #include "services/storage/testing/requests.hpp"
 
 namespace tern::storage {
@@ -285,6 +286,48 @@ TEST_F(writer_engine_test, a_token_is_used_up_by_the_first_who_shows_it) {
   EXPECT_EQ(code_of(replies.at(1)), errc::bad_token);
   engine_->add({use});
   EXPECT_EQ(code_of(run().at(0)), errc::bad_token);
+}
+
+/// A standby that had not everything became the primary: what the engine knew of the former one holds no more.
+TEST_F(writer_engine_test, another_primary_is_read_anew) {
+  std::mt19937_64 dice(1);
+  const double never = 0;
+  testing::faulty_writer* last = nullptr;
+  uint64_t term = 1;
+  writer_options how;
+  how.shard = "s0";
+  how.epoch = 1;
+  engine_ = std::make_unique<writer_engine>(how, time_, [&]() -> result<std::unique_ptr<writer_store>> {
+    auto real = open(1);
+    if (!real) return real.error();
+    auto made = std::make_unique<testing::faulty_writer>(std::move(*real), dice, never);
+    made->set_term(term);
+    last = made.get();
+    return std::unique_ptr<writer_store>(std::move(made));
+  });
+  befriend(ann, ben);
+  EXPECT_EQ(run_one(append(1, ann, ben, "a")).appended().mid(), 1U);
+  EXPECT_EQ(run_one(append(2, ann, ben, "b")).appended().mid(), 2U);
+
+  auto promoted = std::move(*open_store("memory:"));
+  ASSERT_TRUE(promoted->migrate());
+  std::swap(store_, promoted);  // it has only the friendship
+  {
+    auto behind = std::exchange(engine_, engine(1));
+    befriend(ann, ben);
+    engine_ = std::move(behind);
+  }
+  term = 2;
+  last->die();
+  put(append(3, ann, ben, "c"));
+  EXPECT_TRUE(run().empty());
+  EXPECT_EQ(last_.what, round::outcome::retry);
+  const auto replies = run();
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].appended().mid(), 1U);
+  const auto again = run_one(append(4, ann, ben, "b"));
+  EXPECT_EQ(again.appended().mid(), 2U);
+  EXPECT_FALSE(again.appended().duplicate()) << "the new primary does not have it";
 }
 
 }  // namespace

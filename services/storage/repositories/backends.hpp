@@ -19,7 +19,7 @@ result<std::unique_ptr<store>> open_memory_store();
 /// "sqlite:PATH".
 result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn);
 /// A PostgreSQL connection string or URI. Nothing is connected before the first use.
-result<std::unique_ptr<store>> open_pg_store(const std::string& dsn);
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sync_rule& rule = {});
 
 /// Strictly growing numbers near the wall clock: the order in which cursors became dirty. One per writer.
 class dirty_stamp {

@@ -9,13 +9,15 @@ namespace tern::storage::pg_text {
 using sql::pg_statement;
 
 inline constexpr pg_statement acquire{
-    "acquire", "update fence set epoch = $1::bigint, session = $2::bigint where id = 1 and epoch <= $1 returning 1"};
+    "acquire",
+    "update fence set epoch = $1::bigint, session = $2::bigint, term = $3::bigint, system = $4::bigint"
+    " where id = 1 and epoch <= $1 returning 1"};
 // After a new connection: still ours (one of the sessions we ever asked for)? A new session number also stops what an
 // older connection of ours may still have under way.
 inline constexpr pg_statement verify{
     "verify",
-    "update fence set session = $2::bigint where id = 1 and epoch = $1::bigint and session = any($3::bigint[])"
-    " returning 1"};
+    "update fence set session = $2::bigint, term = $3::bigint, system = $4::bigint"
+    " where id = 1 and epoch = $1::bigint and session = any($5::bigint[]) returning 1"};
 inline constexpr pg_statement check_fence{"check_fence", "select fence_check($1::bigint, $2::bigint)"};
 
 // The group commit of messages: messages, changed conversations, outbox entries added and (as runs) done, the fence.

@@ -67,7 +67,30 @@ std::vector<std::optional<token_row>> taken(const std::vector<token_row>& asked,
   return answers;
 }
 
+/// `options` with what the watch knows.
+sql::pg_link_options watched(sql::pg_link_options options, const std::shared_ptr<pg_watch>& watch) {
+  if (!watch) return options;
+  options.terms = watch->terms();
+  options.patient = [watch] { return watch->patient(); };
+  return options;
+}
+
 }  // namespace
+
+pg_writer::pg_writer(const std::string& dsn, sql::pg_link_options options, std::shared_ptr<pg_watch> watch)
+    : watch_(std::move(watch)), link_(dsn, watched(std::move(options), watch_)) {}
+
+result<void> pg_writer::connected() {
+  if (!watch_) return link_.ensure();
+  link_.commit_locally(watch_->patient() == sql::patience::local);
+  if (auto there = link_.ensure(); !there) return there;
+  // What a connection that does not wait for standbys says of them is no news.
+  if (seen_ != link_.generation() && !link_.commits_locally()) watch_->saw(link_.server());
+  seen_ = link_.generation();
+  if (auto may = watch_->may_write(); !may) return may;
+  if (watch_->patient() == sql::patience::local && !link_.commits_locally()) return connected();
+  return {};
+}
 
 sql::pg_params& pg_writer::add(const sql::pg_statement& statement) {
   if (params_.size() == calls_.size()) params_.emplace_back();
@@ -78,12 +101,13 @@ sql::pg_params& pg_writer::add(const sql::pg_statement& statement) {
 }
 
 result<void> pg_writer::claim(const sql::pg_statement& update, uint64_t epoch) {
-  if (auto there = link_.ensure(); !there) return there;
+  if (auto there = connected(); !there) return there;
   const uint64_t session = crypto::random_u64() | 1U;
   const auto known = sessions_;
   sessions_.push_back(session);
   calls_.clear();
-  auto& params = add(update).int8(epoch).int8(session);
+  const auto& primary = link_.server();
+  auto& params = add(update).int8(epoch).int8(session).int8(primary.term).int8(primary.system);
   if (&update == &pg_text::verify) params.int8s(known, [](uint64_t one) { return one; });
   auto answer = link_.run(calls_);
   if (!answer) return of_read(answer.error());
@@ -97,13 +121,18 @@ result<void> pg_writer::claim(const sql::pg_statement& update, uint64_t epoch) {
 result<void> pg_writer::acquire(uint64_t epoch) {
   if (auto claimed = claim(pg_text::acquire, epoch); !claimed) return claimed;
   epoch_ = epoch;
+  term_ = link_.server().term;
   relations_.clear();  // another writer may have been between
   return {};
 }
 
 result<void> pg_writer::ready() {
-  if (auto there = link_.ensure(); !there) return there;
+  if (auto there = connected(); !there) return there;
   if (session_ == 0 || proven_ == link_.generation()) return {};
+  if (link_.server().term != term_) {
+    return error{errc::unavailable, "another primary, of timeline " + std::to_string(link_.server().term) +
+                                        ": the shard must be acquired again"};
+  }
   return claim(pg_text::verify, epoch_);
 }
 

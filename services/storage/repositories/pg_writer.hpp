@@ -2,16 +2,20 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include "libs/sql/pg_link.hpp"
 #include "services/storage/repositories/backends.hpp"
+#include "services/storage/repositories/pg_watch.hpp"
 
 namespace tern::storage {
 
-/// After a failure the next call connects anew and proves that the shard is still its own before anything else.
+/// After a failure the next call connects anew and proves that the shard is still its own before anything else. When
+/// the primary is another one then, everything is unavailable until acquire(): what was read may be gone.
 class pg_writer final : public writer_store {
  public:
-  explicit pg_writer(const std::string& dsn, const sql::pg_link_options& options = {}) : link_(dsn, options) {}
+  explicit pg_writer(const std::string& dsn, sql::pg_link_options options = {},
+                     std::shared_ptr<pg_watch> watch = nullptr);
 
   result<void> acquire(uint64_t epoch) override;
   result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
@@ -23,8 +27,11 @@ class pg_writer final : public writer_store {
   result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
   result<write_outcome> commit(const write_batch& batch) override;
   uint64_t statements() const override { return link_.statements(); }
+  uint64_t term() const override { return term_; }
 
  private:
+  /// A connection to a primary that may be written to.
+  result<void> connected();
   /// A connection on which the fence has been proven.
   result<void> ready();
   /// Runs `update` with a new session number; no row: the shard is somebody else's.
@@ -42,6 +49,7 @@ class pg_writer final : public writer_store {
   void add_lists(const write_batch& batch);
   void add_logins(const write_batch& batch);
 
+  std::shared_ptr<pg_watch> watch_;
   sql::pg_link link_;
   relation_memory relations_;
   std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
@@ -49,6 +57,8 @@ class pg_writer final : public writer_store {
   uint64_t epoch_ = 0;
   uint64_t session_ = 0;            // 0: never acquired
   std::vector<uint64_t> sessions_;  // asked for since the last answer
+  uint64_t term_ = 0;               // of the primary on which it was acquired
+  uint64_t seen_ = 0;               // the link's generation that the watch knows of
   uint64_t proven_ = 0;             // the link's generation on which the fence was proven
   dirty_stamp stamps_;
 };

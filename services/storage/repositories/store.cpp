@@ -31,10 +31,12 @@ std::vector<account_id> unpack_ids(std::string_view bytes) {
   return ids;
 }
 
-result<std::unique_ptr<store>> open_store(const std::string& dsn) {
+result<std::unique_ptr<store>> open_store(const std::string& dsn) { return open_store_with(dsn, {}); }
+
+result<std::unique_ptr<store>> open_store_with(const std::string& dsn, const sync_rule& rule) {
   if (dsn == "memory:") return open_memory_store();
   if (dsn.empty()) return error{errc::config, "a storage shard needs a DSN"};
-  return sql::is_sqlite(dsn) ? open_sqlite_store(dsn) : open_pg_store(dsn);
+  return sql::is_sqlite(dsn) ? open_sqlite_store(dsn) : open_pg_store(dsn, rule);
 }
 
 }  // namespace tern::storage

@@ -249,6 +249,9 @@ class writer_store {
   virtual result<write_outcome> commit(const write_batch& batch) = 0;
   /// Statements sent to the database so far, transaction control included.
   virtual uint64_t statements() const = 0;
+  /// PostgreSQL: timeline of the primary that is written to. After a change commits may be missing that were read or
+  /// answered before, if the standby that was promoted did not have them.
+  virtual uint64_t term() const { return 0; }
 };
 
 /// Reads of a shard. Used by one thread at a time; several may exist beside the writer.
@@ -271,6 +274,20 @@ class reader_store {
   virtual uint64_t statements() const = 0;
 };
 
+/// What a shard needs of its database's standbys (PostgreSQL).
+struct sync_rule {
+  uint32_t least_copies = 0;  // standbys that confirm each commit; 0: whatever the server is set to
+  bool degrade = false;       // with fewer: go on without them, loudly; else writes are refused
+};
+
+/// What is known of a shard's database servers.
+struct store_health {
+  uint64_t term = 0;         // timeline of the primary; 0: not known, or no PostgreSQL
+  uint32_t copies = 0;       // standbys that confirm each commit
+  bool degraded = false;     // writes go on with fewer than asked for
+  std::string problem = {};  // empty, or why it is not written to, or only with less than is configured
+};
+
 /// A shard's database. open() applies the migrations under a lock.
 class store {
  public:
@@ -281,9 +298,15 @@ class store {
   virtual result<void> migrate() = 0;
   /// Bytes the shard occupies.
   virtual result<uint64_t> size_bytes() = 0;
+  /// Thread-safe and quick: what was last seen, at most some seconds ago while there is a writer.
+  virtual store_health health() const { return {}; }
+  /// No primary of an older timeline may be used. Thread-safe.
+  virtual void require_term(uint64_t) {}
 };
 
-/// `dsn`: "sqlite:PATH", "memory:" or a PostgreSQL connection string/URI.
+/// `dsn`: "sqlite:PATH", "memory:" or a PostgreSQL connection string/URI, which may list several hosts: then its
+/// primary is used, whichever it is.
 result<std::unique_ptr<store>> open_store(const std::string& dsn);
+result<std::unique_ptr<store>> open_store_with(const std::string& dsn, const sync_rule& rule);
 
 }  // namespace tern::storage

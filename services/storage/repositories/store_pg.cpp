@@ -16,7 +16,7 @@ namespace {
 
 class pg_reader final : public reader_store {
  public:
-  explicit pg_reader(const std::string& dsn) : link_(dsn, {}) {}
+  pg_reader(const std::string& dsn, const std::shared_ptr<sql::pg_terms>& terms) : link_(dsn, reading(terms)) {}
 
   result<std::optional<account_row>> account(account_id id) override {
     auto found = run(pg_text::get_account, of(id, params_[0]));
@@ -46,6 +46,12 @@ class pg_reader final : public reader_store {
   uint64_t statements() const override { return link_.statements(); }
 
  private:
+  static sql::pg_link_options reading(const std::shared_ptr<sql::pg_terms>& terms) {
+    sql::pg_link_options how;
+    how.writes = false;
+    how.terms = terms;
+    return how;
+  }
   template <class Id>
   static sql::pg_params& of(Id id, sql::pg_params& params) {
     params.clear();
@@ -169,20 +175,22 @@ result<std::vector<profile_row>> pg_reader::profiles(std::span<const account_id>
 
 class pg_store final : public store {
  public:
-  explicit pg_store(std::string dsn) : dsn_(std::move(dsn)) {}
+  pg_store(const std::string& dsn, const sync_rule& rule)
+      : dsn_(dsn), watch_(std::make_shared<pg_watch>(dsn, rule)) {}
 
   result<std::unique_ptr<writer_store>> open_writer() override {
     if (auto done = migrate_once(); !done) return done.error();
-    return std::unique_ptr<writer_store>(std::make_unique<pg_writer>(dsn_));
+    watch_->start();
+    return std::unique_ptr<writer_store>(std::make_unique<pg_writer>(dsn_, sql::pg_link_options{}, watch_));
   }
   result<std::unique_ptr<reader_store>> open_reader() override {
     if (auto done = migrate_once(); !done) return done.error();
-    return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_));
+    return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_, watch_->terms()));
   }
 
   result<void> migrate() override {
     const std::unique_lock held(mutex_);
-    auto database = sql::open_pg(dsn_, {});
+    auto database = open_primary();
     if (!database) return database.error();
     auto done = sql::migrate(**database, sql::storage_pg_migrations());
     migrated_ = static_cast<bool>(done);
@@ -190,25 +198,35 @@ class pg_store final : public store {
   }
 
   result<uint64_t> size_bytes() override {
-    auto database = sql::open_pg(dsn_, {});
+    auto database = open_primary();
     if (!database) return database.error();
     auto rows = (*database)->query("select pg_database_size(current_database())");
     if (!rows) return rows.error();
     return rows->empty() ? 0 : static_cast<uint64_t>(sql::as_int(rows->front()[0]));
   }
 
+  store_health health() const override { return watch_->health(); }
+  void require_term(uint64_t least) override { watch_->terms()->require(least); }
+
  private:
   result<void> migrate_once() { return migrated_ ? result<void>{} : migrate(); }
+  result<std::unique_ptr<sql::connection>> open_primary() {
+    const sql::connect_options how;
+    auto dsn = sql::primary_of(dsn_, *watch_->terms(), how.connect_timeout);
+    if (!dsn) return dsn.error();
+    return sql::open_pg(*dsn, how);
+  }
 
-  std::string dsn_;
+  const std::string dsn_;
+  const std::shared_ptr<pg_watch> watch_;
   std::mutex mutex_;  // one migration at a time in this process too
   std::atomic<bool> migrated_ = false;
 };
 
 }  // namespace
 
-result<std::unique_ptr<store>> open_pg_store(const std::string& dsn) {
-  return std::unique_ptr<store>(std::make_unique<pg_store>(dsn));
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sync_rule& rule) {
+  return std::unique_ptr<store>(std::make_unique<pg_store>(dsn, rule));
 }
 
 }  // namespace tern::storage

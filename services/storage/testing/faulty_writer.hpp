@@ -65,6 +65,10 @@ class faulty_writer final : public writer_store {
     return errc::internal;
   }
   uint64_t statements() const override { return real_->statements(); }
+  uint64_t term() const override { return term_; }
+  void set_term(uint64_t term) { term_ = term; }
+  /// The connection is gone from here.
+  void die() { dead_ = true; }
 
  private:
   fault roll() {
@@ -79,6 +83,7 @@ class faulty_writer final : public writer_store {
   std::mt19937_64& dice_;
   const double& rate_;  // changes while the writer lives
   bool dead_ = false;
+  uint64_t term_ = 0;
 };
 
 }  // namespace tern::storage::testing

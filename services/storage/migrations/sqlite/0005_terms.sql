@@ -1,0 +1,1 @@
+-- A file has no standbys: nothing to remember.
