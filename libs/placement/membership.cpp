@@ -171,6 +171,7 @@ membership::membership(rpc::network& network, const clock& time, membership_opti
 membership::~membership() { stop(); }
 
 void membership::start() { impl_->start(); }
+void membership::step() { impl_->step(); }
 view& membership::cluster() noexcept { return impl_->maps; }
 int64_t membership::lease_age_ms() const { return impl_->age_ms(); }
 void membership::leave() { impl_->leave(); }

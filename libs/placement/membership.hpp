@@ -40,6 +40,9 @@ class membership {
 
   /// Connects (and keeps reconnecting) and sends a heartbeat every 2 s. Returns at once.
   void start();
+  /// The same without a thread, by the clock alone: does what is due. To be called some times a second, by one
+  /// caller, instead of start(); stop() then waits for nobody.
+  void step();
   /// The newest maps; version 0 until routing has answered for the first time, kept while routing is away.
   view& cluster() noexcept;
   /// True while nobody else can own this node's ranges, as far as it can tell:

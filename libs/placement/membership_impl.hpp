@@ -55,6 +55,7 @@ struct membership::impl final : std::enable_shared_from_this<impl> {
 
   // membership_links.cpp
   void start();
+  void step();
   void stop();
   void up(uint64_t number, join_sink_ptr to);
   void down(uint64_t number);
@@ -71,6 +72,8 @@ struct membership::impl final : std::enable_shared_from_this<impl> {
   /// To the leader, or to whoever may be it.
   void send_up(const rpc::join_stream::up& item);
   real::time_point next_look() const;
+  /// What attempts are timed by: the thread waits in real time, whatever the node's clock shows.
+  real::time_point now() const { return stepped ? time.now() : real::now(); }
 
   rpc::network& net;
   const clock& time;
@@ -89,6 +92,8 @@ struct membership::impl final : std::enable_shared_from_this<impl> {
   bool leaving = false;
   bool stopped = false;
   bool look_now = false;
+  bool stepped = false;                   // by step()
+  real::time_point look_at{}, beat_at{};  // of step()
   std::thread thread;
 };
 

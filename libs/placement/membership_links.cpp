@@ -130,19 +130,19 @@ void membership::impl::beat() {
 
 std::vector<std::unique_ptr<rpc::link>> membership::impl::drop_unwanted() {
   std::vector<std::unique_ptr<rpc::link>> ending;
-  const auto now = real::now();
+  const auto at_present = now();
   const auto* led = leader();
   for (auto at = attempts.begin(); at != attempts.end();) {
     const bool spare = led != nullptr && led != &*at;
     const bool silent = addresses.size() > 1 && !at->sent.empty() && time.now() - at->sent.front().second >= silence;
-    const bool astray = at->replica == lease_trust::unlisted && !at->leased && now - at->begun >= hint_time;
+    const bool astray = at->replica == lease_trust::unlisted && !at->leased && at_present - at->begun >= hint_time;
     if (!at->refused && !spare && !silent && !astray) {
       ++at;
       continue;
     }
     if (silent) logger.warn("routing is silent", {{"routing", at->address}});
     if (at->out && !at->refused) trust.abandoned(at->stream, time.now());
-    if (at->replica != lease_trust::unlisted) try_again[at->replica] = now + ask_again;
+    if (at->replica != lease_trust::unlisted) try_again[at->replica] = at_present + ask_again;
     ending.push_back(std::move(at->link));
     at = attempts.erase(at);
   }
@@ -154,7 +154,7 @@ uint64_t membership::impl::add(size_t replica, const std::string& address) {
   made.number = ++numbers;
   made.replica = replica;
   made.address = address;
-  made.begun = real::now();
+  made.begun = now();
   attempts.push_back(std::move(made));
   return numbers;
 }
@@ -162,12 +162,12 @@ uint64_t membership::impl::add(size_t replica, const std::string& address) {
 std::vector<std::pair<uint64_t, std::string>> membership::impl::add_wanted() {
   std::vector<std::pair<uint64_t, std::string>> made;
   if (leader() != nullptr) return made;
-  const auto now = real::now();
+  const auto at_present = now();
   const auto asked = [&](const std::string& address) {
     return std::any_of(attempts.begin(), attempts.end(), [&](const auto& each) { return each.address == address; });
   };
   for (size_t i = 0; i < addresses.size(); ++i) {
-    if (now >= try_again[i] && !asked(addresses[i])) made.emplace_back(add(i, addresses[i]), addresses[i]);
+    if (at_present >= try_again[i] && !asked(addresses[i])) made.emplace_back(add(i, addresses[i]), addresses[i]);
   }
   if (!hint.empty() && !asked(hint)) made.emplace_back(add(lease_trust::unlisted, hint), hint);
   hint.clear();
@@ -193,11 +193,11 @@ void membership::impl::arrange() {
 }
 
 membership::impl::real::time_point membership::impl::next_look() const {
-  const auto now = real::now();
+  const auto at_present = now();
   const bool led = std::any_of(attempts.begin(), attempts.end(), [](const auto& each) { return each.leased; });
-  if (led) return now + (addresses.size() > 1 ? std::chrono::milliseconds(500) : heartbeat_every);
+  if (led) return at_present + (addresses.size() > 1 ? std::chrono::milliseconds(500) : heartbeat_every);
   // A single replica's link comes back by itself.
-  return now + (addresses.size() > 1 || attempts.empty() ? look_every : heartbeat_every);
+  return at_present + (addresses.size() > 1 || attempts.empty() ? look_every : heartbeat_every);
 }
 
 void membership::impl::run() {
@@ -223,6 +223,22 @@ void membership::impl::start() {
   thread = std::thread([self = shared_from_this()] { self->run(); });
 }
 
+void membership::impl::step() {
+  {
+    const std::lock_guard lock(mutex);
+    if (stopped) return;
+    if (!std::exchange(stepped, true)) beat_at = now() + heartbeat_every;
+    if (!look_now && now() < look_at && now() < beat_at) return;
+  }
+  arrange();
+  if (now() >= beat_at) {
+    beat();
+    beat_at += heartbeat_every;
+  }
+  const std::lock_guard lock(mutex);
+  look_at = next_look();
+}
+
 void membership::impl::stop() {
   {
     const std::lock_guard lock(mutex);
@@ -242,9 +258,10 @@ void membership::impl::stop() {
   lock.unlock();
   for (const auto& each : open) each->close();
   lock.lock();  // until the goodbye has left; a routing that hangs does not hold us up
-  changed.wait_for(lock, std::chrono::milliseconds(500), [this] {
-    return std::none_of(attempts.begin(), attempts.end(), [](const auto& each) { return each.out != nullptr; });
-  });
+  if (!stepped)
+    changed.wait_for(lock, std::chrono::milliseconds(500), [this] {
+      return std::none_of(attempts.begin(), attempts.end(), [](const auto& each) { return each.out != nullptr; });
+    });
   auto ending = std::move(attempts);
   attempts.clear();
   lock.unlock();

@@ -76,6 +76,25 @@ class membership_client : public ::testing::Test {
   membership self{*net, time, {{"storage", "storage-0", 5}, "local:storage-0", {"a", "b"}, true, "local:routing-0"}};
 };
 
+TEST_F(membership_client, goes_by_its_clock_alone_when_it_is_stepped) {
+  self.step();
+  ASSERT_EQ(routing.items.size(), 2U);
+  EXPECT_TRUE(routing.items[0].has_hello());
+  EXPECT_EQ(routing.items[1].heartbeat().sequence(), 1U);
+  time.advance(std::chrono::milliseconds(1999));
+  self.step();
+  EXPECT_EQ(routing.items.size(), 2U);
+  time.advance(std::chrono::milliseconds(1));
+  self.step();
+  ASSERT_EQ(routing.items.size(), 3U);
+  EXPECT_EQ(routing.items[2].heartbeat().sequence(), 2U);
+  routing.answer(2);
+  EXPECT_TRUE(self.lease_valid());
+  self.stop();
+  self.step();
+  EXPECT_EQ(routing.downs, 1);
+}
+
 TEST_F(membership_client, introduces_itself_and_asks_for_its_lease_at_once) {
   self.start();
   ASSERT_EQ(routing.items.size(), 2U);

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "libs/crypto/identity.hpp"
+#include "libs/placement/planner.hpp"
 #include "tests/sim/group_process.hpp"
+#include "tests/sim/membership_client.hpp"
 #include "tests/sim/session_process.hpp"
 #include "tests/sim/storage_process.hpp"
 
@@ -15,8 +17,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr const char* identity_key = "the key of the simulation";
-/// A fault's consequences may last so long after its end.
-constexpr duration aftermath = 5s;
 
 weather weather_of(dice& random) {
   weather out;
@@ -35,10 +35,12 @@ bool starts_with(const host& which, const char* service) { return which.name.sta
 cluster::cluster(world& in, const run_options& how)
     : world_(in),
       how_(how),
-      net_(in, weather_of(in.random()), how.bug),
-      disks_(in.random().next(), how_.bug),
-      control_(in, net_),
-      rooms_(with_rooms(how)) {
+      rooms_(with_rooms(how)),
+      routing_(how.routing),
+      referee_(in),
+      net_(in, weather_of(in.random()), how.bug, referee_),
+      disks_(in.random().next(), how_.bug, referee_),
+      control_(in, net_, referee_) {
   session_config_.identity_key = gateway_config_.identity_key = identity_key;
   session_config_.linger = 3000ms;
   session_config_.auth_min_interval = 0ms;
@@ -65,38 +67,64 @@ void cluster::build() {
     for (size_t i = 0; i < count; ++i) {
       host& made = world_.add(service + "-" + std::to_string(i));
       start(made);
-      control_.know(made, service);
+      if (!routing_) control_.know(made, service);
     }
   };
   for (size_t i = 0, count = 1 + random.below(2); i < count; ++i) {
     shards_.push_back("s" + std::to_string(i));
     disks_.add(shards_.back());
   }
+  if (routing_) {
+    storage_ = placement::first_storage_map(shards_, 1);
+    make_people();  // accounts are there before the shards have owners
+    begin_routing();
+  }
   add("gateway", 1 + random.below(2));
   add("session", 2 + random.below(2));
   if (rooms_) add("group", 1 + random.below(3));
   add("storage", 1 + random.below(2));
+  if (routing_) return wait_for_maps();
   control_.begin(shards_);
   make_people();
+}
+
+std::string cluster::shard_of(slot_type slot) const {
+  return routing_ ? storage_.find(slot)->owner : control_.shard_of(slot);
 }
 
 void cluster::start(host& which) {
   ++which.life;
   world_.trace("%s starts", which.name.c_str());
-  auto lease = [this, &which, life = which.life] { return which.life == life && control_.lease_valid(which); };
-  if (starts_with(which, "gateway")) {
-    which.running = std::make_unique<gateway_process>(which, net_, gateway_config_);
-  } else if (starts_with(which, "session")) {
-    which.running = std::make_unique<session_process>(
-        which, net_, session_config_, std::move(lease),
-        [this, &which](const placement::move_result& result) { control_.on_result(which, result); });
-  } else if (starts_with(which, "group")) {
-    which.running = std::make_unique<group_process>(
-        which, net_, group_config_, std::move(lease),
-        [this, &which](const placement::move_result& result) { control_.on_result(which, result); });
+  const bool real = routing_;
+  auto lease = [this, real, &which, life = which.life] {
+    if (which.life != life) return false;
+    if (!real) return control_.lease_valid(which);
+    return which.up() && which.running->member != nullptr && which.running->member->lease_valid();
+  };
+  auto moved = [this, real, &which](const placement::move_result& result) {
+    if (!real) return control_.on_result(which, result);
+    if (which.up() && which.running->member != nullptr) which.running->member->move_done(result);
+  };
+  const std::string service = which.name.substr(0, which.name.find('-'));
+  if (service == "routing") {
+    which.running = std::make_unique<routing_process>(which, net_, meta_, routing_config_);
+    return;
+  }
+  if (service == "gateway") {
+    which.running = std::make_unique<gateway_process>(which, net_, gateway_config_, referee_);
+  } else if (service == "session") {
+    which.running =
+        std::make_unique<session_process>(which, net_, session_config_, std::move(lease), std::move(moved));
+  } else if (service == "group") {
+    which.running = std::make_unique<group_process>(which, net_, group_config_, std::move(lease), std::move(moved));
   } else {
     which.running = std::make_unique<storage_process>(which, net_, disks_, std::move(lease));
   }
+  if (!routing_) return;
+  auto shards = service == "storage" ? shards_ : std::vector<std::string>{};
+  if (shards.size() > 1 && which.name.ends_with("1")) std::swap(shards[0], shards[1]);
+  which.running->member =
+      std::make_unique<membership_client>(*which.running, net_, referee_, service, replicas_, std::move(shards));
 }
 
 void cluster::crash(host& which) {
@@ -119,7 +147,7 @@ void cluster::make_people() {
     all.emplace_back(name, crypto::account_of(crypto::name_key(identity_key, "", name)));
     crowd_.people.push_back(std::make_unique<person>(crowd_, name, all.back().second, 1 + random.below(2)));
   }
-  disks_.befriend(all, identity_key, [this](slot_type slot) { return control_.shard_of(slot); });
+  disks_.befriend(all, identity_key, [this](slot_type slot) { return shard_of(slot); });
   if (rooms_) make_rooms(random);
 }
 
@@ -151,100 +179,7 @@ gateway_process* cluster::any_gateway() {
   return there.empty() ? nullptr : there[world_.random().below(there.size())];
 }
 
-// ---- faults ------------------------------------------------------------------------------------------------------
-
-bool cluster::faulty(duration from, duration to) const {
-  return std::any_of(faults_.begin(), faults_.end(),
-                     [&](const fault& each) { return each.from <= to && from <= each.to + aftermath; });
-}
-
-host& cluster::any_host() {
-  const auto all = world_.hosts();
-  return *all[world_.random().below(all.size())];
-}
-
-void cluster::begin_faults() {
-  auto& random = world_.random();
-  for (const kind each : {kind::crash, kind::stop, kind::cut, kind::cut_one_way, kind::reset, kind::move,
-                          kind::hand_over, kind::hand_over, kind::commits}) {
-    if (random.chance(0.45)) kinds_.push_back(each);
-  }
-  gap_ = random.between(100ms, 4s);
-  if (!kinds_.empty()) world_.after(random.between(0ms, gap_), [this] { next_fault(); });
-}
-
-void cluster::next_fault() {
-  auto& random = world_.random();
-  if (over_ || world_.now() > faults_end_) return;
-  const duration length = random.chance(0.3) ? random.between(1s, 12s) : random.between(1ms, 1s);
-  strike(kinds_[random.below(kinds_.size())], length);
-  world_.after(random.between(0ms, 2 * gap_), [this] { next_fault(); });
-}
-
-void cluster::strike(kind what, duration length) {
-  auto& random = world_.random();
-  host& which = any_host();
-  const auto mark = [&] { faults_.push_back({world_.now(), world_.now() + length}); };
-  const auto later = [&](std::function<void()> end) {
-    world_.after(length, [this, end = std::move(end)] {
-      if (!over_) end();
-    });
-  };
-  switch (what) {
-    case kind::crash: {
-      if (!which.up()) return;
-      mark();
-      crash(which);
-      later([this, &which] {
-        if (!which.up()) start(which);
-      });
-      break;
-    }
-    case kind::stop:
-      if (!which.up() || which.paused()) return;
-      mark();
-      which.pause();
-      net_.stopped(which);
-      later([&which] { which.resume(); });
-      break;
-    case kind::cut:
-    case kind::cut_one_way: {
-      const std::string one = which.name;
-      const std::string other = random.chance(0.2) ? "control" : any_host().name;
-      if (one == other) return;
-      mark();
-      net_.block(one, other);
-      if (what == kind::cut) net_.block(other, one);
-      later([this, one, other] {
-        net_.unblock(one, other);
-        net_.unblock(other, one);
-      });
-      break;
-    }
-    case kind::reset: {
-      const host& other = any_host();
-      faults_.push_back({world_.now(), world_.now()});
-      world_.trace("streams of %s and %s are reset", which.name.c_str(), other.name.c_str());
-      net_.break_streams(which.name, other.name);
-      break;
-    }
-    case kind::move:
-      faults_.push_back({world_.now(), world_.now() + 1s});
-      control_.move_some();
-      break;
-    case kind::hand_over:
-      control_.order_some();
-      // A terminal that is bound later than the sender's misses the sender's receipt: see README.md.
-      if (!how_.strict) faults_.push_back({world_.now(), world_.now() + 1s});
-      break;
-    case kind::commits:
-      mark();
-      world_.trace("commits fail");
-      disks_.failures = 0.3;
-      later([this] { disks_.failures = 0; });
-      break;
-  }
-}
+// ---- the run -----------------------------------------------------------------------------------------------------
 
 void cluster::live(duration length) {
   faults_end_ = world_.now() + length;
@@ -285,7 +220,7 @@ void cluster::heal_and_drain() {
   over_ = true;
   crowd_.writing = crowd_.restless = false;
   world_.trace("---- the faults end");
-  disks_.failures = 0;
+  disks_.failures = meta_.failures = 0;
   net_.unblock_all();
   for (host* each : world_.hosts()) {
     each->resume();
@@ -293,7 +228,14 @@ void cluster::heal_and_drain() {
   }
   const duration began = world_.now();
   // A session node may hold what it has for a terminal that was lost in silence; that ends with the keepalive.
-  while (!quiet() && world_.now() - began < 90s && world_.violations().empty()) world_.run_for(500ms);
+  while (!quiet() && world_.now() - began < 90s && world_.violations().empty()) {
+    for (const auto& each : drained_) {
+      routing::v1::ControlRequest request;
+      request.mutable_drain()->set_node(each);
+      ask_routing(request);
+    }
+    world_.run_for(500ms);
+  }
   for (const auto& each : unfinished()) world_.violation("after healing, " + each);
   for (auto& each : crowd_.people) {
     for (auto& one : each->terminals()) one->ask_offline();
@@ -313,7 +255,7 @@ void cluster::read_histories() {
     for (auto& other : crowd_.people) {
       if (one == other) continue;
       const auto pair = crypto::pair_conversation(identity_key, one->id, other->id);
-      auto rows = disks_.history(control_.shard_of(slot_of(pair)), pair);
+      auto rows = disks_.history(shard_of(slot_of(pair)), pair);
       if (!rows.empty()) seen_.finals.push_back({one->node, other->node, std::move(rows), ""});
     }
   }
@@ -321,10 +263,10 @@ void cluster::read_histories() {
     const auto id = from_node(node_kind::room, each.node);
     if (!id) continue;
     const conversation_id all{*id, 0};
-    auto rows = disks_.history(control_.shard_of(slot_of(*id)), all);
+    auto rows = disks_.history(shard_of(slot_of(*id)), all);
     if (!rows.empty()) seen_.finals.push_back({each.founder->node, "", std::move(rows), each.node});
   }
-  for (const auto& each : faults_) seen_.faults.emplace_back(each.from.count(), (each.to + aftermath).count());
+  for (const auto& each : faults_) seen_.faults.emplace_back(each.from.count(), (each.to + after_faults()).count());
 }
 
 }  // namespace tern::sim

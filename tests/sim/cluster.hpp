@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@
 #include "tests/sim/disk.hpp"
 #include "tests/sim/network.hpp"
 #include "tests/sim/people.hpp"
+#include "tests/sim/referee.hpp"
+#include "tests/sim/routing_process.hpp"
 #include "tests/sim/run.hpp"
 
 namespace tern::sim {
@@ -28,7 +31,7 @@ class cluster {
   void heal_and_drain();
   verify::history& history() noexcept { return seen_; }
   size_t faults() const noexcept { return faults_.size(); }
-  size_t handed_over() const noexcept { return control_.handed_over(); }
+  size_t handed_over() const noexcept { return control_.handed_over() + moved_; }
 
  private:
   struct fault {
@@ -37,6 +40,8 @@ class cluster {
   enum class kind : uint8_t { crash, stop, cut, cut_one_way, reset, move, hand_over, commits };
 
   void build();
+  void begin_routing();
+  void wait_for_maps();
   void start(host& which);
   void crash(host& which);
   void make_people();
@@ -44,8 +49,14 @@ class cluster {
   void begin_faults();
   void next_fault();
   void strike(kind what, duration length);
+  void operate(kind what, duration length);
+  void ask_routing(const routing::v1::ControlRequest& what);
   host& any_host();
+  std::string other_end(const host& of);
+  std::string shard_of(slot_type slot) const;
+  void maps_changed(const placement::snapshot& before);
   gateway_process* any_gateway();
+  duration after_faults() const;
   bool faulty(duration from, duration to) const;
   bool quiet();
   std::vector<std::string> unfinished();
@@ -53,13 +64,21 @@ class cluster {
 
   world& world_;
   const run_options how_;
+  const bool rooms_;    // with group nodes
+  const bool routing_;  // real, not played
+  referee referee_;
   network net_;
   disks disks_;
+  meta_disk meta_;
+  routing::routing_config routing_config_;
   control control_;
+  placement::range_map storage_;  // where routing is real
   session::session_config session_config_;
   gateway::gateway_config gateway_config_;
   group::group_config group_config_;
-  const bool rooms_;
+  std::string replicas_;           // addresses
+  std::set<std::string> drained_;  // by operators
+  size_t moved_ = 0;               // changes of maps by hand-overs
   verify::history seen_;
   crowd crowd_;
   std::vector<std::string> shards_;

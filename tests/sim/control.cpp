@@ -31,7 +31,7 @@ const placement::range_map& map_of(const placement::snapshot& all, placement::ra
 }  // namespace
 
 void control::know(host& which, const std::string& service) {
-  known_.push_back({&which, service, true, which.life, world_.now(), world_.now()});
+  known_.push_back({&which, service, true, which.life, world_.now(), world_.now(), which.life});
 }
 
 std::vector<std::string> control::alive(const std::string& service) const {
@@ -56,6 +56,7 @@ placement::snapshot control::next() const {
 
 void control::change(placement::snapshot next) {
   current_ = std::make_shared<const placement::snapshot>(std::move(next));
+  referee_.committed(*current_);
   world_.trace("maps of version %llu", static_cast<unsigned long long>(current_->version));
   for (const auto& one : current_->sessions.ranges()) {
     world_.trace("  sessions %u-%u %s epoch %llu", one.first, one.last, one.owner.c_str(),
@@ -102,7 +103,7 @@ bool control::reaches(const known& one) const {
 
 bool control::lease_valid(const host& of) const {
   for (const auto& each : known_) {
-    if (each.where == &of) return world_.now() - each.renewed < lease_trusted;
+    if (each.where == &of) return each.leased == of.life && world_.now() - each.renewed < lease_trusted;
   }
   return false;
 }
@@ -128,10 +129,11 @@ void control::look_at(known& one) {
     change(next());
   }
   // The lease comes behind the maps, on one stream: who believes in it has the maps of that moment.
-  world_.after(world_.random().between(500us, map_late), [&one, life = one.life, map = current_, now] {
-    one.where->run(life, [&one, map, now] {
-      one.where->running->on_map(map);
+  world_.after(world_.random().between(500us, map_late), [this, &one, life = one.life, map = current_, now] {
+    one.where->run(life, [this, &one, life, map, now] {
+      one.where->running->take_map(map, referee_);
       one.renewed = std::max(one.renewed, now);
+      one.leased = life;
     });
   });
 }
@@ -236,8 +238,11 @@ void control::order_some() {
                made.what.last, made.source.c_str(), to.c_str());
   orders_.push_back(made);
   if (net_.blocked(self, made.source)) return;  // the order is lost
-  world_.after(random.between(100us, 20ms), [source, life = source->life, what = made.what] {
-    source->run(life, [source, what] { source->running->on_order(what); });
+  world_.after(random.between(100us, 20ms), [this, source, life = source->life, what = made.what] {
+    source->run(life, [this, source, what] {
+      net_.ordered(*source);
+      source->running->on_order(what);
+    });
   });
 }
 

@@ -16,11 +16,12 @@ namespace tern::sim {
 /// Its own host is "control": blocked paths to and from there cut a node off from the maps.
 class control {
  public:
-  control(world& in, network& net) : world_(in), net_(net) {}
+  control(world& in, network& net, referee& watch) : world_(in), net_(net), referee_(watch) {}
 
   void know(host& which, const std::string& service);
   /// Spreads all slots and shards over the hosts that are known, and begins to watch them.
   void begin(const std::vector<std::string>& shards);
+  /// Of the process that runs there now.
   bool lease_valid(const host& of) const;
   /// A part of a range goes to another session or group node.
   void move_some();
@@ -41,6 +42,7 @@ class control {
     uint64_t life = 0;
     duration contact{0};  // heard of last
     duration renewed{0};  // its lease counts from then
+    uint64_t leased = 0;  // the process that has it
   };
 
   struct ordered {
@@ -61,6 +63,7 @@ class control {
 
   world& world_;
   network& net_;
+  referee& referee_;
   std::vector<ordered> orders_;
   uint64_t last_move_ = 0;
   size_t handed_over_ = 0;

@@ -4,6 +4,7 @@
 
 #include "libs/crypto/identity.hpp"
 #include "libs/wire/codec.hpp"
+#include "tests/sim/process.hpp"
 
 namespace tern::sim {
 
@@ -16,8 +17,9 @@ using storage::write_outcome;
 /// more. With a planted bug the database has no index of keys, or the outbox of former lives is not read.
 class sim_writer final : public storage::writer_store {
  public:
-  sim_writer(std::unique_ptr<storage::writer_store> real, dice& random, const double& failures, planted bug)
-      : real_(std::move(real)), random_(random), failures_(failures), bug_(bug) {}
+  sim_writer(std::unique_ptr<storage::writer_store> real, dice& random, const double& failures, planted bug,
+             std::function<void()> stored)
+      : real_(std::move(real)), random_(random), failures_(failures), bug_(bug), stored_(std::move(stored)) {}
 
   result<void> acquire(uint64_t epoch) override { return real_->acquire(epoch); }
   result<std::vector<storage::conversation_row>> load(std::span<const conversation_id> ids) override {
@@ -57,6 +59,7 @@ class sim_writer final : public storage::writer_store {
     if (how == 0) return errc::unavailable;
     if (how == 1) return errc::deadline;
     auto done = bug_ == planted::storage_forgets_keys ? commit_without_keys(batch) : real_->commit(batch);
+    if (done) stored_();
     if (how == 2 && done) return errc::deadline;  // committed, but nobody hears of it
     return done;
   }
@@ -77,6 +80,7 @@ class sim_writer final : public storage::writer_store {
   dice& random_;
   const double& failures_;
   const planted bug_;
+  const std::function<void()> stored_;
   bool dead_ = false;
 };
 
@@ -90,13 +94,15 @@ std::vector<std::string> disks::names() const {
   return out;
 }
 
-result<std::unique_ptr<storage::writer_store>> disks::writer(const std::string& shard, uint64_t epoch) {
+result<std::unique_ptr<storage::writer_store>> disks::writer(const std::string& shard, uint64_t epoch,
+                                                             const host& by) {
   auto made = stores_.at(shard)->open_writer();
   if (!made) return made;
   auto acquired = (*made)->acquire(epoch);
   if (!acquired) return acquired.error();
-  return std::unique_ptr<storage::writer_store>(
-      std::make_unique<sim_writer>(*std::move(made), dice_, failures, bug_));
+  referee_.acquired(shard, epoch);
+  return std::unique_ptr<storage::writer_store>(std::make_unique<sim_writer>(
+      *std::move(made), dice_, failures, bug_, [this, shard, epoch, &by] { referee_.stored(by, shard, epoch); }));
 }
 
 std::unique_ptr<storage::reader_store> disks::reader(const std::string& shard) {
@@ -122,8 +128,8 @@ void disks::befriend(const std::vector<std::pair<std::string, account_id>>& all,
   }
   for (auto& [shard, batch] : batches) {
     auto made = *stores_.at(shard)->open_writer();
-    (void)made->acquire(1);
-    (void)made->commit(batch);
+    const bool written = made->acquire(1) && made->commit(batch);
+    if (!written) referee_.fails("accounts cannot be written to " + shard);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "services/storage/repositories/store.hpp"
 #include "tests/sim/dice.hpp"
 #include "tests/sim/faults.hpp"
+#include "tests/sim/referee.hpp"
 #include "tests/verify/history.hpp"
 
 namespace tern::sim {
@@ -18,12 +19,12 @@ namespace tern::sim {
 /// The databases of all shards, in memory.
 class disks {
  public:
-  explicit disks(uint64_t seed, const planted& bug) : dice_(seed), bug_(bug) {}
+  disks(uint64_t seed, const planted& bug, referee& watch) : dice_(seed), bug_(bug), referee_(watch) {}
 
   void add(const std::string& shard);
   std::vector<std::string> names() const;
-  /// For the process that owns the shard in `epoch`.
-  result<std::unique_ptr<storage::writer_store>> writer(const std::string& shard, uint64_t epoch);
+  /// For the process of `by`, which owns the shard in `epoch`.
+  result<std::unique_ptr<storage::writer_store>> writer(const std::string& shard, uint64_t epoch, const host& by);
   std::unique_ptr<storage::reader_store> reader(const std::string& shard);
   /// Of each commit, in and after which the connection is lost.
   double failures = 0;
@@ -41,6 +42,7 @@ class disks {
  private:
   dice dice_;
   const planted& bug_;
+  referee& referee_;
   std::map<std::string, std::unique_ptr<storage::store>> stores_;
 };
 

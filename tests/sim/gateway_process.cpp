@@ -74,7 +74,9 @@ class gateway_process::connection final : public websocket::connection {
   const std::string& remote_address() const noexcept override { return address_; }
   websocket::connection_handler& handler() noexcept override { return client_; }
   void send(std::string_view head, std::string_view payload) override {
-    if (!closing) socket_->to_user(std::string(head) + std::string(payload));
+    if (closing) return;
+    owner_.referee_.written(owner_.on(), id_, static_cast<uint8_t>(head[0]) & 0x7FU, payload);
+    socket_->to_user(std::string(head) + std::string(payload));
   }
   void send_made(std::string_view message, bool) override {
     if (!closing) socket_->to_user(payload_of(message));
@@ -209,10 +211,11 @@ void gateway_process::connection::end(websocket::close_reason reason) {
   });
 }
 
-gateway_process::gateway_process(host& on, network& net, const gateway::gateway_config& config)
+gateway_process::gateway_process(host& on, network& net, const gateway::gateway_config& config, referee& watch)
     : process(on),
       thread_(std::make_unique<thread>(on)),
       core_(config, on.in().time(), metrics_, on.name, on.incarnation()),
+      referee_(watch),
       lane_(std::make_shared<gateway::lane>(core_, *thread_)),
       links_(std::make_unique<gateway::session_links>(core_, net, rpc::peer{"gateway", on.name, on.incarnation()},
                                                       gateway::lane_list{lane_})) {

@@ -49,7 +49,7 @@ class socket : public std::enable_shared_from_this<socket> {
 
 class gateway_process final : public process {
  public:
-  gateway_process(host& on, network& net, const gateway::gateway_config& config);
+  gateway_process(host& on, network& net, const gateway::gateway_config& config, referee& watch);
   ~gateway_process() override;
 
   void on_map(const placement::snapshot_ptr& current) override;
@@ -63,6 +63,7 @@ class gateway_process final : public process {
 
   std::unique_ptr<thread> thread_;
   gateway::core core_;
+  referee& referee_;
   std::shared_ptr<gateway::lane> lane_;
   uint64_t map_version_ = 0;
   std::unique_ptr<gateway::session_links> links_;

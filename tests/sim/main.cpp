@@ -20,7 +20,7 @@ struct arguments {
   tern::sim::planted bug = tern::sim::planted::none;
   bool one = false;
   bool strict = false;
-  bool rooms = false;
+  bool rooms = false, routing = false;
 };
 
 arguments read(int argc, char** argv) {
@@ -44,6 +44,8 @@ arguments read(int argc, char** argv) {
       out.strict = std::string(value) == "yes";
     } else if (name == "--rooms") {
       out.rooms = std::string(value) == "yes";
+    } else if (name == "--routing") {
+      out.routing = std::string(value) == "real";
     }
   }
   return out;
@@ -61,7 +63,7 @@ int work(const arguments& with, uint64_t offset, uint64_t step) {
   int failed = 0;
   const bool show = std::getenv("TERN_SIM_TRACE") != nullptr;
   for (uint64_t i = offset; i < with.count; i += step) {
-    const tern::sim::run_options how{with.first + i, show, with.bug, with.strict, with.rooms};
+    const tern::sim::run_options how{with.first + i, show, with.bug, with.strict, with.rooms, with.routing};
     const auto got = tern::sim::run(how);
     if (!got.violations.empty()) {
       report(how, got);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "libs/rpc/streams.hpp"
+#include "tests/sim/network_streams.hpp"
 #include "tests/sim/process.hpp"
 
 namespace tern::sim {
@@ -23,33 +24,6 @@ std::string host_of(const std::string& address) { return address.starts_with("si
 const char* short_name(const std::string& method) { return method.c_str() + method.rfind('/') + 1; }
 
 }  // namespace
-
-/// One direction of a stream.
-struct network::flow {
-  struct chunk {
-    duration due;
-    std::unique_ptr<item_list> items;
-  };
-  host* from = nullptr;
-  host* to = nullptr;
-  uint64_t from_life = 0, to_life = 0;
-  std::deque<chunk> chunks;
-  duration last_due{0};
-  size_t queued = 0;
-  bool ready = false;      // the receiver is there
-  bool pumping = false;    // an event is set for it
-  bool lost = false;       // what is sent goes nowhere
-  bool ending = false;     // the receiver is told of the end behind what is queued…
-  bool end_local = false;  // …by its own machine, whatever the network does
-  duration end_due{0};
-  std::shared_ptr<receiver> handler;  // of the receiving end; null: it has been told of the end
-};
-
-struct network::stream {
-  flow up, down;
-  std::string method;
-  std::weak_ptr<link_state> link;
-};
 
 /// What a client wants: one stream after the other.
 struct network::link_state {
@@ -140,6 +114,9 @@ bool network::send(const stream_ptr& on, flow& way, std::unique_ptr<item_list> i
   if (way.lost || way.ending) return true;
   if (way.queued + items->size() > queue_most) return false;
   if (bug_ != planted::none && !tamper(*on, way, *items)) return true;
+  for (size_t i = 0; i < items->size(); ++i) {
+    referee_.sent(*way.from, *way.to, on->method, &way == &on->up, items->at(i));
+  }
   way.queued += items->size();
   way.last_due = std::max(way.last_due, world_.now() + latency());
   way.chunks.push_back({way.last_due, std::move(items)});
@@ -148,18 +125,6 @@ bool network::send(const stream_ptr& on, flow& way, std::unique_ptr<item_list> i
   }
   schedule(on, way);
   return true;
-}
-
-bool network::tamper(const stream& on, const flow& way, item_list& items) {
-  const bool up = &way == &on.up;
-  if (bug_ == planted::gateway_forgets_written && up && on.method == rpc::attach_stream::method) {
-    for (size_t i = 0; i < items.size(); ++i) {
-      auto& item = static_cast<session::v1::GatewayItem&>(items.at(i));
-      if (item.has_bind()) item.mutable_bind()->clear_written();
-    }
-  }
-  const bool delivery = up && on.method == rpc::deliver_stream::method;
-  return !(bug_ == planted::deliveries_get_lost && delivery && world_.random().chance(0.02));
 }
 
 void network::schedule(const stream_ptr& on, flow& way) {
@@ -188,7 +153,7 @@ void network::pump(const stream_ptr& on, flow& way) {
   if (all->size() > 0) {
     world_.trace("%s > %s %s: %zu", way.from->name.c_str(), way.to->name.c_str(), short_name(on->method),
                  all->size());
-    handler->items(*all);
+    hand_over(*on, way, *handler, *all);
   }
   if (way.chunks.empty() && way.ending && way.end_due <= world_.now()) return deliver_end(on, way);
   schedule(on, way);

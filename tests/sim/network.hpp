@@ -1,6 +1,8 @@
 // The network of one simulated run: ordered streams with delays, breaks, partitions and silence.
 #pragma once
 
+#include <tern/session/v1/session.pb.h>
+
 #include <deque>
 #include <map>
 #include <memory>
@@ -11,6 +13,7 @@
 
 #include "libs/rpc/network.hpp"
 #include "tests/sim/faults.hpp"
+#include "tests/sim/referee.hpp"
 #include "tests/sim/world.hpp"
 
 namespace tern::sim {
@@ -30,7 +33,10 @@ struct weather {
 /// name of its host.
 class network final : public rpc::network {
  public:
-  network(world& in, weather how, planted bug) : world_(in), how_(how), bug_(bug) {}
+  network(world& in, weather how, planted bug, referee& watch) : world_(in), how_(how), bug_(bug), referee_(watch) {}
+
+  /// A range of the host is to be handed over: planted bugs want to know.
+  void ordered(const host& source) { ordered_[source.name] = world_.now(); }
 
   // ---- faults ----
 
@@ -72,6 +78,9 @@ class network final : public rpc::network {
   bool send(const stream_ptr& on, flow& way, std::unique_ptr<rpc::detail::item_list> items);
   /// What a planted bug does to items that leave. False: they are gone.
   bool tamper(const stream& on, const flow& way, rpc::detail::item_list& items);
+  /// The same to items that arrive; they are given to the handler, too.
+  void hand_over(const stream& on, const flow& way, rpc::detail::receiver& to, rpc::detail::item_list& items);
+  void let_late_ones_in(const stream& on, const flow& way, rpc::detail::receiver& to, rpc::detail::item_list& items);
   void schedule(const stream_ptr& on, flow& way);
   void pump(const stream_ptr& on, flow& way);
   void deliver_end(const stream_ptr& on, flow& way);
@@ -89,6 +98,9 @@ class network final : public rpc::network {
   world& world_;
   const weather how_;
   const planted bug_;
+  referee& referee_;
+  std::map<std::string, duration> ordered_;                                              // when, by host
+  std::map<std::pair<uint64_t, uint64_t>, std::vector<session::v1::SessionItem>> late_;  // by gateway and connection
   std::set<std::pair<std::string, std::string>> blocked_;
   std::map<std::pair<std::string, std::string>, rpc::detail::raw_accept> offers_;  // host, method
   std::vector<stream_ptr> streams_;

@@ -10,9 +10,12 @@
 #include "libs/metrics/metrics.hpp"
 #include "libs/placement/moves.hpp"
 #include "libs/placement/view.hpp"
+#include "tests/sim/referee.hpp"
 #include "tests/sim/world.hpp"
 
 namespace tern::sim {
+
+class membership_client;
 
 /// What services are made of is in the derived classes; their destructors must have ended all actors (end_actors).
 class process {
@@ -23,7 +26,11 @@ class process {
   process& operator=(const process&) = delete;
 
   host& on() noexcept { return host_; }
-  /// New maps have reached this process.
+  /// Maps that reached this process; older ones than it has are dropped.
+  void take_map(const placement::snapshot_ptr& current, referee& watch);
+  /// Its client of routing's streams, where routing is not played. Ends first.
+  std::unique_ptr<membership_client> member;
+  /// Newer maps than before have reached this process.
   virtual void on_map(const placement::snapshot_ptr& current) = 0;
   /// Routing wants a range of this node handed over.
   virtual void on_order(const placement::move_order&) {}
@@ -53,6 +60,7 @@ class process {
   };
 
   host& host_;
+  uint64_t map_version_ = 0;
   test_config config_;
   std::unique_ptr<caf::actor_system> actors_;
   caf::scheduler::test_coordinator& scheduler_;

@@ -14,13 +14,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::array<std::pair<planted, std::string_view>, 6> names{{
+constexpr std::array<std::pair<planted, std::string_view>, 10> names{{
     {planted::none, "none"},
     {planted::storage_forgets_keys, "storage_forgets_keys"},
     {planted::storage_forgets_outbox, "storage_forgets_outbox"},
     {planted::gateway_forgets_written, "gateway_forgets_written"},
     {planted::deliveries_get_lost, "deliveries_get_lost"},
     {planted::network_reorders, "network_reorders"},
+    {planted::gateway_ignores_epochs, "gateway_ignores_epochs"},
+    {planted::session_loses_held, "session_loses_held"},
+    {planted::group_repeats_mid, "group_repeats_mid"},
+    {planted::leader_publishes_early, "leader_publishes_early"},
 }};
 
 /// A message that was under way for longer than a session waits for storage may have been given up by one owner and
@@ -78,6 +82,7 @@ std::string replay_command(const run_options& how) {
   std::string out = "TERN_SIM_TRACE=1 build/bin/tern-sim --seed " + std::to_string(how.seed);
   if (how.strict) out += " --strict yes";
   if (how.rooms) out += " --rooms yes";
+  if (how.routing) out += " --routing real";
   if (how.bug != planted::none) out += " --bug " + std::string(to_string(how.bug));
   return out;
 }

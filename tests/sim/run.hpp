@@ -15,6 +15,7 @@ struct run_options {
   planted bug = planted::none;
   bool strict = false;  // also what README.md lists as not kept yet
   bool rooms = false;
+  bool routing = false;  // the real one, not played
 };
 
 struct run_result {

@@ -197,7 +197,7 @@ void storage_process::start(const std::string& name, shard& which, uint64_t epoc
   setup.options.shard = name;
   setup.options.epoch = epoch;
   setup.time = &time;
-  setup.open = [this, name, epoch] { return disks_.writer(name, epoch); };
+  setup.open = [this, name, epoch] { return disks_.writer(name, epoch, on()); };
   setup.port = which.port;
   setup.metrics = which.metrics;
   setup.service_metrics = storage_metrics_;

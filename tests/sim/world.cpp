@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "tests/sim/membership_client.hpp"
 #include "tests/sim/process.hpp"
 
 namespace tern::sim {
@@ -61,6 +62,13 @@ process::~process() {
   scheduler_.clock().cancel_all();
   settle();
   actors_.reset();
+}
+
+void process::take_map(const placement::snapshot_ptr& current, referee& watch) {
+  if (current->version <= map_version_) return;
+  map_version_ = current->version;
+  watch.mapped(host_, *current);
+  on_map(current);
 }
 
 void process::sync() {
