@@ -326,6 +326,25 @@ TEST_F(session_actor_test, terminals_of_a_gateway_that_stays_away_are_dropped_un
   EXPECT_EQ(metrics.online, 1);
 }
 
+TEST_F(session_actor_test, a_login_that_is_answered_when_its_gateway_is_gone_leaves_no_terminal) {
+  storage.passwords["secret"] = alice;
+  v1::GatewayItem item;
+  item.mutable_login()->set_conn(1);
+  item.mutable_login()->set_slot_key(alice.value);
+  item.mutable_login()->set_name_key("key");
+  item.mutable_login()->set_password("secret");
+  item.mutable_login()->set_termtyp(1);
+  send(std::move(item));
+  const gateway_ptr old = streams[0].first;
+  attach->on_down();
+  dir.broadcast(gateway_gone_event{old});
+  settle();
+  EXPECT_EQ(metrics.terminals, 0);
+  attach = connect_gateway(1);
+  ASSERT_TRUE(log_on(2, alice));
+  EXPECT_EQ(metrics.terminals, 1);
+}
+
 TEST_F(session_actor_test, an_idle_actor_leaves_after_the_linger_time) {
   ASSERT_TRUE(log_on(1, alice));
   say();

@@ -45,6 +45,9 @@ std::optional<delivery::terminal_slot> session_state::slot_of_conn(const gateway
 }
 
 void session_state::on(bind_event& what) {
+  // A login that storage answered late. Its gateway may be gone and that told already: nobody would end such a
+  // terminal. A gateway that lives binds anew on its next stream.
+  if (!what.from->up) return;
   if (what.bind.fresh()) {
     bind_fresh(what);
   } else {
