@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <ctime>
+#include <iterator>
 
 namespace tern::log {
 namespace {
@@ -120,6 +121,14 @@ std::string trace_text(uint64_t id) {
   return text;
 }
 
+/// A field of one of these keys would hide what every line has: it gets an underscore. tools/lint finds such callers.
+constexpr std::string_view own_keys[] = {"ts", "level", "service", "node", "msg", "trace", "stage"};
+
+void append_key(std::string& out, std::string_view key) {
+  append_escaped(out, key);
+  if (std::find(std::begin(own_keys), std::end(own_keys), key) != std::end(own_keys)) out += '_';
+}
+
 void append_member(std::string& out, std::string_view key, std::string_view value) {
   out += ",\"";
   out += key;
@@ -148,9 +157,9 @@ std::string format_json(const line& what, fields values) {
   if (!what.stage.empty()) append_member(out, "stage", what.stage);
   for (const auto& f : values) {
     if (!has_room(out, f.key)) break;
-    out += ',';
-    append_quoted(out, f.key);
-    out += ':';
+    out += ",\"";
+    append_key(out, f.key);
+    out += "\":";
     append_value(out, f, true);
   }
   out += '}';
@@ -172,7 +181,7 @@ std::string format_text(const line& what, fields values) {
   for (const auto& f : values) {
     if (!has_room(out, f.key)) break;
     out += ' ';
-    append_escaped(out, f.key);
+    append_key(out, f.key);
     out += '=';
     append_value(out, f, false);
   }

@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "libs/log/line.hpp"
 
@@ -44,6 +46,24 @@ TEST(log_line, of_endless_strings_stays_valid_and_within_the_limit) {
     const auto text = format_json(what, {{"a", endless}, {"b", endless}, {endless, 3}});
     EXPECT_LE(text.size(), line_limit);
     EXPECT_TRUE(nlohmann::json::accept(text));
+  }
+}
+
+TEST(log_line, has_each_key_once_whatever_a_caller_names_its_fields) {
+  for (const char* key : {"ts", "level", "service", "node", "msg", "trace", "stage"}) {
+    auto what = sample();
+    what.trace_id = 7;
+    what.stage = "commit";
+    const auto text = format_json(what, {{key, "other"}});
+    std::vector<std::string> keys;
+    const auto note = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
+      if (event == nlohmann::json::parse_event_t::key) keys.push_back(parsed.get<std::string>());
+      return true;
+    };
+    const auto parsed = nlohmann::json::parse(text, note);
+    EXPECT_EQ(keys.size(), parsed.size()) << text;
+    EXPECT_EQ(parsed[std::string(key) + "_"], "other") << text;
+    EXPECT_EQ(parsed["node"], "gateway-0");
   }
 }
 

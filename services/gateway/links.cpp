@@ -37,7 +37,7 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
   void on_up(std::shared_ptr<item_sink> out) override {
     const link_handle stream{number_, ++generation_};
     core_.metrics.links_up.add(1);
-    core_.log.info("session link up", {{"node", node_}});
+    core_.log.info("session link up", {{"session", node_}});
     for (const auto& each : lanes_) {
       each->post([each, stream, node = node_, out] { each->on_link_up(stream, node, out); });
     }
@@ -68,7 +68,7 @@ class session_link final : public rpc::client_handler<rpc::attach_stream> {
   void on_down() override {
     const link_handle stream{number_, generation_};
     core_.metrics.links_up.add(-1);
-    core_.log.warn("session link down", {{"node", node_}});
+    core_.log.warn("session link down", {{"session", node_}});
     for (const auto& each : lanes_) {
       each->post([each, stream] { each->on_link_down(stream); });
     }

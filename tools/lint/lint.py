@@ -20,6 +20,8 @@ FORBIDDEN = [
     (re.compile(r"\bhelper" + r"s?\b|\bissue \d", re.I), "word that says nothing to a reader"),
 ]
 GENERATED = ("migrations/", "tim/")  # below the build directory
+LOG_CALL = re.compile(r"(?:\.|->)(?:debug|info|warn|error)\(|\b(?:trace|write)\(")
+LOG_KEYS = {"ts", "level", "service", "node", "msg", "trace", "stage"}  # every line has them: libs/log/line.cpp
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]')
 
 
@@ -135,6 +137,27 @@ def check_texts(root, paths):
                     yield f"{path}:{number}: {why}: {line.strip()[:80]}"
 
 
+def call_at(text, opened):
+    """The call whose parenthesis is at `opened`, to its end."""
+    depth = 0
+    for at in range(opened, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        if depth == 0:
+            return text[opened:at + 1]
+    return text[opened:]
+
+
+def check_log_keys(root, paths):
+    for path in paths:
+        if not path.endswith(CPP) or is_test(path):
+            continue
+        text = read(root, path)
+        for match in LOG_CALL.finditer(text):
+            keys = re.findall(r'\{"([a-z_]+)",', call_at(text, match.end() - 1))
+            for key in sorted(LOG_KEYS.intersection(keys)) + sorted({key for key in keys if keys.count(key) > 1}):
+                yield f"{path}:{text.count(chr(10), 0, match.start()) + 1}: log field \"{key}\" is on the line already"
+
+
 def check_links_of_pages(root, paths):
     for path in paths:
         if not path.endswith(".md"):
@@ -177,7 +200,7 @@ def main(arguments):
     places = [each for each in arguments if not each.startswith("-")]
     root = places[0] if places else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
     paths = files_of(root)
-    checks = [check_includes, check_links, check_texts, check_links_of_pages, check_scripts]
+    checks = [check_includes, check_links, check_texts, check_log_keys, check_links_of_pages, check_scripts]
     findings = [finding for check in checks + [check_format] * formatting for finding in check(root, paths)]
     print("\n".join(findings) if findings else f"lint: {len(paths)} files, nothing found")
     return 1 if findings else 0

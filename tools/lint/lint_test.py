@@ -56,6 +56,13 @@ class Tree(unittest.TestCase):
         self.write("libs/c.cpp", "int a; \n")
         self.assertEqual(len(self.find(lint.check_texts)), 3)
 
+    def test_fields_of_log_lines_that_hide_others_are_found(self):
+        self.write("libs/a.cpp", 'log.info("x (", {{"member", f(1)}, {"n", 2}});\n')
+        self.assertEqual(self.find(lint.check_log_keys), [])
+        self.write("libs/b.cpp", 'log.info("x",\n         {{"a", f(1)}, {"node", 2}});\n')
+        self.write("libs/c.cpp", 'log->warn("x", {{"a", 1}, {"a", 2}});\n')
+        self.assertEqual(len(self.find(lint.check_log_keys)), 2)
+
     def test_dead_links_of_pages_are_found(self):
         self.write("docs/a.md", "[x](b.md) [y](https://example.org) `[z](c.md)` [w](#here)\n")
         self.assertEqual(len(self.find(lint.check_links_of_pages)), 1)

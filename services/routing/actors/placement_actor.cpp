@@ -144,7 +144,7 @@ void placement_state::items(items_message& what) {
     } else if (item.has_map_wanted()) {
       send_maps(at->second);
     } else if (item.has_leave() && at->second.introduced) {
-      logger.info("node left", {{"node", at->second.who.node}});
+      logger.info("node left", {{"member", at->second.who.node}});
       cluster_->members().leave(at->second.who.node, at->second.who.incarnation);
       at->second.introduced = false;
       consider();
@@ -155,7 +155,8 @@ void placement_state::items(items_message& what) {
 void placement_state::hello(uint64_t id, stream& from, const v1::Hello& what) {
   if (what.service() != from.who.service || what.node() != from.who.node ||
       what.incarnation() != from.who.incarnation) {
-    logger.warn("a node says it is another than its stream is of", {{"node", from.who.node}, {"says", what.node()}});
+    logger.warn("a node says it is another than its stream is of",
+                {{"member", from.who.node}, {"says", what.node()}});
     from.out->close();
     return;
   }
@@ -164,7 +165,7 @@ void placement_state::hello(uint64_t id, stream& from, const v1::Hello& what) {
   from.said.slots_wanted = what.slots_wanted();
   from.said.moves = what.moves();
   if (!from.introduced) {
-    logger.info("node joined", {{"node", what.node()}, {"service", what.service()}, {"address", what.address()}});
+    logger.info("node joined", {{"member", what.node()}, {"kind", what.service()}, {"address", what.address()}});
   }
   from.introduced = true;
   drop_others_of(id, what.node());
@@ -178,7 +179,7 @@ void placement_state::drop_others_of(uint64_t id, const std::string& node) {
   for (auto& [other, each] : streams_) {
     if (other == id || each.who.node != node || !each.introduced) continue;
     if (each.who.incarnation != streams_[id].who.incarnation) {
-      logger.warn("another process took this node's name", {{"node", node}});  // usual once, after a restart
+      logger.warn("another process took this node's name", {{"member", node}});  // usual once, after a restart
     }
     each.introduced = false;
     each.out->close();
@@ -208,7 +209,7 @@ void placement_state::closed(const closed_message& what) {
   const auto at = streams_.find(what.stream);
   if (at == streams_.end()) return;
   if (at->second.introduced) {
-    logger.info("node disconnected", {{"node", at->second.who.node}});
+    logger.info("node disconnected", {{"member", at->second.who.node}});
     cluster_->members().disconnected(at->second.who.node, at->second.who.incarnation);
   }
   streams_.erase(at);
@@ -227,7 +228,7 @@ void placement_state::move_ended(stream& from, const v1::MoveResult& what) {
   if (!cluster_->on_result(from.who.node, result)) return;
   if (result.code != errc::ok) {
     logger.info("a range was not handed over",
-                {{"node", from.who.node}, {"move", result.move}, {"why", to_string(result.code)}});
+                {{"member", from.who.node}, {"move", result.move}, {"why", to_string(result.code)}});
   }
   pending_ = true;  // it goes into the next commit
   consider();
