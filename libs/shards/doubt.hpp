@@ -21,7 +21,10 @@ inline bool is_keyless_change(const storage::v1::StorageRequest& request) noexce
          request.has_token_login() || request.has_password_change();
 }
 
-/// What an answer to a request says that was under way when the way to its owner broke.
-constexpr errc in_doubt(errc code) noexcept { return is_refusal(code) ? errc::deadline : code; }
+/// What an answer to a request says that was under way when the way to its owner broke. What is not offered was not
+/// done the first time either.
+constexpr errc in_doubt(errc code) noexcept {
+  return is_refusal(code) && code != errc::bad_interface ? errc::deadline : code;
+}
 
 }  // namespace tern::shards

@@ -182,6 +182,20 @@ TEST_F(business_test, every_command_that_is_not_offered_says_so) {
   }
 }
 
+TEST_F(business_test, what_is_not_offered_says_so_also_when_it_comes_again) {
+  ASSERT_TRUE(log_on(1, alice));
+  wire::tim_req req;
+  req.rtype = 22;
+  const std::string payload = wire::encode(wire::encoding::thrift, req);
+  raw_frame(1, alice, frame_type::business, payload, 1);
+  settle();
+  EXPECT_EQ(error_of(1), 4107);
+  bind(bind_of(1, alice, false));
+  raw_frame(1, alice, frame_type::business, payload, 1, true);
+  settle();
+  EXPECT_EQ(error_of(1), 4107);
+}
+
 TEST_F(business_test, the_table_has_every_command_a_terminal_may_send) {
   for (const wire::command& one : wire::commands()) {
     if (one.rule != wire::auth_rule::after_login) continue;
