@@ -4,6 +4,8 @@ within two minutes, seen by Alertmanager, too.
 
     TERN_BIN=build/bin tests/observe/alerts_fire_test.py [--only NAME,...] [--healthy SECONDS] [--keep]
 
+A long soak in health alone: --only none --healthy 600.
+
 The rules are those of deploy/prometheus/rules as they are. Prometheus scrapes and evaluates each second, everything else
 (windows, `for`) is what operators get.
 """
@@ -212,12 +214,16 @@ def run(stage, prometheus, alertmanager, load, only, healthy):
     wrong = []
     say(f"{healthy} s of health")
     end = time.monotonic() + healthy
+    pending = set()
     while time.monotonic() < end:
         if prometheus.firing():
             wrong.append(f"in health: {sorted(prometheus.alerts())}")
             break
+        pending |= {name for name, _ in prometheus.alerts("pending")}
         time.sleep(1)
     say("nothing fires" if not wrong else wrong[0])
+    if pending:
+        say(f"was pending for less than its time: {', '.join(sorted(pending))}")
     for kind in FAULTS:
         name = kind.__name__
         if only and name not in only:
@@ -249,12 +255,12 @@ def run(stage, prometheus, alertmanager, load, only, healthy):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--healthy", type=int, default=90)
+    parser.add_argument("--only", default="", help="faults; none: no fault at all")
+    parser.add_argument("--healthy", type=int, default=90, help="seconds before the first fault (90)")
     parser.add_argument("--keep", action="store_true", help="leave logs where they are")
     how = parser.parse_args()
     only = [name for name in how.only.split(",") if name]
-    unknown = set(only) - {kind.__name__ for kind in FAULTS}
+    unknown = set(only) - {kind.__name__ for kind in FAULTS} - {"none"}
     if unknown:
         parser.error(f"no such fault: {unknown}")
     directory = tempfile.mkdtemp(prefix="tern-alerts-")
