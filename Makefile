@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install build run test sim soak model page-test doctor-test lint format docs bench bench-peers chaos cluster images compose-test fuzz clean
+.PHONY: help install build run test sim soak model page-test doctor-test observe-test observe-soak lint format docs bench bench-peers chaos cluster images compose-test fuzz clean
 
 BUILD := build
 # ccache has to look through precompiled headers.
@@ -57,6 +57,9 @@ observe-test: build ## what operators see of a local cluster: every query of the
 	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/dashboards_run.py
 	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/latency_run.py
 	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/alerts_fire_test.py $(ARGS)
+
+observe-soak: build ## a healthy cluster under light load for SOAK_SECONDS (600): no alert may fire
+	@TERN_BIN=$(CURDIR)/$(BUILD)/bin python3 tests/observe/alerts_fire_test.py --only none --healthy $(or $(SOAK_SECONDS),600)
 
 lint: ## formatting, dependency rules, file sizes, scripts
 	@python3 tools/lint/lint.py
