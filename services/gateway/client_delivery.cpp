@@ -38,6 +38,8 @@ void client::on_out(session::v1::Out& out) {
   frame.wants_ack = out.has_ref();
   frame.trace = out.trace();
   frame.accepted_ns = out.accepted_ns();
+  if (frame.accepted_ns != 0 && metrics::stage_sampled<metrics::stage::write>())
+    frame.taken_ns = shared().time.wall_ns();
   if (out.has_ref()) {
     frame.ref = {static_cast<ref_kind>(out.ref().kind()),
                  {out.ref().conversation().hi(), out.ref().conversation().lo()},
@@ -97,7 +99,9 @@ void client::write(const outbound_frame& frame, int32_t sync_id) {
   connection_->send(head.view(), frame.bytes());
   if (frame.trace != 0) log::trace(frame.trace, "gateway", "write");
   if (frame.accepted_ns != 0) {
-    const int64_t took = shared().time.wall_ns() - frame.accepted_ns;
+    const int64_t now = shared().time.wall_ns();
+    const int64_t took = now - frame.accepted_ns;
+    if (frame.taken_ns != 0) shared().metrics.write_seconds.observe(static_cast<double>(now - frame.taken_ns) * 1e-9);
     shared().metrics.delivered(kind_of(frame), static_cast<double>(std::max<int64_t>(took, 0)) * 1e-9);
   }
 }

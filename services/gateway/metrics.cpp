@@ -64,6 +64,8 @@ gateway_metrics::gateway_metrics(metrics::registry& r, bool tls)
       event_loop_lag_seconds(r.histogram("tern_event_loop_lag_seconds",
                                          "how late a timer of a client io thread was, every 200 ms",
                                          metrics::latency_buckets())),
+      decode_seconds(metrics::stage_seconds(r, metrics::stage::decode)),
+      write_seconds(metrics::stage_seconds(r, metrics::stage::write)),
       client_ack_seconds(r.histogram("tern_gateway_client_ack_seconds", "written to a client to acknowledged by it",
                                      metrics::latency_buckets())),
       room_fanout_seconds(r.histogram("tern_gateway_room_fanout_seconds",

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "libs/metrics/metrics.hpp"
+#include "libs/metrics/stages.hpp"
 #include "libs/websocket/server.hpp"
 #include "libs/wire/codec.hpp"
 #include "services/gateway/live/metrics.hpp"
@@ -66,8 +67,9 @@ class gateway_metrics {
     delivery_seconds_[static_cast<size_t>(what)].observe(seconds);
   }
   metrics::histogram event_loop_lag_seconds;
-  metrics::histogram client_ack_seconds;   // written to acknowledged
-  metrics::histogram room_fanout_seconds;  // accepted to given to the last terminal of an io thread
+  metrics::histogram decode_seconds, write_seconds;  // stages of a message
+  metrics::histogram client_ack_seconds;             // written to acknowledged
+  metrics::histogram room_fanout_seconds;            // accepted to given to the last terminal of an io thread
   live::live_metrics live;
 
  private:

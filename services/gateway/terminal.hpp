@@ -35,6 +35,7 @@ struct outbound_frame {
   delivery_ref ref;
   uint64_t trace = 0;
   int64_t accepted_ns = 0;  // wall clock of the sender's acceptance; 0: unknown
+  int64_t taken_ns = 0;     // the same when it came here, of those whose stages are measured; else 0
 
   std::string_view bytes() const noexcept { return shared ? std::string_view(*shared) : std::string_view(payload); }
 };

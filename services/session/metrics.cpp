@@ -52,9 +52,19 @@ session_metrics::session_metrics(metrics::registry& where) : presence(where), li
                                    buckets);
   receipt_seconds = where.histogram("tern_session_receipt_seconds",
                                     "From the gateway's receipt of a message to its durable answer.", buckets);
-  delivery_seconds =
-      where.histogram("tern_session_delivery_seconds",
-                      "From a message's acceptance to its hand-over to the recipient's gateway.", buckets);
+  const std::array<std::string, 2> what{"message", "moment"};
+  const std::array<std::string, 2> paths{"local", "remote"};
+  for (size_t k = 0; k < what.size(); ++k) {
+    for (size_t i = 0; i < paths.size(); ++i) {
+      delivery_seconds[k][i] =
+          where.histogram("tern_session_delivery_seconds",
+                          "From a message's acceptance to its hand-over to the recipient's gateway; path: sender's "
+                          "session on the same node or not.",
+                          buckets, {{"kind", what[k]}, {"path", paths[i]}});
+    }
+  }
+  route_seconds = metrics::stage_seconds(where, metrics::stage::route);
+  authorize_seconds = metrics::stage_seconds(where, metrics::stage::authorize);
   client_ack_seconds =
       where.histogram("tern_session_client_ack_seconds",
                       "From a message's acceptance to its first acknowledgement by a recipient.", buckets);

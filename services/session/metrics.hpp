@@ -7,6 +7,7 @@
 
 #include "libs/base/errc.hpp"
 #include "libs/metrics/metrics.hpp"
+#include "libs/metrics/stages.hpp"
 #include "services/session/live_metrics.hpp"
 #include "services/session/presence/metrics.hpp"
 
@@ -17,6 +18,9 @@ enum class accepted : uint8_t { ok, duplicate, rejected, throttled };
 /// What became of something for an account.
 enum class outcome : uint8_t { online, offline, suppressed, failed };
 enum class kind : uint8_t { message, notice, batch };
+/// What was delivered, and whether its sender's session is on this node or on another.
+enum class delivery_kind : uint8_t { message, moment };
+enum class delivery_path : uint8_t { local, remote };
 /// Which limit refused a command: the account's rate, the size of a list or text, a full queue.
 enum class refusal : uint8_t { rate, size, overload };
 
@@ -43,6 +47,10 @@ struct session_metrics {
     moved_total[static_cast<size_t>(how)].add(static_cast<double>(sessions));
   }
 
+  void delivered(delivery_kind what, delivery_path from, double seconds) const {
+    delivery_seconds[static_cast<size_t>(what)][static_cast<size_t>(from)].observe(seconds);
+  }
+
   void count(refusal reason) const {
     refused_total[static_cast<size_t>(reason)].add();
     if (reason == refusal::rate) rate_limited.add();
@@ -66,10 +74,11 @@ struct session_metrics {
   std::array<metrics::counter, 6> moved_total;
   metrics::histogram frozen_seconds;
   metrics::histogram receipt_seconds;
-  metrics::histogram delivery_seconds;
+  std::array<std::array<metrics::histogram, 2>, 2> delivery_seconds;
   metrics::histogram client_ack_seconds;
   metrics::histogram offline_drain_seconds;
   metrics::histogram storage_seconds;
+  metrics::histogram route_seconds, authorize_seconds;  // stages of a message
   metrics::gauge sessions_online;
   metrics::gauge sessions_lingering;
   metrics::gauge terminals_gauge;

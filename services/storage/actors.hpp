@@ -4,6 +4,7 @@
 
 #include <caf/all.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,7 @@ struct writer_message {
 /// Entries of one commit, in order.
 struct committed_message {
   std::shared_ptr<std::vector<session::v1::Delivery>> entries;
+  clock::time_point committed;
 };
 struct page_message {
   std::shared_ptr<std::vector<session::v1::Delivery>> entries;  // null: could not be read
@@ -143,6 +145,7 @@ struct dispatcher_state {
   dispatch_window window;
   caf::actor writer;
   bool pump_due = false;
+  std::map<uint64_t, clock::time_point> measured;  // entries of messages whose stages are, since their commit
 };
 caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispatcher_setup setup);
 

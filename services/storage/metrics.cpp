@@ -23,7 +23,8 @@ constexpr op_case operations_known[] = {
 
 operation_metrics::operation_metrics(metrics::registry& registry)
     : shed_(registry.counter("tern_overload_shed_total", "refused because too much waits, by what was full",
-                             {{"reason", "storage_queue"}})) {
+                             {{"reason", "storage_queue"}})),
+      commit_stage_(metrics::stage_seconds(registry, metrics::stage::commit)) {
   constexpr std::array<const char*, result_kinds> names{"ok", "rejected", "overload", "wrong_owner", "failed"};
   for (const auto op : operations_known) {
     const std::string name(operation_name(op));
@@ -59,6 +60,8 @@ void operation_metrics::observe(v1::StorageRequest::OpCase op, int32_t code, dou
   at->second.answers[kind].add();
   if (kind == overload) shed_.add();
   at->second.seconds.observe(seconds);
+  if (op == v1::StorageRequest::kAppend && kind == ok && metrics::stage_sampled<metrics::stage::commit>())
+    commit_stage_.observe(seconds);
 }
 
 void operation_metrics::observe(const std::vector<answer>& answers, clock::time_point now) const {
@@ -101,6 +104,7 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   outbox_behind =
       registry.gauge("tern_storage_outbox_behind", "1 while the outbox is being read from the database", of);
   dispatched = registry.counter("tern_storage_dispatched_total", "Outbox entries sent to session nodes", of);
+  dispatch_stage = metrics::stage_seconds(registry, metrics::stage::dispatch);
   confirmed = registry.counter("tern_storage_confirmed_total", "Outbox entries confirmed by session nodes", of);
   refused = registry.counter("tern_storage_dispatch_refused_total",
                              "Outbox entries sent to a node that does not own them", of);

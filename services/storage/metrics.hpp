@@ -8,6 +8,7 @@
 #include <string>
 
 #include "libs/metrics/metrics.hpp"
+#include "libs/metrics/stages.hpp"
 #include "services/storage/logic/write_request.hpp"
 
 namespace tern::storage {
@@ -28,6 +29,7 @@ class operation_metrics {
   static result_kind kind_of(int32_t code);
   std::map<v1::StorageRequest::OpCase, series> by_op_;
   metrics::counter shed_;
+  metrics::histogram commit_stage_;
 };
 
 /// Per shard.
@@ -50,6 +52,7 @@ struct shard_metrics {
   metrics::gauge outbox_oldest_seconds;
   metrics::gauge outbox_behind;  // 1 while the outbox is read from the database, not taken from commits
   metrics::counter dispatched;
+  metrics::histogram dispatch_stage;
   metrics::counter confirmed;
   metrics::counter refused;  // entries a session node did not own
   metrics::gauge bytes;

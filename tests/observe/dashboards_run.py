@@ -72,6 +72,14 @@ def ask_all(prometheus):
     return empty
 
 
+def not_counted(prometheus):
+    """Stages and ways of a message that no sample was of."""
+    wanted = [f'tern_message_stage_seconds_count{{stage="{stage}",service!="ternd"}}'
+              for stage in ("decode", "route", "authorize", "commit", "dispatch", "write")]
+    wanted += [f'tern_session_delivery_seconds_count{{kind="message",path="{path}"}}' for path in ("local", "remote")]
+    return [("stages", one, one) for one in wanted if not prometheus.value(f"sum({one})", 0)]
+
+
 def run(directory, seconds):
     with Cluster(BINARIES, directory, groups=2, settings=SETTINGS) as cluster:
         ternd, metrics = start_ternd(directory)
@@ -86,7 +94,7 @@ def run(directory, seconds):
                 time.sleep(seconds / 3)
                 move_things(cluster)
                 time.sleep(seconds / 3)
-                empty = ask_all(prometheus)
+                empty = ask_all(prometheus) + not_counted(prometheus)
                 last = load.stop()
                 print(f"the load: exit code {load.child.returncode}, {last}")
                 return empty, load.child.returncode

@@ -72,8 +72,17 @@ def latency():
                   runbooks=("TernReceiptLatency",)),
         ]),
         ("Stages", [
-            Panel("Delivery, at the session node", "Outbox entry received to handed to a gateway.", "s",
-                  quantiles("tern_session_delivery_seconds")),
+            Panel("Stages of a message, p99", "Each stage by itself, of one message in 64 between two accounts: decode (gateway), "
+                  "route and authorize (sender's session), commit and dispatch (storage), write (recipient's gateway).", "s",
+                  [(quantile("tern_message_stage_seconds", 0.99, by="stage"), "{{stage}}")], width=12,
+                  runbooks=("TernDeliveryLatency", "TernReceiptLatency")),
+            Panel("Stages of a message, mean", "Stacked: what each adds.", "s",
+                  [(f"{rate('tern_message_stage_seconds_sum', by='stage')} / {rate('tern_message_stage_seconds_count', by='stage')}",
+                    "{{stage}}")], width=12, stacked=True),
+            Panel("Delivery, at the session node", "Accepted to handed to the recipient's gateway; local: the sender's session is on "
+                  "the same node.", "s",
+                  [(quantile("tern_session_delivery_seconds", which, by="kind,path"), f"p{100 * which:g} {{{{kind}}}} {{{{path}}}}")
+                   for which in (0.5, 0.99)], runbooks=("TernDeliveryLatency",)),
             Panel("Storage, as sessions see it", "A request to storage to its answer.", "s",
                   quantiles("tern_session_storage_seconds")),
             Panel("Commit", "Reading, planning and committing one batch, by shard.", "s",

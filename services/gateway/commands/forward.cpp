@@ -32,6 +32,8 @@ void switched_off(client& from, const wire::inbound_frame& frame) {
 }
 
 void forward(client& from, const wire::inbound_frame& frame) {
+  const bool measured = frame.type == frame_type::message && metrics::stage_sampled<metrics::stage::decode>();
+  const auto began = measured ? from.shared().time.now() : clock::time_point{};
   const auto type = static_cast<uint8_t>(frame.type);
   core& shared = from.shared();
   const wire::command* command = wire::find_command(type);
@@ -53,6 +55,9 @@ void forward(client& from, const wire::inbound_frame& frame) {
   const uint64_t trace = trace_id(shared, frame.type);
   if (trace != 0) log::trace(trace, "gateway", "frame");
   from.forward(type, std::move(payload), trace);
+  if (measured) {
+    shared.metrics.decode_seconds.observe(std::chrono::duration<double>(shared.time.now() - began).count());
+  }
 }
 
 }  // namespace tern::gateway::commands

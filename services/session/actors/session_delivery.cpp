@@ -79,8 +79,16 @@ void session_state::deliver(delivery::terminal_set to, const delivery::message& 
   if (to != delivery_.terminals()) env_->metrics.redeliveries_total.add();
   env_->metrics.count(kind::message, outcome::online);
   if (what.accepted_ns != 0 && missed != to) {
-    env_->metrics.delivery_seconds.observe(static_cast<double>(env_->time.wall_ns() - what.accepted_ns) / 1e9);
+    count_delivered(delivery_kind::message, what.sender, what.accepted_ns);
   }
+}
+
+void session_state::count_delivered(delivery_kind what, account_id sender, int64_t accepted_ns) const {
+  const auto map = env_->cluster->get();
+  const placement::range* home = map->sessions.find(slot_of(sender));
+  const bool here = home != nullptr && home->owner == env_->node;
+  env_->metrics.delivered(what, here ? delivery_path::local : delivery_path::remote,
+                          static_cast<double>(env_->time.wall_ns() - accepted_ns) / 1e9);
 }
 
 bool session_state::deliver_as(delivery::terminal_set to, const delivery::message& what, bool offline) {

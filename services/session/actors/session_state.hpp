@@ -40,7 +40,8 @@ struct origin {
   uint64_t trace = 0;
   int64_t received_ns = 0;
   connection_key connection = {};
-  bool again = false;  // the gateway sent it before: it may be done already
+  bool again = false;    // the gateway sent it before: it may be done already
+  int64_t taken_ns = 0;  // wall clock when it was taken up, of messages whose stages are measured; else 0
 };
 
 /// The code a refusal carries: one of the protocol's, unknown (5103) where a command may have been done before.
@@ -292,6 +293,8 @@ class session_state : private delivery::port {
   std::optional<delivery::terminal_slot> slot_of_conn(const gateway_stream& from, uint64_t conn) const;
   void pump(delivery::terminal_slot slot);
   void run(delivery::terminal_slot slot, uint64_t seq, terminal::command what);
+  void measure_route(origin& from) const;
+  void count_delivered(delivery_kind what, account_id sender, int64_t accepted_ns) const;
   /// False when the message cannot be decoded.
   bool deliver_as(delivery::terminal_set to, const delivery::message& what, bool offline);
   void damaged(delivery::terminal_set to, const delivery::message& what);

@@ -1,4 +1,6 @@
 // Terminals: binds, the device limit, frames in order, links that go.
+#include <algorithm>
+
 #include "libs/delivery/device_limit.hpp"
 #include "services/session/actors/session_state.hpp"
 #include "services/session/commands/answers.hpp"
@@ -234,6 +236,14 @@ void session_state::pump(delivery::terminal_slot slot) {
   pumping_ = false;
 }
 
+void session_state::measure_route(origin& from) const {
+  if (from.type != wire::frame_type::message || from.received_ns == 0 || from.again) return;
+  if (!metrics::stage_sampled<metrics::stage::route>()) return;
+  from.taken_ns = env_->time.wall_ns();
+  const int64_t took = std::max<int64_t>(from.taken_ns - from.received_ns, 0);  // another machine's clock
+  env_->metrics.route_seconds.observe(static_cast<double>(took) / 1e9);
+}
+
 void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::command what) {
   origin from{slot,
               terminals_[slot]->generation,
@@ -243,6 +253,7 @@ void session_state::run(delivery::terminal_slot slot, uint64_t seq, terminal::co
               what.received_ns,
               terminals_[slot]->connection(),
               what.again};
+  measure_route(from);
   const command_row* row = find_command(what.type);
   if (row == nullptr || (env_->relay != nullptr && !relayed(row->type))) return refuse(from, errc::bad_interface);
   log::trace(what.trace, "session", "accept",

@@ -110,6 +110,10 @@ std::vector<origin> take_append(session_state& state, const origin& from) {
 
 void append(session_state& state, const origin& from, storage::v1::StorageRequest request) {
   if (from.again && joined(state, from)) return;
+  if (from.taken_ns != 0) {
+    state.env().metrics.authorize_seconds.observe(static_cast<double>(state.env().time.wall_ns() - from.taken_ns) /
+                                                  1e9);
+  }
   state.appends().push_back({from});
   const slot_type slot = slot_of(conversation_id{request.append().conversation().hi(), 0});
   state.ask(slot, std::move(request), patience::deadline, [from](session_state& again, storage_answer& got) {

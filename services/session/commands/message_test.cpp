@@ -11,6 +11,12 @@ class message_test : public session_fixture {
   void say(std::string_view what, int64_t id = 0, uint64_t seq = 0) {
     frame(1, alice, frame_type::message, text_to(bob_node, what, id), seq);
   }
+  /// The value of a series; -1: not exported.
+  double exported(const std::string& series) {
+    const std::string text = registry.render();
+    const auto at = text.find("\n" + series + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + series.size() + 2));
+  }
   const std::string bob_node = to_node(bob);
 };
 
@@ -39,6 +45,38 @@ TEST_F(message_test, the_receipt_goes_to_every_terminal_of_the_sender_and_the_me
   ack(3, bob, delivered[0].ref());
   settle();
   EXPECT_TRUE(storage.outbox.empty());
+}
+
+TEST_F(message_test, one_in_so_many_is_measured_by_stage) {
+  ASSERT_TRUE(log_on(1, alice));
+  for (uint32_t i = 0; i < 2 * metrics::stage_sampling; ++i) {
+    say("hi");
+    settle();
+  }
+  EXPECT_EQ(exported("tern_message_stage_seconds_count{stage=\"route\"}"), 2);
+  EXPECT_EQ(exported("tern_message_stage_seconds_count{stage=\"authorize\"}"), 2);
+}
+
+TEST_F(message_test, deliveries_are_counted_by_where_the_sender_is) {
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(3, bob));
+  const std::string of = "tern_session_delivery_seconds_count{kind=\"message\",path=";
+  say("hi");
+  settle();
+  EXPECT_EQ(exported(of + "\"local\"}"), 1);
+  EXPECT_EQ(exported(of + "\"remote\"}"), 0);
+  std::vector<v1::Delivery> next{storage.outbox.begin()->second};
+  auto map = std::make_shared<placement::snapshot>(*cluster.get());
+  map->version = ++map_version;
+  map->sessions = placement::range_map{{{slot_of(bob), slot_of(bob), "session-0", 1}}};
+  ASSERT_NE(slot_of(alice), slot_of(bob));
+  cluster.publish(map);
+  next[0].set_entry(100);
+  next[0].mutable_message()->set_mid(2);
+  dispatcher->on_items(next);
+  settle();
+  EXPECT_EQ(exported(of + "\"local\"}"), 1);
+  EXPECT_EQ(exported(of + "\"remote\"}"), 1);
 }
 
 TEST_F(message_test, a_terminal_at_another_gateway_under_the_same_number_gets_its_receipt) {

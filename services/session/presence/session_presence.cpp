@@ -91,7 +91,7 @@ void session_state::on(peer_event& what) {
   }
   env_->metrics.count(kind::message, outcome::online);
   if (item.accepted_ns() == 0) return;
-  env_->metrics.delivery_seconds.observe(static_cast<double>(env_->time.wall_ns() - item.accepted_ns()) / 1e9);
+  count_delivered(delivery_kind::message, account_id{item.sender()}, item.accepted_ns());
 }
 
 void session_state::tell_live(v1::PeerItem& item) {
@@ -118,6 +118,9 @@ void session_state::tell_live(v1::PeerItem& item) {
                          : type == wire::frame_type::bigbinary ? live_kind::bigbinary
                                                                : live_kind::stream;
   env_->metrics.live.count_delivered(kind, told);
+  if (told != 0 && item.accepted_ns() != 0) {
+    count_delivered(delivery_kind::moment, account_id{item.sender()}, item.accepted_ns());
+  }
 }
 
 void session_state::terminal_gone(const terminal& gone) {

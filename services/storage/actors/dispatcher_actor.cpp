@@ -29,11 +29,32 @@ void confirm(dispatcher_self* self, std::vector<uint64_t>&& entries) {
   self->send(state.writer, done_message{std::make_shared<std::vector<uint64_t>>(std::move(entries))});
 }
 
+/// One message in so many is measured from its commit until it is sent. Those that never are, since they are recalled
+/// or behind, are forgotten when they are many.
+void measure(dispatcher_state& state, const std::vector<session::v1::Delivery>& entries,
+             clock::time_point committed) {
+  constexpr size_t most = 1024;
+  if (state.measured.size() > most) state.measured.clear();
+  for (const auto& one : entries) {
+    if (one.has_message() && metrics::stage_sampled<metrics::stage::dispatch>())
+      state.measured.emplace(one.entry(), committed);
+  }
+}
+
+void measured(dispatcher_state& state, uint64_t entry) {
+  const auto at = state.measured.find(entry);
+  if (at == state.measured.end()) return;
+  state.setup.metrics->dispatch_stage.observe(
+      std::chrono::duration<double>(state.setup.time->now() - at->second).count());
+  state.measured.erase(at);
+}
+
 void pump(dispatcher_self* self, std::vector<uint64_t>&& deletable = {}) {
   auto& state = self->state;
   size_t sent = 0;
   const auto on_sent = [&](const session::v1::Delivery& what) {
     ++sent;
+    if (!state.measured.empty()) measured(state, what.entry());
     if (what.trace() != 0) log::trace(what.trace(), "storage", "dispatch");
   };
   bool again = state.window.pump(state.setup.time->now(), deletable, on_sent);
@@ -90,6 +111,7 @@ caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispa
         pump(self);
       },
       [self](committed_message& m) {
+        measure(self->state, *m.entries, m.committed);
         self->state.window.offer(*m.entries);
         pump(self);
       },

@@ -118,7 +118,7 @@ void run_round(writer_self* self) {
   if (done.resync) self->send(state.setup.dispatcher, resync_message{});
   if (!done.deliveries.empty()) {
     auto entries = std::make_shared<std::vector<session::v1::Delivery>>(std::move(done.deliveries));
-    self->send(state.setup.dispatcher, committed_message{std::move(entries)});
+    self->send(state.setup.dispatcher, committed_message{std::move(entries), state.setup.time->now()});
   }
   answer_all(self, done.answers);
   switch (done.what) {
