@@ -60,21 +60,26 @@ TEST_F(message_test, one_in_so_many_is_measured_by_stage) {
 TEST_F(message_test, deliveries_are_counted_by_where_the_sender_is) {
   ASSERT_TRUE(log_on(1, alice));
   ASSERT_TRUE(log_on(3, bob));
-  const std::string of = "tern_session_delivery_seconds_count{kind=\"message\",path=";
   say("hi");
   settle();
+  auto arrive = [&, entry = storage.outbox.begin()->second](uint64_t mid) mutable {
+    entry.set_entry(100 + mid);
+    entry.mutable_message()->set_mid(mid);
+    entry.mutable_message()->set_timestamp_ns(time.wall_ns() + 1);  // not missed: bob was on line
+    std::vector<v1::Delivery> items{entry};
+    dispatcher->on_items(items);
+    settle();
+  };
+  const std::string of = "tern_session_delivery_seconds_count{kind=\"message\",path=";
+  arrive(2);
   EXPECT_EQ(exported(of + "\"local\"}"), 1);
   EXPECT_EQ(exported(of + "\"remote\"}"), 0);
-  std::vector<v1::Delivery> next{storage.outbox.begin()->second};
+  ASSERT_NE(slot_of(alice), slot_of(bob));
   auto map = std::make_shared<placement::snapshot>(*cluster.get());
   map->version = ++map_version;
   map->sessions = placement::range_map{{{slot_of(bob), slot_of(bob), "session-0", 1}}};
-  ASSERT_NE(slot_of(alice), slot_of(bob));
   cluster.publish(map);
-  next[0].set_entry(100);
-  next[0].mutable_message()->set_mid(2);
-  dispatcher->on_items(next);
-  settle();
+  arrive(3);
   EXPECT_EQ(exported(of + "\"local\"}"), 1);
   EXPECT_EQ(exported(of + "\"remote\"}"), 1);
 }
