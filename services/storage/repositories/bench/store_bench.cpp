@@ -1,79 +1,26 @@
-// tern-store-bench: group commits of one writer, as the storage service makes them.
-//   tern-store-bench DSN [batches] [rows per batch] [body bytes] [conversations]
+// tern-store-bench: what a shard's database does for the storage service.
+//   tern-store-bench saturation|history|offline|growth [SECONDS]: on PostgreSQL servers that it starts itself; these
+//   print rows of docs/benchmarks.md.
+//   tern-store-bench DSN [batches] [rows per batch] [body bytes] [conversations]: group commits of one writer.
 // Each batch adds messages with keys and outbox entries and deletes the entries of the batch before the last. Prints
 // appends per second, statements per message, and CPU per message here and (for a local server) of all its processes.
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <cstring>
 #include <string>
 #include <vector>
 
-#include "libs/sql/connection.hpp"
+#include "services/storage/repositories/bench/meter.hpp"
+#include "services/storage/repositories/bench/scenarios.hpp"
 #include "services/storage/repositories/store.hpp"
 
 namespace {
 
 using namespace tern;
 using namespace tern::storage;
+using namespace tern::storage::bench;
 using steady = std::chrono::steady_clock;
-
-double own_cpu() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-/// The fields of /proc/PID/stat after the name: [1] parent, [11] user, [12] system ticks, [13] [14] of ended
-/// children.
-std::vector<double> stat_of(const std::string& pid) {
-  std::ifstream file("/proc/" + pid + "/stat");
-  std::string line;
-  std::vector<double> fields;
-  if (!std::getline(file, line)) return fields;
-  std::istringstream rest(line.substr(line.rfind(')') + 2));
-  for (std::string word; rest >> word;) fields.push_back(std::atof(word.c_str()));
-  return fields;
-}
-
-/// CPU seconds so far of all processes of one PostgreSQL server on this machine.
-class server_meter {
- public:
-  explicit server_meter(const std::string& dsn) {
-    if (sql::is_sqlite(dsn) || dsn == "memory:") return;
-    auto link = sql::open(dsn);
-    if (!link) return;
-    auto pid = (*link)->query("select pg_backend_pid()");
-    if (!pid) return;
-    const auto fields = stat_of(std::to_string(sql::as_int(pid->front()[0])));
-    if (fields.size() > 14) postmaster_ = static_cast<long>(fields[1]);
-  }
-  double read() const {
-    double ticks = 0;
-    if (postmaster_ == 0) return 0;
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      const auto pid = entry.path().filename().string();
-      if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-      const auto fields = stat_of(pid);
-      if (fields.size() <= 14) continue;
-      const bool root = pid == std::to_string(postmaster_);
-      if (root) ticks += fields[13] + fields[14];
-      if (root || static_cast<long>(fields[1]) == postmaster_) ticks += fields[11] + fields[12];
-    }
-    return ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
-  }
-
- private:
-  long postmaster_ = 0;
-};
 
 conversation_id conversation_of(uint64_t n) { return {(n + 1) * 0x9E3779B97F4A7C15U, n}; }
 
@@ -177,8 +124,14 @@ int large_room(store& shard, writer_store& writer, const server_meter& meter) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: %s DSN [batches=500] [rows=200] [body=200] [conversations=2000]\n", argv[0]);
+    std::fprintf(stderr,
+                 "usage: %s saturation|history|offline|growth [seconds=10]\n"
+                 "       %s DSN [batches=500] [rows=200] [body=200] [conversations=2000]\n",
+                 argv[0], argv[0]);
     return 2;
+  }
+  for (const auto& one : scenarios) {
+    if (std::strcmp(argv[1], one.name) == 0) return one.run(argc > 2 ? std::atof(argv[2]) : 10);
   }
   const auto argument = [&](int i, size_t otherwise) {
     return argc > i ? std::strtoul(argv[i], nullptr, 10) : otherwise;
