@@ -115,7 +115,7 @@ bool network::send(const stream_ptr& on, flow& way, std::unique_ptr<item_list> i
   if (way.queued + items->size() > queue_most) return false;
   if (bug_ != planted::none && !tamper(*on, way, *items)) return true;
   for (size_t i = 0; i < items->size(); ++i) {
-    referee_.sent(*way.from, *way.to, on->method, &way == &on->up, items->at(i));
+    referee_.sent(*way.from, *way.to, way.to->incarnation_of(way.to_life), on->method, &way == &on->up, items->at(i));
   }
   way.queued += items->size();
   way.last_due = std::max(way.last_due, world_.now() + latency());

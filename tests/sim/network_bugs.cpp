@@ -44,7 +44,8 @@ void network::hand_over(const stream& on, const flow& way, receiver& to, item_li
       return;
     }
   }
-  for (size_t i = 0; i < items.size(); ++i) referee_.arrived(*way.from, *way.to, on.method, up, items.at(i));
+  const uint64_t sender = way.from->incarnation_of(way.from_life);
+  for (size_t i = 0; i < items.size(); ++i) referee_.arrived(*way.from, sender, *way.to, on.method, up, items.at(i));
   if (bug_ == planted::gateway_ignores_epochs && !up && attach) return let_late_ones_in(on, way, to, items);
   to.items(items);
 }

@@ -40,10 +40,11 @@ class referee {
   void committed(const placement::snapshot& maps);
   /// A process has these maps from now on.
   void mapped(const host& at, const placement::snapshot& maps);
-  /// Items as they leave, and as they are handed to the process they are for.
-  void sent(const host& from, const host& to, const std::string& method, bool up,
+  /// Items as they leave, and as they are handed to the process they are for. `other`: incarnation of the process
+  /// that is or was at the other end of the stream; the host may have a newer one.
+  void sent(const host& from, const host& to, uint64_t other, const std::string& method, bool up,
             const google::protobuf::MessageLite& item);
-  void arrived(const host& from, const host& to, const std::string& method, bool up,
+  void arrived(const host& from, uint64_t other, const host& to, const std::string& method, bool up,
                const google::protobuf::MessageLite& item);
   /// A gateway has written a frame to a client.
   void written(const host& gateway, uint64_t conn, uint8_t type, std::string_view payload);
@@ -92,10 +93,10 @@ class referee {
 
   void grant_ranges(kind what, const placement::range_map& map);
   void acts(kind what, uint32_t slot, const host& who);
-  void gateway_says(const host& from, const host& to, const google::protobuf::MessageLite& item);
+  void gateway_says(const host& from, const host& to, uint64_t other, const google::protobuf::MessageLite& item);
   void session_says(const host& from, const host& to, const google::protobuf::MessageLite& item);
-  void session_is_heard(const host& from, const host& to, const google::protobuf::MessageLite& item);
-  void group_says(const host& from, const host& to, const google::protobuf::MessageLite& item);
+  void session_is_heard(const host& from, uint64_t other, const host& to, const google::protobuf::MessageLite& item);
+  void group_says(const host& from, const host& to, uint64_t other, const google::protobuf::MessageLite& item);
   connection* find(const host& gateway, uint64_t conn);
 
   world& world_;

@@ -23,19 +23,21 @@ bool counts(const session::v1::Out& out) { return out.has_ref() || out.type() ==
 
 }  // namespace
 
-void referee::sent(const host& from, const host& to, const std::string& method, bool up, const MessageLite& item) {
+void referee::sent(const host& from, const host& to, uint64_t other, const std::string& method, bool up,
+                   const MessageLite& item) {
   if (method == rpc::attach_stream::method) {
-    up ? gateway_says(from, to, item) : session_says(from, to, item);
+    up ? gateway_says(from, to, other, item) : session_says(from, to, item);
   } else if (method == rpc::group_stream::method) {
-    if (!up) return group_says(from, to, item);
+    if (!up) return group_says(from, to, other, item);
     const auto& request = static_cast<const group::v1::GroupRequest&>(item);
-    questions_[{from.incarnation(), to.incarnation(), request.call()}] = {request.room(), request.has_interest(),
-                                                                          request.interest().on()};
+    questions_[{from.incarnation(), other, request.call()}] = {request.room(), request.has_interest(),
+                                                               request.interest().on()};
   }
 }
 
-void referee::arrived(const host& from, const host& to, const std::string& method, bool up, const MessageLite& item) {
-  if (!up && method == rpc::attach_stream::method) session_is_heard(from, to, item);
+void referee::arrived(const host& from, uint64_t other, const host& to, const std::string& method, bool up,
+                      const MessageLite& item) {
+  if (!up && method == rpc::attach_stream::method) session_is_heard(from, other, to, item);
 }
 
 referee::connection* referee::find(const host& gateway, uint64_t conn) {
@@ -48,13 +50,13 @@ const host* referee::bound_to(const host& gateway, uint64_t conn) const {
   return at == connections_.end() || !at->second.bound ? nullptr : at->second.owner;
 }
 
-void referee::gateway_says(const host& from, const host& to, const MessageLite& item) {
+void referee::gateway_says(const host& from, const host& to, uint64_t other, const MessageLite& item) {
   const auto& said = static_cast<const session::v1::GatewayItem&>(item);
   const auto begin = [&](uint64_t conn, uint64_t epoch) -> connection& {
     ++looks_;
     auto& one = connections_[{from.incarnation(), conn}];
     one.owner = &to;
-    one.owner_incarnation = to.incarnation();
+    one.owner_incarnation = other;
     one.epoch = epoch;
     one.bound = false;
     return one;
@@ -83,11 +85,11 @@ void referee::session_says(const host& from, const host& to, const MessageLite& 
   }
 }
 
-void referee::session_is_heard(const host& from, const host& to, const MessageLite& item) {
+void referee::session_is_heard(const host& from, uint64_t other, const host& to, const MessageLite& item) {
   const auto& said = static_cast<const session::v1::SessionItem&>(item);
   const auto owned = [&](uint64_t conn) -> connection* {
     auto* one = find(to, conn);
-    return one != nullptr && one->owner == &from && one->owner_incarnation == from.incarnation() ? one : nullptr;
+    return one != nullptr && one->owner == &from && one->owner_incarnation == other ? one : nullptr;
   };
   if (said.has_login_result()) {
     const auto& result = said.login_result();
@@ -120,11 +122,11 @@ void referee::written(const host& gateway, uint64_t conn, uint8_t type, std::str
   }
 }
 
-void referee::group_says(const host& from, const host& to, const MessageLite& item) {
+void referee::group_says(const host& from, const host& to, uint64_t other, const MessageLite& item) {
   const auto& said = static_cast<const group::v1::GroupReply&>(item);
   if (said.has_frame() && !said.frame().live()) {
     ++looks_;
-    const auto next = next_mids_.find({from.incarnation(), to.incarnation(), said.frame().room()});
+    const auto next = next_mids_.find({from.incarnation(), other, said.frame().room()});
     if (next == next_mids_.end()) return;
     if (said.frame().mid() != next->second) {
       world_.violation(from.name + " sends mid " + text(said.frame().mid()) + " of a room to " + to.name + " where " +
@@ -132,13 +134,13 @@ void referee::group_says(const host& from, const host& to, const MessageLite& it
     }
     next->second = said.frame().mid() + 1;
   } else if (said.has_answer()) {
-    const auto asked = questions_.find({to.incarnation(), from.incarnation(), said.answer().call()});
+    const auto asked = questions_.find({other, from.incarnation(), said.answer().call()});
     if (asked == questions_.end()) return;
     const question what = asked->second;
     questions_.erase(asked);
     if (said.answer().code() != 0) return;
     acts(kind::group, slot_of(room_id{what.room}), from);
-    const std::tuple key{from.incarnation(), to.incarnation(), what.room};
+    const std::tuple key{from.incarnation(), other, what.room};
     if (what.interest && what.on) next_mids_[key] = said.answer().head() + 1;
     if (what.interest && !what.on) next_mids_.erase(key);
   }

@@ -33,6 +33,14 @@ TEST_F(sim_test, some_hundred_seeds_keep_the_promise) {
   }
 }
 
+TEST_F(sim_test, some_hundred_seeds_keep_it_with_real_routing) {
+  for (uint64_t seed = 1; seed <= 150; ++seed) {
+    const run_options how{.seed = seed, .routing = true};
+    const auto got = run(how);
+    EXPECT_TRUE(got.violations.empty()) << "seed " << seed << text_of(got) << "\n  replay: " << replay_command(how);
+  }
+}
+
 TEST_F(sim_test, a_seed_gives_the_same_run_twice) {
   for (const uint64_t seed : {3, 14, 15, 16, 17}) {
     const run_options how{.seed = seed, .rooms = seed > 15, .routing = seed > 14};
