@@ -202,7 +202,7 @@ TEST_F(store_standbys, without_its_standby_a_shard_refuses_in_time_and_goes_on_w
   const auto head = next->load(ids)->at(0).head;
   EXPECT_TRUE(head == 1 || head == 2) << head;
   ASSERT_TRUE(next->commit(chat(1, head + 1)));
-  EXPECT_EQ(stored(*second_), head + 1);
+  EXPECT_TRUE(eventually([&] { return stored(*second_) == head + 1; })) << "it has it on disk, and shows it soon";
   EXPECT_TRUE(eventually([&] { return store->health().copies == 1 && store->health().problem.empty(); }));
 }
 
@@ -225,7 +225,7 @@ TEST_F(store_standbys, without_its_standby_a_shard_goes_on_loudly_when_told_so) 
   ASSERT_TRUE(second_->restart());
   ASSERT_TRUE(eventually([&] { return !store->health().degraded; }));
   ASSERT_TRUE(writing->commit(chat(1, 10)));
-  EXPECT_EQ(stored(*second_), 10U) << "the last commit waited for it";
+  EXPECT_TRUE(eventually([&] { return stored(*second_) == 10; })) << "the last commit waited for it";
 }
 
 TEST_F(store_standbys, a_commit_that_an_operator_let_pass_without_its_standby_is_in_doubt) {
