@@ -135,13 +135,15 @@ void cluster::say(const std::string& line) const {
 }
 
 result<void> cluster::make_secrets() {
-  const auto file = home_ / "identity.key";
-  if (std::filesystem::exists(file)) return {};
-  const int fd = ::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-  const auto secret = hex_secret() + "\n";
-  const bool written = fd >= 0 && ::write(fd, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size());
-  if (fd >= 0) ::close(fd);
-  if (!written) return error{errc::unavailable, "cannot write " + file.string()};
+  for (const char* name : {"identity.key", "encryption.key"}) {
+    const auto file = home_ / name;
+    if (std::filesystem::exists(file)) continue;
+    const int fd = ::open(file.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    const auto secret = hex_secret() + "\n";
+    const bool written = fd >= 0 && ::write(fd, secret.data(), secret.size()) == static_cast<ssize_t>(secret.size());
+    if (fd >= 0) ::close(fd);
+    if (!written) return error{errc::unavailable, "cannot write " + file.string()};
+  }
   return {};
 }
 
@@ -209,6 +211,7 @@ std::map<std::string, std::string> cluster::config_of(const cluster_node& node) 
   if (node.service == "session" && databases_.empty()) options["session.storage"] = "none";
   if (node.service == "storage") {
     options["storage.shards"] = list_of(shards);
+    options["storage.encryption.key_file"] = "\"" + (home_ / "encryption.key").string() + "\"";
     if (redis_) options["storage.redis.url"] = "\"" + redis_->url() + "\"";
   }
   if (node.service == "gateway") {

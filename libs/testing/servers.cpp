@@ -19,17 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr auto start_limit = 60s;
 
-/// Debian keeps one directory per version and none of it in PATH; elsewhere PATH has to know.
-std::string postgres_program(const std::string& name) {
-  std::vector<fs::path> found;
-  std::error_code ignored;
-  for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
-    if (fs::exists(version.path() / "bin" / name)) found.push_back(version.path() / "bin" / name);
-  }
-  if (found.empty()) return name;
-  return std::max_element(found.begin(), found.end())->string();
-}
-
 process_options as_postgres(bool dies_with_us = true) {
   process_options how;
   how.user = "postgres";
@@ -69,6 +58,17 @@ bool redis_answers(const std::string& path) {
 }
 
 }  // namespace
+
+/// Debian keeps one directory per version and none of it in PATH; elsewhere PATH has to know.
+std::string postgres_program(const std::string& name) {
+  std::vector<fs::path> found;
+  std::error_code ignored;
+  for (const auto& version : fs::directory_iterator("/usr/lib/postgresql", ignored)) {
+    if (fs::exists(version.path() / "bin" / name)) found.push_back(version.path() / "bin" / name);
+  }
+  if (found.empty()) return name;
+  return std::max_element(found.begin(), found.end())->string();
+}
 
 postgres_server::postgres_server(postgres_options how) : how_(std::move(how)) {
   if (how_.directory.empty()) {

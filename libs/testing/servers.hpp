@@ -21,6 +21,9 @@ struct postgres_options {
   bool dies_with_us = true;             // see process_options
 };
 
+/// The path of "pg_dump", "psql", … of the newest PostgreSQL of this machine.
+std::string postgres_program(const std::string& name);
+
 /// One PostgreSQL server: fsync on, trust authentication on its socket and 127.0.0.1, superuser and database "tern".
 /// Not thread-safe. The destructor stops it at once.
 class postgres_server {

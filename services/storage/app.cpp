@@ -5,6 +5,7 @@
 #include <caf/all.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <future>
 #include <mutex>
 #include <utility>
 
@@ -14,7 +15,10 @@
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/login/redis_soft_store.hpp"
 #include "services/storage/redis_metrics.hpp"
+#include "services/storage/refusals.hpp"
+#include "services/storage/repositories/sealing/key_ring.hpp"
 #include "services/storage/supervisor.hpp"
+#include "services/storage/upkeep.hpp"
 
 namespace tern::storage {
 namespace {
@@ -48,7 +52,10 @@ class storage_service final : public app::service {
   void stop() override;
 
  private:
+  result<void> check_shard_keys();
+  open_function opener(const std::string& shard) const;
   result<void> make_shards();
+  void start_upkeep();
   supervisor_setup supervision();
   bool has_moved_out() const;
   bool others_could_take() const;
@@ -58,6 +65,7 @@ class storage_service final : public app::service {
   app::context& with_;
   const storage_config options_;
   const open_function open_;
+  sealing sealing_;
   std::shared_ptr<storage_metrics> metrics_;
   std::shared_ptr<login_desk> logins_;
   std::shared_ptr<const shard_slots> shards_;
@@ -65,8 +73,35 @@ class storage_service final : public app::service {
   std::shared_ptr<std::atomic<int64_t>> alive_at_ = std::make_shared<std::atomic<int64_t>>(0);
   std::shared_ptr<std::atomic<size_t>> at_work_ = std::make_shared<std::atomic<size_t>>(0);
   std::unique_ptr<placement::membership> membership_;
+  std::unique_ptr<upkeep> upkeep_;
   caf::actor supervisor_;
 };
+
+/// How a shard's database is opened: its rows are sealed as configured, what does not open is counted.
+storage_service::open_function storage_service::opener(const std::string& shard) const {
+  if (open_) return open_;
+  auto how = sealing_;
+  how.refused = watch_refusals(with_.metrics, shard);
+  const sync_rule rule{static_cast<uint32_t>(options_.sync_copies), options_.sync_lost == "degrade"};
+  return [how, rule](const std::string& dsn) { return open_sealed_store(dsn, how, rule); };
+}
+
+/// The keys of shards whose databases answer; the others are looked at when they are opened.
+result<void> storage_service::check_shard_keys() {
+  std::string checked_before;
+  const auto settings = parse_shards(options_.shards, checked_before);
+  std::vector<std::future<result<void>>> checks;
+  for (const auto& one : settings) {
+    checks.push_back(std::async(std::launch::async, [this, &one] { return check_keys(one.dsn, sealing_); }));
+  }
+  result<void> all;
+  for (size_t i = 0; i < checks.size(); ++i) {
+    if (auto done = checks[i].get(); !done) {
+      all = error{done.code(), "shard " + settings[i].name + ": " + done.error().detail};
+    }
+  }
+  return all;
+}
 
 result<void> storage_service::make_shards() {
   std::string problem;
@@ -78,12 +113,25 @@ result<void> storage_service::make_shards() {
   how.readers = {options_.reader_threads, options_.reader_queue};
   auto slots = std::make_shared<shard_slots>();
   for (const auto& setting : settings) {
-    auto holder = std::make_shared<store_holder>(setting.dsn, open_);
+    auto holder = std::make_shared<store_holder>(setting.dsn, opener(setting.name));
     (*slots)[setting.name] =
         std::make_shared<shard_slot>(setting.name, std::move(holder), how, with_.time, logins_, metrics_);
   }
   shards_ = std::move(slots);
   return {};
+}
+
+void storage_service::start_upkeep() {
+  upkeep_options how;
+  how.key_life = std::chrono::hours(24 * options_.data_key_days);
+  how.rotate_before_ns = utc_time(options_.rotate_before).value_or(0);
+  how.rows_per_second = options_.reseal_rows;
+  upkeep_ = std::make_unique<upkeep>(how, with_.time, [shards = shards_] {
+    std::vector<std::shared_ptr<shard_slot>> all;
+    for (const auto& [name, slot] : *shards) all.push_back(slot);
+    return all;
+  });
+  upkeep_->start();
 }
 
 supervisor_setup storage_service::supervision() {
@@ -107,6 +155,12 @@ supervisor_setup storage_service::supervision() {
 }
 
 result<void> storage_service::start() {
+  if (!open_) {
+    auto how = sealing_of(options_);
+    if (!how) return how.error();
+    sealing_ = std::move(*how);
+    if (auto checked = check_shard_keys(); !checked) return checked;
+  }
   metrics_ = std::make_shared<storage_metrics>(with_.metrics);
   add_redis_metrics(with_.metrics);
   std::shared_ptr<soft_store> shared;
@@ -144,6 +198,7 @@ result<void> storage_service::start() {
         caf::anon_send(supervisor, map_message{current});
       });
   membership_->start();
+  start_upkeep();
   return {};
 }
 
@@ -187,6 +242,7 @@ void storage_service::drain(std::chrono::milliseconds limit) {
 
 void storage_service::stop() {
   if (!supervisor_) return;
+  upkeep_->stop();
   membership_->stop();
   // Its writers answer what they have before the streams go.
   caf::anon_send(supervisor_, stop_message{});
@@ -203,10 +259,6 @@ void storage_service::stop() {
 std::unique_ptr<app::service> make_storage_service(
     app::context& with, const storage_config& options,
     std::function<result<std::unique_ptr<store>>(const std::string&)> open) {
-  if (!open) {
-    const sync_rule rule{static_cast<uint32_t>(options.sync_copies), options.sync_lost == "degrade"};
-    open = [rule](const std::string& dsn) { return open_store_with(dsn, rule); };
-  }
   return std::make_unique<storage_service>(with, options, std::move(open));
 }
 

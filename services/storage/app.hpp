@@ -11,9 +11,9 @@
 
 namespace tern::storage {
 
-/// `with` must outlive the service. `open` replaces open_store_with(), by the options' rule, in tests.
+/// `with` must outlive the service. `open` replaces the stores that are opened as configured, in tests.
 std::unique_ptr<app::service> make_storage_service(
     app::context& with, const storage_config& options,
-    std::function<result<std::unique_ptr<store>>(const std::string&)> open = nullptr);
+    std::function<result<std::unique_ptr<store>>(const std::string&)> open = {});
 
 }  // namespace tern::storage

@@ -1,9 +1,12 @@
 #include "services/storage/config.hpp"
 
 #include <algorithm>
+#include <ctime>
 #include <set>
 
 #include "libs/config/schema.hpp"
+#include "libs/config/secret_file.hpp"
+#include "services/storage/repositories/sealing/key_ring.hpp"
 
 namespace tern::storage {
 
@@ -50,6 +53,69 @@ void declare(config::schema& options, storage_config& into) {
       "storage.redis.url", into.redis_url,
       "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
   options.add_secret("storage.redis.password", into.redis_password, "password of that Redis", false);
+  options.add_choice("storage.encryption", into.encryption, {"on", "off", "required"},
+                     "Message bodies, profiles, rooms and notices are sealed with AES-256-GCM before they go to the "
+                     "database. off: new rows are not; required: rows that are not sealed are refused, too, for when "
+                     "all are");
+  options.add_secret("storage.encryption.key", into.encryption_key,
+                     "key-encryption key of all shards, the same on every storage node: 32 characters at least, best "
+                     "64 random hexadecimal digits. Without it what is sealed cannot be read",
+                     false);
+  options.add("storage.encryption.other_key_files", into.other_encryption_keys,
+              "Files of other key-encryption keys, to read what they wrap. Whoever opens a shard wraps its data keys "
+              "anew by the key of storage.encryption.key_file: to change that key, first give the new one to all "
+              "nodes here, then make it the current one and list the old one here");
+  options.add("storage.encryption.data_key_days", into.data_key_days,
+              "A shard's data key that is older is followed by a new one, and all rows are sealed again with that in "
+              "the background; 0: never",
+              {0, 36'500});
+  options.add("storage.encryption.rotate_before", into.rotate_before,
+              "The same for data keys that were made before this time (UTC, 2026-11-23T12:00:00Z): to have new ones "
+              "now",
+              [](const std::string& text) -> std::string {
+                return text.empty() || utc_time(text) ? "" : "a time like 2026-11-23T12:00:00Z expected";
+              });
+  options.add("storage.encryption.reseal_rows_per_second", into.reseal_rows,
+              "How many rows of a shard are looked at per second to be sealed again", {1, 1'000'000});
+}
+
+std::optional<int64_t> utc_time(const std::string& text) {
+  tm parts{};
+  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &parts);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return int64_t{::timegm(&parts)} * 1'000'000'000;
+}
+
+result<sealing> sealing_of(const storage_config& options) {
+  sealing how;
+  how.seal_new = options.encryption != "off";
+  how.refuse_plain = options.encryption == "required";
+  std::vector<std::string> secrets;
+  if (!options.encryption_key.empty()) secrets.push_back(options.encryption_key);
+  for (const auto& file : options.other_encryption_keys) {
+    auto secret = config::read_secret_file(file);
+    if (!secret) return error{errc::config, "storage.encryption.other_key_files: " + secret.error().detail};
+    secrets.push_back(std::move(*secret));
+  }
+  if (how.seal_new && options.encryption_key.empty()) {
+    return error{errc::config,
+                 "storage.encryption.key_file is missing: rows are sealed by a key of it (openssl rand -hex 32 makes "
+                 "one; storage.encryption=off does without)"};
+  }
+  if (secrets.empty()) return how;
+  auto keys = master_keys::make(secrets);
+  if (!keys) return error{errc::config, "storage.encryption.key_file: " + keys.error().detail};
+  how.keys = std::move(*keys);
+  return how;
+}
+
+std::vector<std::string> complaints(const storage_config& options) {
+  std::vector<std::string> out;
+  std::string problem;
+  parse_shards(options.shards, problem);
+  if (!problem.empty()) out.push_back(problem);
+  if (const auto how = sealing_of(options); !how) out.push_back(how.error().detail);
+  return out;
 }
 
 std::vector<shard_setting> parse_shards(const std::vector<std::string>& list, std::string& problem) {

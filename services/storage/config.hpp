@@ -3,8 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "libs/base/result.hpp"
 
 namespace tern::config {
 class schema;
@@ -33,10 +36,24 @@ struct storage_config {
   int64_t address_failures = 100;
   std::chrono::milliseconds token_ttl{60'000};
   std::string redis_url;
-  std::string redis_password;  // instead of one in the URL
+  std::string redis_password;                      // instead of one in the URL
+  std::string encryption = "on";                   // on, off, required
+  std::string encryption_key;                      // the key-encryption key
+  std::vector<std::string> other_encryption_keys;  // files
+  uint64_t data_key_days = 90;
+  std::string rotate_before;  // UTC, "2026-11-23T12:00:00Z"
+  uint64_t reseal_rows = 2'000;
 };
 
 void declare(config::schema& options, storage_config& into);
+
+struct sealing;
+/// How rows are sealed. errc::config: a key is missing, too short or cannot be read.
+result<sealing> sealing_of(const storage_config& options);
+/// "2026-11-23T12:00:00Z" as nanoseconds since 1970; nothing when it is no such time.
+std::optional<int64_t> utc_time(const std::string& text);
+/// What is wrong with the options, one line each.
+std::vector<std::string> complaints(const storage_config& options);
 
 /// A shard of the list.
 struct shard_setting {

@@ -113,6 +113,10 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   copies = registry.gauge("tern_storage_shard_copies", "Standbys that confirm each commit", of);
   degraded = registry.gauge("tern_storage_shard_degraded",
                             "1 while writes go on with fewer confirming standbys than configured", of);
+  resealed =
+      registry.counter("tern_storage_resealed_rows_total", "Rows sealed again with the shard's current data key", of);
+  reseal_progress = registry.gauge("tern_storage_reseal_progress_ratio",
+                                   "How far that has come; 1: all rows are sealed with it", of);
 }
 
 storage_metrics::storage_metrics(metrics::registry& to)

@@ -57,6 +57,8 @@ struct shard_metrics {
   metrics::counter refused;  // entries a session node did not own
   metrics::gauge bytes;
   metrics::gauge term, copies, degraded;  // of the database's servers (PostgreSQL)
+  metrics::counter resealed;
+  metrics::gauge reseal_progress;
 };
 
 /// Of the whole service.

@@ -60,6 +60,8 @@ class shard_port {
   size_t waiting() const noexcept { return waiting_; }
   /// Does this node serve reads of `epoch` at this moment?
   bool serves(uint64_t epoch) const noexcept { return serving_ == epoch && epoch != 0; }
+  /// Does it serve any epoch?
+  bool serving() const noexcept { return serving_ != 0; }
   const std::string& shard() const noexcept { return shard_; }
 
  private:

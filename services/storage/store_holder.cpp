@@ -35,6 +35,11 @@ result<std::unique_ptr<reader_store>> store_holder::reader() {
   return (*from)->open_reader();
 }
 
+std::shared_ptr<key_ring> store_holder::keys() {
+  const std::unique_lock guard(mutex_, std::try_to_lock);
+  return guard && store_ ? store_->keys() : nullptr;
+}
+
 result<uint64_t> store_holder::size_bytes() {
   const std::lock_guard guard(mutex_);
   auto from = opened();

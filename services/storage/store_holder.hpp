@@ -26,6 +26,8 @@ class store_holder {
   store_health health();
   /// No primary of an older timeline may be used, now or when it is opened.
   void require_term(uint64_t least);
+  /// What rows are sealed with; null: nothing is, or the database was not opened yet. Does not block for it.
+  std::shared_ptr<key_ring> keys();
 
  private:
   result<store*> opened();

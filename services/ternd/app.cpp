@@ -8,23 +8,13 @@
 
 namespace tern::ternd {
 
-namespace {
-
-std::vector<std::string> storage_complaints(const storage::storage_config& options) {
-  std::string problem;
-  storage::parse_shards(options.shards, problem);
-  return problem.empty() ? std::vector<std::string>{} : std::vector<std::string>{problem};
-}
-
-}  // namespace
-
 std::vector<app::service_entry> service_entries(ternd_config& o) {
   std::vector<app::service_entry> out;
   out.push_back({"routing", [&o](config::schema& into) { routing::declare(into, o.routing); },
                  [&o] { return routing::complaints(o.routing); },
                  [&o](app::context& with) { return routing::make_routing_service(with, o.routing); }});
   out.push_back({"storage", [&o](config::schema& into) { storage::declare(into, o.storage); },
-                 [&o] { return storage_complaints(o.storage); },
+                 [&o] { return storage::complaints(o.storage); },
                  [&o](app::context& with) { return storage::make_storage_service(with, o.storage); },
                  [&o] { return o.session.stores(); }});
   out.push_back({"group",

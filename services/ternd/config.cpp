@@ -29,11 +29,18 @@ result<std::optional<app::data_directory>> use_directory(config::schema& schema,
   const std::string key = dir + "/" + identity_file;
   const bool made_before = ::access(key.c_str(), F_OK) == 0;
   if (made_before) schema.set_default("identity.key_file", key);
+  const std::string sealing = dir + "/" + encryption_file;
+  const bool seals = stores && schema.value_of("storage.encryption").value_or("") != "off";
+  if (::access(sealing.c_str(), F_OK) == 0) schema.set_default("storage.encryption.key_file", sealing);
   std::optional<app::data_directory> held;
   if (!dry) {
     auto opened = app::data_directory::open(dir);
     if (!opened) return opened.error();
     if (const auto made = opened->secret_file(identity_file); !made) return made.error();
+    if (seals && !schema.secret_of("storage.encryption.key")) {
+      if (const auto made = opened->secret_file(encryption_file); !made) return made.error();
+      schema.set_default("storage.encryption.key_file", sealing);
+    }
     held.emplace(std::move(*opened));
     if (!made_before) schema.set_default("identity.key_file", key);
   }

@@ -31,9 +31,10 @@ std::string default_meta_dsn(const std::string& dir);
 std::string default_shard(const std::string& dir);
 inline constexpr const char* shard_name = "main";
 inline constexpr const char* identity_file = "identity.key";
+inline constexpr const char* encryption_file = "encryption.key";
 
-/// The same as defaults of the schema: databases and the identity key (made at the first start) in the data
-/// directory, which is held as long as the result lives. With `dry` nothing is made or held.
+/// The same as defaults of the schema: databases, the identity key and the key-encryption key (both made at the first
+/// start) in the data directory, which is held as long as the result lives. With `dry` nothing is made or held.
 result<std::optional<app::data_directory>> use_directory(config::schema& schema, const std::string& dir, bool dry);
 
 }  // namespace tern::ternd

@@ -224,6 +224,7 @@ class group_with_storage : public ::testing::TestWithParam<std::string> {
     routing_config_.settle = 0ms;
     routing_config_.move_rest = 0ms;
     storage_config_.shards = {"main=" + dsn};
+    storage_config_.encryption_key = std::string(64, 'e');
     launch("routing-0", [this](app::context& with) { return routing::make_routing_service(with, routing_config_); });
     launch("storage-0", [this](app::context& with) { return storage::make_storage_service(with, storage_config_); });
     launch_group("group-0");

@@ -45,6 +45,7 @@ class two_session_nodes : public ::testing::Test {
     options_.routing.settle = std::chrono::milliseconds{0};
     options_.storage.shards = {ternd::default_shard(dir)};
     options_.storage.hash_memory_kib = 64;
+    options_.storage.encryption_key = std::string(64, 'e');
     options_.storage.hash_passes = 1;
     auto made = app::host::make({});
     ASSERT_TRUE(made);

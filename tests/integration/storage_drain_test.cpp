@@ -107,6 +107,7 @@ class storage_drain : public ::testing::Test {
     routing_config_.shards = {"main"};
     routing_config_.settle = 0ms;
     storage_config_.shards = {"main=" + postgres().dsn(name)};
+    storage_config_.encryption_key = std::string(64, 'e');
     launch("routing-0", [this](app::context& with) { return routing::make_routing_service(with, routing_config_); });
     launch_storage("storage-0");
     member_ = std::make_unique<placement::membership>(

@@ -131,6 +131,7 @@ CASES = {
     "TernShardDegraded": case({'tern_storage_shard_degraded{shard="a"}': "1x60"}, {'tern_storage_shard_degraded{shard="a"}': "0x60"}),
     "TernStorageErrors": case(rate('tern_storage_operations_total{op="append",result="failed"}', 2) | rate('tern_storage_operations_total{op="append",result="ok"}', 100),
                               rate('tern_storage_operations_total{op="append",result="failed"}', 0.5) | rate('tern_storage_operations_total{op="append",result="ok"}', 100)),
+    "TernRowsRefused": case({'tern_storage_rows_refused_total{shard="a"}': "0x5 1x60"}, {'tern_storage_rows_refused_total{shard="a"}': "7x60"}, "10m"),
     "TernCommitsSlow": case(latency("tern_storage_commit_seconds", 98, 100, 0.25, 'shard="a"'),
                             latency("tern_storage_commit_seconds", 99.5, 100, 0.25, 'shard="a"'), "15m"),
     "TernPoolSaturated": case(latency("tern_storage_pool_wait_seconds", 98, 100, 0.1, 'shard="a"'),

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,15 +12,16 @@
 #include <vector>
 
 #include "libs/base/clock.hpp"
+#include "services/storage/repositories/sealing/row_cipher.hpp"
 #include "services/storage/repositories/store.hpp"
 
 namespace tern::storage {
 
 result<std::unique_ptr<store>> open_memory_store();
 /// "sqlite:PATH".
-result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn);
+result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn, const sealing& how);
 /// A PostgreSQL connection string or URI. Nothing is connected before the first use.
-result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sync_rule& rule = {});
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sealing& how, const sync_rule& rule = {});
 
 /// Strictly growing numbers near the wall clock: the order in which cursors became dirty. One per writer.
 class dirty_stamp {
@@ -76,8 +78,33 @@ std::vector<Row> newest_of_each(const std::vector<Row>& all, Key key) {
   return rows;
 }
 
-/// Cuts the page's rows to the query's bytes and says how far an oldest-first page has looked. `cut`: the database
-/// left rows out because of the bytes already.
-void finish_page(const history_query& query, bool cut, history_page& page);
+/// Opens the page's rows, cuts them to the query's bytes and says how far an oldest-first page has looked. `cut`: the
+/// database left rows out because of the bytes already. A row that does not open is left out; `database` when a page
+/// that people look at (newest first) has no other, while a drain goes on behind it.
+result<history_page> finish_page(const history_query& query, bool cut, row_cipher& cipher, history_page page);
+
+/// The answer to a read of rows that were refused: says nothing of why.
+inline error unreadable() { return {errc::database, "a stored row cannot be read"}; }
+
+/// The least that a stored body can hold.
+size_t plain_size(std::string_view stored);
+
+/// A page of the outbox without the entries that do not open: they stay where they are. Fewer than `limit` only at
+/// the end. `scan(after, limit)` gives them as stored.
+template <class Scan>
+result<std::vector<outbox_entry>> scan_readable(uint64_t after, size_t limit, row_cipher& cipher, const Scan& scan) {
+  std::vector<outbox_entry> rows;
+  while (rows.size() < limit) {
+    const size_t asked = limit - rows.size();
+    auto more = scan(after, asked);
+    if (!more) return more.error();
+    const size_t got = more->size();
+    if (got > 0) after = more->back().row.entry;
+    static_cast<void>(cipher.open_all(*more));
+    std::move(more->begin(), more->end(), std::back_inserter(rows));
+    if (got < asked) break;
+  }
+  return rows;
+}
 
 }  // namespace tern::storage

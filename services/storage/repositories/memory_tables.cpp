@@ -176,8 +176,8 @@ history_page memory_tables::history(const history_query& query) const {
   } else {
     for (auto at = begin; at != end && page.rows.size() < query.limit; ++at) take(at->second);
   }
-  finish_page(query, false, page);
-  return page;
+  row_cipher none;
+  return *finish_page(query, false, none, std::move(page));
 }
 
 }  // namespace tern::storage

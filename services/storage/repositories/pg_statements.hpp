@@ -128,6 +128,9 @@ inline constexpr pg_statement get_notices{
     "select id, body from notice where slot = $1::bigint::int and account = $2::bigint"
     " order by id < 0, id limit $3::bigint"};
 
+// What a stored body holds at least (sealing/row_cipher.hpp: sealed_overhead).
+#define TERN_PLAIN_SIZE "greatest(octet_length(q.body) - 37, 0)"
+
 // Pages: slot, conv_hi, conv_lo, from mid, sender to skip, limit, bytes, flags to leave out; newest first: not after.
 // `before`: bytes of
 // the earlier rows of the page; the caller cuts at the exact byte.
@@ -137,7 +140,8 @@ inline constexpr pg_statement page_forward{
     ", c.a_bits, c.b_bits, c.relation_version,"
     " p.mid, p.sender, p.timestamp_ns, p.body, p.flags, p.target from conversation c left join lateral (select * "
     "from (select q.*,"
-    " sum(octet_length(q.body)) over (order by q.mid) - octet_length(q.body) as before from (select mid, sender,"
+    " sum(" TERN_PLAIN_SIZE ") over (order by q.mid) - " TERN_PLAIN_SIZE
+    " as before from (select mid, sender,"
     " timestamp_ns, body, flags, target from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
     " and m.conv_lo = $3::bigint and m.mid > $4::bigint and ($5::bigint = 0 or m.sender <> $5)"
     " and m.flags::bigint & $8::bigint = 0 order by m.mid limit $6::bigint) q)"
@@ -149,13 +153,15 @@ inline constexpr pg_statement page_backward{
     ", c.a_bits, c.b_bits, c.relation_version,"
     " p.mid, p.sender, p.timestamp_ns, p.body, p.flags, p.target from conversation c left join lateral (select * "
     "from (select q.*,"
-    " sum(octet_length(q.body)) over (order by q.mid desc) - octet_length(q.body) as before from (select mid, sender,"
+    " sum(" TERN_PLAIN_SIZE ") over (order by q.mid desc) - " TERN_PLAIN_SIZE
+    " as before from (select mid, sender,"
     " timestamp_ns, body, flags, target from message m where m.slot = $1::bigint::int and m.conv_hi = $2::bigint"
     " and m.conv_lo = $3::bigint and m.mid <= $4::bigint and ($5::bigint = 0 or m.sender <> $5)"
     " and m.flags::bigint & $8::bigint = 0 and m.timestamp_ns <= $9::bigint"
     " order by m.mid desc limit $6::bigint) q) r where before < $7::bigint) p on true"
     " where c.slot = $1::bigint::int and c.conv_hi = $2::bigint and c.conv_lo = $3::bigint order by p.mid desc"};
 
+#undef TERN_PLAIN_SIZE
 #undef TERN_HEAD_OF_CONVERSATION
 
 }  // namespace tern::storage::pg_text

@@ -77,8 +77,9 @@ sql::pg_link_options watched(sql::pg_link_options options, const std::shared_ptr
 
 }  // namespace
 
-pg_writer::pg_writer(const std::string& dsn, sql::pg_link_options options, std::shared_ptr<pg_watch> watch)
-    : watch_(std::move(watch)), link_(dsn, watched(std::move(options), watch_)) {}
+pg_writer::pg_writer(const std::string& dsn, sql::pg_link_options options, std::shared_ptr<pg_watch> watch,
+                     std::shared_ptr<key_ring> keys)
+    : watch_(std::move(watch)), link_(dsn, watched(std::move(options), watch_)), cipher_(std::move(keys)) {}
 
 result<void> pg_writer::connected() {
   if (!watch_) return link_.ensure();
@@ -174,7 +175,7 @@ result<std::vector<found_key>> pg_writer::find_keys(std::span<const message_key>
   return rows;
 }
 
-result<std::vector<outbox_entry>> pg_writer::scan_outbox(uint64_t after, size_t limit) {
+result<std::vector<outbox_entry>> pg_writer::scan(uint64_t after, size_t limit) {
   if (auto there = ready(); !there) return there.error();
   calls_.clear();
   add(pg_text::scan_outbox).int8(after).int8(static_cast<uint64_t>(limit));
@@ -244,7 +245,7 @@ void pg_writer::add_chat(const write_batch& batch, const std::vector<conversatio
       .byteas(
           messages, [](const message_row& row) -> const std::string& { return row.key; }, true)
       .int8s(messages, [](const message_row& row) { return row.timestamp_ns; })
-      .byteas(messages, [](const message_row& row) -> const std::string& { return row.body; });
+      .byteas(messages, [this](const message_row& row) { return cipher_.seal(row); });
   put_conversations(to, pairs, [](const conversation_row& row) { return row.id; })
       .int8s(pairs, [](const conversation_row& row) { return row.a.value; })
       .int8s(pairs, [](const conversation_row& row) { return row.b.value; })
@@ -259,7 +260,7 @@ void pg_writer::add_chat(const write_batch& batch, const std::vector<conversatio
       .int2s(outbox, [](const outbox_row& row) { return static_cast<uint8_t>(row.kind); })
       .int8s(outbox, [](const outbox_row& row) { return row.mid; })
       .byteas(
-          outbox, [](const outbox_row& row) -> const std::string& { return row.payload; }, true)
+          outbox, [this](const outbox_row& row) { return cipher_.seal(row); }, true)
       .int8s(outbox, [](const outbox_row& row) { return row.accepted_ns; });
   const auto done = runs_of(batch.outbox_done);
   to.int8s(done, [](const run_of_entries& run) { return run.first; }).int8s(done, [](const run_of_entries& run) {
@@ -295,7 +296,7 @@ void pg_writer::add_lists(const write_batch& batch) {
   if (!batch.notices.empty()) {
     put_accounts_of(add(pg_text::put_notices), batch.notices)
         .int8s(batch.notices, [](const notice_row& row) { return row.id; })
-        .byteas(batch.notices, [](const notice_row& row) -> const std::string& { return row.body; });
+        .byteas(batch.notices, [this](const notice_row& row) { return cipher_.seal(row); });
   }
   if (!batch.notices_done.empty()) {
     put_accounts_of(add(pg_text::drop_notices), batch.notices_done)

@@ -7,6 +7,7 @@
 #include "libs/sql/pg_link.hpp"
 #include "services/storage/repositories/backends.hpp"
 #include "services/storage/repositories/pg_watch.hpp"
+#include "services/storage/repositories/sealing/row_cipher.hpp"
 
 namespace tern::storage {
 
@@ -15,7 +16,7 @@ namespace tern::storage {
 class pg_writer final : public writer_store {
  public:
   explicit pg_writer(const std::string& dsn, sql::pg_link_options options = {},
-                     std::shared_ptr<pg_watch> watch = nullptr);
+                     std::shared_ptr<pg_watch> watch = nullptr, std::shared_ptr<key_ring> keys = nullptr);
 
   result<void> acquire(uint64_t epoch) override;
   result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
@@ -24,7 +25,9 @@ class pg_writer final : public writer_store {
   result<std::vector<member_row>> load_members(std::span<const member_key> keys) override;
   result<std::vector<message_row>> load_messages(std::span<const message_place> places) override;
   result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override;
-  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
+  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
+    return scan_readable(after, limit, cipher_, [this](uint64_t from, size_t most) { return scan(from, most); });
+  }
   result<write_outcome> commit(const write_batch& batch) override;
   uint64_t statements() const override { return link_.statements(); }
   uint64_t term() const override { return term_; }
@@ -49,8 +52,11 @@ class pg_writer final : public writer_store {
   void add_lists(const write_batch& batch);
   void add_logins(const write_batch& batch);
 
+  result<std::vector<outbox_entry>> scan(uint64_t after, size_t limit);
+
   std::shared_ptr<pg_watch> watch_;
   sql::pg_link link_;
+  row_cipher cipher_;
   relation_memory relations_;
   std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
   std::vector<sql::pg_link::call> calls_;

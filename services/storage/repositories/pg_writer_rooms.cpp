@@ -17,7 +17,10 @@ result<std::vector<room_row>> pg_writer::load_rooms(std::span<const room_id> ids
   auto found = read();
   if (!found) return found.error();
   std::vector<room_row> rows;
-  for (size_t i = 0; i < found->size(); ++i) rows.push_back(room_at(*found, i));
+  for (size_t i = 0; i < found->size(); ++i) {
+    rows.push_back(room_at(*found, i));
+    if (!cipher_.open(rows.back())) return unreadable();
+  }
   return rows;
 }
 
@@ -53,6 +56,7 @@ result<std::vector<message_row>> pg_writer::load_messages(std::span<const messag
     rows[i].timestamp_ns = found->integer(i, 5);
     rows[i].body = std::string(found->bytes(i, 6));
     set_flags(rows[i], found->integer(i, 7), found->number(i, 8));
+    static_cast<void>(cipher_.open(rows[i]));  // one that was changed can be recalled, too
   }
   return rows;
 }
@@ -64,7 +68,10 @@ result<std::vector<profile_row>> pg_writer::load_profiles(std::span<const accoun
   auto found = read();
   if (!found) return found.error();
   std::vector<profile_row> rows;
-  for (size_t i = 0; i < found->size(); ++i) rows.push_back(profile_at(*found, i));
+  for (size_t i = 0; i < found->size(); ++i) {
+    rows.push_back(profile_at(*found, i));
+    if (!cipher_.open(rows.back())) return unreadable();
+  }
   return rows;
 }
 
@@ -88,7 +95,7 @@ void pg_writer::add_rooms(const std::vector<room_row>& rooms) {
       .int8s(rooms, [](const room_row& row) { return row.version; })
       .int4s(rooms, [](const room_row& row) { return row.members; })
       .int8s(rooms, [](const room_row& row) { return row.created_ns; })
-      .byteas(rooms, [](const room_row& row) -> const std::string& { return row.bean; })
+      .byteas(rooms, [this](const room_row& row) { return cipher_.seal(row); })
       .byteas(rooms, [](const room_row& row) -> const std::string& { return row.create_key; });
 }
 
@@ -118,8 +125,8 @@ void pg_writer::add_account_rooms(const std::vector<account_room_row>& all) {
 void pg_writer::add_account_changes(const write_batch& batch) {
   if (!batch.profiles.empty()) {
     const auto rows = last_of_each(batch.profiles, [](const profile_row& row) { return row.account; });
-    put_accounts_of(add(pg_text::put_profiles), rows).byteas(rows, [](const profile_row& row) -> const std::string& {
-      return row.bean;
+    put_accounts_of(add(pg_text::put_profiles), rows).byteas(rows, [this](const profile_row& row) {
+      return cipher_.seal(row);
     });
   }
   if (!batch.passwords.empty()) {

@@ -74,7 +74,7 @@ result<std::vector<found_key>> sqlite_writer::find_keys(std::span<const message_
   return rows;
 }
 
-result<std::vector<outbox_entry>> sqlite_writer::scan_outbox(uint64_t after, size_t limit) {
+result<std::vector<outbox_entry>> sqlite_writer::scan(uint64_t after, size_t limit) {
   std::vector<outbox_entry> rows;
   auto statement = database_->prepare(sqlite_text::scan_outbox);
   if (!statement) return statement.error();
@@ -147,10 +147,10 @@ result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vect
   auto done = each(batch.released_keys, sqlite_text::release_key,
                    [](auto& s, const message_row& row) { bind_key(s, row.conversation, row.sender, row.key); });
   if (!done) return done;
-  done = each(batch.messages, sqlite_text::put_message, [](auto& s, const message_row& row) {
+  done = each(batch.messages, sqlite_text::put_message, [this](auto& s, const message_row& row) {
     bind_conversation(s, 1, row.conversation).bind(4, row.mid).bind(5, row.sender.value).bind(7, row.timestamp_ns);
     row.key.empty() ? s.bind_null(6) : s.bind_bytes(6, row.key);
-    s.bind_bytes(8, row.body).bind(9, flags_of(row));
+    s.bind_bytes(8, cipher_.seal(row)).bind(9, flags_of(row));
     row.target == 0 ? s.bind_null(10) : s.bind(10, row.target);
   });
   if (!done) return done;
@@ -161,9 +161,12 @@ result<void> sqlite_writer::write_chat(const write_batch& batch, const std::vect
 }
 
 result<void> sqlite_writer::write_outbox(const write_batch& batch) {
-  auto done = each(batch.outbox, sqlite_text::put_outbox, [](auto& s, const outbox_row& row) {
+  auto done = each(batch.outbox, sqlite_text::put_outbox, [this](auto& s, const outbox_row& row) {
     bind_conversation(s.bind(1, row.entry), 2, row.conversation).bind(5, row.recipient.value);
-    s.bind(6, static_cast<int64_t>(row.kind)).bind(7, row.mid).bind_bytes(8, row.payload).bind(9, row.accepted_ns);
+    s.bind(6, static_cast<int64_t>(row.kind))
+        .bind(7, row.mid)
+        .bind_bytes(8, cipher_.seal(row))
+        .bind(9, row.accepted_ns);
   });
   if (!done) return done;
   return each(batch.outbox_done, sqlite_text::drop_outbox, [](auto& s, uint64_t entry) { s.bind(1, entry); });
@@ -190,8 +193,8 @@ result<void> sqlite_writer::write_lists(const write_batch& batch) {
     bind_account(s, row.account).bind(3, row.other.value).bind(4, row.version).bind(5, row.mine).bind(6, row.theirs);
   });
   if (!done) return done;
-  done = each(batch.notices, sqlite_text::put_notice, [](auto& s, const notice_row& row) {
-    bind_account(s, row.account).bind(3, row.id).bind_bytes(4, row.body);
+  done = each(batch.notices, sqlite_text::put_notice, [this](auto& s, const notice_row& row) {
+    bind_account(s, row.account).bind(3, row.id).bind_bytes(4, cipher_.seal(row));
   });
   if (!done) return done;
   return each(batch.notices_done, sqlite_text::drop_notice,

@@ -3,12 +3,14 @@
 
 #include "libs/sql/sqlite.hpp"
 #include "services/storage/repositories/backends.hpp"
+#include "services/storage/repositories/sealing/row_cipher.hpp"
 
 namespace tern::storage {
 
 class sqlite_writer final : public writer_store {
  public:
-  explicit sqlite_writer(std::unique_ptr<sql::sqlite_connection> database) : database_(std::move(database)) {}
+  explicit sqlite_writer(std::unique_ptr<sql::sqlite_connection> database, std::shared_ptr<key_ring> keys = nullptr)
+      : database_(std::move(database)), cipher_(std::move(keys)) {}
 
   result<void> acquire(uint64_t epoch) override;
   result<std::vector<conversation_row>> load(std::span<const conversation_id> ids) override;
@@ -17,7 +19,9 @@ class sqlite_writer final : public writer_store {
   result<std::vector<member_row>> load_members(std::span<const member_key> keys) override;
   result<std::vector<message_row>> load_messages(std::span<const message_place> places) override;
   result<std::vector<profile_row>> load_profiles(std::span<const account_id> ids) override;
-  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override;
+  result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) override {
+    return scan_readable(after, limit, cipher_, [this](uint64_t from, size_t most) { return scan(from, most); });
+  }
   result<write_outcome> commit(const write_batch& batch) override;
   uint64_t statements() const override { return database_->statements(); }
 
@@ -45,7 +49,10 @@ class sqlite_writer final : public writer_store {
   result<void> write_accounts(const std::vector<account_row>& rows, write_outcome& outcome);
   result<void> write_tokens(const write_batch& batch, write_outcome& outcome);
 
+  result<std::vector<outbox_entry>> scan(uint64_t after, size_t limit);
+
   std::unique_ptr<sql::sqlite_connection> database_;
+  row_cipher cipher_;
   uint64_t epoch_ = 0;
   uint64_t session_ = 0;   // 0: never acquired
   bool doubtful_ = false;  // the connection failed around COMMIT: a fresh one first

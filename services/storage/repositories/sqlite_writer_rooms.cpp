@@ -21,6 +21,9 @@ result<std::vector<room_row>> sqlite_writer::load_rooms(std::span<const room_id>
   auto done = one_of_each(*database_, sqlite_text::load_room, ids, bind_room,
                           [&](auto& s, room_id) { rows.push_back(room_at(s)); });
   if (!done) return done.error();
+  for (auto& row : rows) {
+    if (!cipher_.open(row)) return unreadable();
+  }
   return rows;
 }
 
@@ -50,13 +53,19 @@ result<std::vector<message_row>> sqlite_writer::load_messages(std::span<const me
         row.timestamp_ns = s.integer(2);
         row.body = std::string(s.bytes(3));
         set_flags(row, s.integer(4), s.number(5));
+        static_cast<void>(cipher_.open(row));  // one that was changed can be recalled, too
       });
   if (!done) return done.error();
   return rows;
 }
 
 result<std::vector<profile_row>> sqlite_writer::load_profiles(std::span<const account_id> ids) {
-  return profiles_of(*database_, ids);
+  auto rows = profiles_of(*database_, ids);
+  if (!rows) return rows;
+  for (auto& row : *rows) {
+    if (!cipher_.open(row)) return unreadable();
+  }
+  return rows;
 }
 
 result<void> sqlite_writer::write_rooms(const write_batch& batch) {
@@ -69,7 +78,7 @@ result<void> sqlite_writer::write_rooms(const write_batch& batch) {
     managers = pack_ids(row.managers);
     bind_room(s, row.id).bind_text(3, row.domain).bind(4, row.founder.value).bind_bytes(5, managers);
     s.bind(6, static_cast<int64_t>(row.kind)).bind(7, int64_t{row.cancelled}).bind(8, row.version);
-    s.bind(9, row.members).bind(10, row.created_ns).bind_bytes(11, row.bean).bind_bytes(12, row.create_key);
+    s.bind(9, row.members).bind(10, row.created_ns).bind_bytes(11, cipher_.seal(row)).bind_bytes(12, row.create_key);
   });
   if (!done) return done;
   std::vector<member_row> kept, dropped;
@@ -92,8 +101,8 @@ result<void> sqlite_writer::write_rooms(const write_batch& batch) {
 }
 
 result<void> sqlite_writer::write_account_changes(const write_batch& batch) {
-  auto done = each(batch.profiles, sqlite_text::put_profile, [](sqlite_statement& s, const profile_row& row) {
-    s.bind_bytes(1, row.bean).bind(2, slot_of(row.account)).bind(3, row.account.value);
+  auto done = each(batch.profiles, sqlite_text::put_profile, [this](sqlite_statement& s, const profile_row& row) {
+    s.bind_bytes(1, cipher_.seal(row)).bind(2, slot_of(row.account)).bind(3, row.account.value);
   });
   if (!done) return done;
   done = each(batch.passwords, sqlite_text::put_password, [](sqlite_statement& s, const password_row& row) {

@@ -36,7 +36,14 @@ result<std::unique_ptr<store>> open_store(const std::string& dsn) { return open_
 result<std::unique_ptr<store>> open_store_with(const std::string& dsn, const sync_rule& rule) {
   if (dsn == "memory:") return open_memory_store();
   if (dsn.empty()) return error{errc::config, "a storage shard needs a DSN"};
-  return sql::is_sqlite(dsn) ? open_sqlite_store(dsn) : open_pg_store(dsn, rule);
+  return sql::is_sqlite(dsn) ? open_sqlite_store(dsn, {}) : open_pg_store(dsn, {}, rule);
+}
+
+result<std::unique_ptr<store>> open_sealed_store(const std::string& dsn, const sealing& how, const sync_rule& rule) {
+  if (dsn.empty() || dsn == "memory:") return open_store(dsn);
+  auto kept = how;
+  kept.aware = true;
+  return sql::is_sqlite(dsn) ? open_sqlite_store(dsn, kept) : open_pg_store(dsn, kept, rule);
 }
 
 }  // namespace tern::storage

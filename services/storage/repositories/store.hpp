@@ -288,6 +288,8 @@ struct store_health {
   std::string problem = {};  // empty, or why it is not written to, or only with less than is configured
 };
 
+class key_ring;  // sealing/key_ring.hpp
+
 /// A shard's database. open() applies the migrations under a lock.
 class store {
  public:
@@ -296,6 +298,8 @@ class store {
   virtual result<std::unique_ptr<reader_store>> open_reader() = 0;
   /// Applies what is missing; refuses (errc::config) a schema newer than this binary or a changed migration.
   virtual result<void> migrate() = 0;
+  /// What its rows are sealed with; null: nothing is.
+  virtual std::shared_ptr<key_ring> keys() const { return nullptr; }
   /// Bytes the shard occupies.
   virtual result<uint64_t> size_bytes() = 0;
   /// Thread-safe and quick: what was last seen, at most some seconds ago while there is a writer.
@@ -308,5 +312,10 @@ class store {
 /// primary is used, whichever it is.
 result<std::unique_ptr<store>> open_store(const std::string& dsn);
 result<std::unique_ptr<store>> open_store_with(const std::string& dsn, const sync_rule& rule);
+
+struct sealing;  // sealing/key_ring.hpp
+/// The same, with what people wrote sealed (all but "memory:").
+result<std::unique_ptr<store>> open_sealed_store(const std::string& dsn, const sealing& how,
+                                                 const sync_rule& rule = {});
 
 }  // namespace tern::storage

@@ -8,6 +8,7 @@
 
 #include "libs/testing/servers.hpp"
 #include "libs/testing/temp_dir.hpp"
+#include "services/storage/repositories/sealing/key_ring.hpp"
 #include "services/storage/repositories/store.hpp"
 
 namespace tern::storage {
@@ -27,14 +28,23 @@ inline std::string fresh_database() {
   return shared_postgres().dsn(name);
 }
 
-/// An empty shard; GetParam() is "memory", "sqlite" or "pg".
+/// Keys made of `secrets`, the current one first.
+inline std::shared_ptr<const master_keys> keys_of(const std::vector<std::string>& secrets) {
+  auto made = master_keys::make(secrets);
+  if (!made) ADD_FAILURE() << made.error().detail;
+  return made ? *made : nullptr;
+}
+inline const std::string secret_one(64, 'a');
+inline const std::string secret_two(64, 'b');
+
+/// An empty shard; GetParam() is "memory", "sqlite" or "pg". The databases' rows are sealed.
 class store_test : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     if (GetParam() == "memory") dsn_ = "memory:";
     if (GetParam() == "sqlite") dsn_ = "sqlite:" + (directory_.path() / "shard.db").string();
     if (GetParam() == "pg") dsn_ = fresh_database();
-    auto opened = open_store(dsn_);
+    auto opened = open_sealed_store(dsn_, how_);
     ASSERT_TRUE(opened) << opened.error().detail;
     store_ = std::move(*opened);
     auto migrated = store_->migrate();
@@ -61,7 +71,7 @@ class store_test : public ::testing::TestWithParam<std::string> {
     if (GetParam() == "memory") return;
     writer_.reset();
     reader_.reset();
-    store_ = *open_store(dsn_);
+    store_ = *open_sealed_store(dsn_, how_);
     writer_ = writer(1);
     reader_ = *store_->open_reader();
   }
@@ -73,6 +83,7 @@ class store_test : public ::testing::TestWithParam<std::string> {
   }
 
   testing::temp_dir directory_;
+  sealing how_{.keys = keys_of({secret_one}), .refused = {}};
   std::string dsn_;
   std::unique_ptr<store> store_;
   std::unique_ptr<writer_store> writer_;

@@ -16,7 +16,8 @@ namespace {
 
 class pg_reader final : public reader_store {
  public:
-  pg_reader(const std::string& dsn, const std::shared_ptr<sql::pg_terms>& terms) : link_(dsn, reading(terms)) {}
+  pg_reader(const std::string& dsn, const std::shared_ptr<sql::pg_terms>& terms, std::shared_ptr<key_ring> keys)
+      : link_(dsn, reading(terms)), cipher_(std::move(keys)) {}
 
   result<std::optional<account_row>> account(account_id id) override {
     auto found = run(pg_text::get_account, of(id, params_[0]));
@@ -71,6 +72,7 @@ class pg_reader final : public reader_store {
   }
 
   sql::pg_link link_;
+  row_cipher cipher_;
   sql::pg_params params_[2];
 };
 
@@ -89,6 +91,7 @@ result<backlog> pg_reader::waiting(account_id id, uint32_t limit) {
   for (size_t i = 0; i < std::min<size_t>(notices.size(), limit); ++i) {
     found.notices.push_back({id, notices.number(i, 0), std::string(notices.bytes(i, 1))});
   }
+  static_cast<void>(cipher_.open_all(found.notices));
   found.more = dirty.size() > limit || notices.size() > limit;
   return found;
 }
@@ -114,7 +117,7 @@ result<history_page> pg_reader::history(const history_query& query) {
                        found->number32(0, 3), found->number32(0, 4), found->number(0, 5)};
   size_t bytes = 0;
   for (size_t i = 0; i < found->size() && !found->null(i, 6); ++i) {
-    bytes += found->bytes(i, 9).size();
+    bytes += plain_size(found->bytes(i, 9));
     page.rows.push_back({query.conversation,
                          found->number(i, 6),
                          {found->number(i, 7)},
@@ -123,8 +126,7 @@ result<history_page> pg_reader::history(const history_query& query) {
                          std::string(found->bytes(i, 9))});
     set_flags(page.rows.back(), found->integer(i, 10), found->number(i, 11));
   }
-  finish_page(query, bytes >= query.max_bytes, page);
-  return page;
+  return finish_page(query, bytes >= query.max_bytes, cipher_, std::move(page));
 }
 
 result<std::vector<account_room_row>> pg_reader::rooms_of(account_id id) {
@@ -146,7 +148,9 @@ result<std::optional<std::pair<room_row, uint64_t>>> pg_reader::room(room_id id)
   auto found = run(pg_text::get_room, of(id, params_[0]));
   if (!found) return found.error();
   if (found->size() == 0) return std::optional<std::pair<room_row, uint64_t>>{};
-  return std::optional(std::pair(room_at(*found, 0), found->number(0, 11)));
+  auto row = room_at(*found, 0);
+  if (!cipher_.open(row)) return unreadable();
+  return std::optional(std::pair(std::move(row), found->number(0, 11)));
 }
 
 result<std::optional<member_row>> pg_reader::member(room_id room, account_id account) {
@@ -170,35 +174,43 @@ result<std::vector<profile_row>> pg_reader::profiles(std::span<const account_id>
   if (!found) return found.error();
   std::vector<profile_row> rows;
   for (size_t i = 0; i < found->size(); ++i) rows.push_back(profile_at(*found, i));
+  if (!cipher_.open_all(rows)) return unreadable();
   return rows;
 }
 
 class pg_store final : public store {
  public:
-  pg_store(const std::string& dsn, const sync_rule& rule)
-      : dsn_(dsn), watch_(std::make_shared<pg_watch>(dsn, rule)) {}
+  pg_store(const std::string& dsn, const sealing& how, const sync_rule& rule)
+      : dsn_(dsn), watch_(std::make_shared<pg_watch>(dsn, rule)) {
+    // Through the watch, not this object: readers and writers may outlive it.
+    if (how.aware)
+      keys_ = std::make_shared<key_ring>([dsn, watch = watch_] { return open_primary(dsn, *watch); }, how);
+  }
 
   result<std::unique_ptr<writer_store>> open_writer() override {
     if (auto done = migrate_once(); !done) return done.error();
     watch_->start();
-    return std::unique_ptr<writer_store>(std::make_unique<pg_writer>(dsn_, sql::pg_link_options{}, watch_));
+    return std::unique_ptr<writer_store>(std::make_unique<pg_writer>(dsn_, sql::pg_link_options{}, watch_, keys_));
   }
   result<std::unique_ptr<reader_store>> open_reader() override {
     if (auto done = migrate_once(); !done) return done.error();
-    return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_, watch_->terms()));
+    return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_, watch_->terms(), keys_));
   }
 
   result<void> migrate() override {
     const std::unique_lock held(mutex_);
-    auto database = open_primary();
+    auto database = open_primary(dsn_, *watch_);
     if (!database) return database.error();
     auto done = sql::migrate(**database, sql::storage_pg_migrations());
+    if (done && keys_) done = keys_->load();
     migrated_ = static_cast<bool>(done);
     return done;
   }
 
+  std::shared_ptr<key_ring> keys() const override { return keys_; }
+
   result<uint64_t> size_bytes() override {
-    auto database = open_primary();
+    auto database = open_primary(dsn_, *watch_);
     if (!database) return database.error();
     auto rows = (*database)->query("select pg_database_size(current_database())");
     if (!rows) return rows.error();
@@ -210,23 +222,24 @@ class pg_store final : public store {
 
  private:
   result<void> migrate_once() { return migrated_ ? result<void>{} : migrate(); }
-  result<std::unique_ptr<sql::connection>> open_primary() {
+  static result<std::unique_ptr<sql::connection>> open_primary(const std::string& dsn, const pg_watch& watch) {
     const sql::connect_options how;
-    auto dsn = sql::primary_of(dsn_, *watch_->terms(), how.connect_timeout);
-    if (!dsn) return dsn.error();
-    return sql::open_pg(*dsn, how);
+    auto primary = sql::primary_of(dsn, *watch.terms(), how.connect_timeout);
+    if (!primary) return primary.error();
+    return sql::open_pg(*primary, how);
   }
 
   const std::string dsn_;
   const std::shared_ptr<pg_watch> watch_;
+  std::shared_ptr<key_ring> keys_;
   std::mutex mutex_;  // one migration at a time in this process too
   std::atomic<bool> migrated_ = false;
 };
 
 }  // namespace
 
-result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sync_rule& rule) {
-  return std::unique_ptr<store>(std::make_unique<pg_store>(dsn, rule));
+result<std::unique_ptr<store>> open_pg_store(const std::string& dsn, const sealing& how, const sync_rule& rule) {
+  return std::unique_ptr<store>(std::make_unique<pg_store>(dsn, how, rule));
 }
 
 }  // namespace tern::storage

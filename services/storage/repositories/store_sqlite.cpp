@@ -18,7 +18,8 @@ namespace {
 
 class sqlite_reader final : public reader_store {
  public:
-  explicit sqlite_reader(std::unique_ptr<sql::sqlite_connection> database) : database_(std::move(database)) {}
+  sqlite_reader(std::unique_ptr<sql::sqlite_connection> database, std::shared_ptr<key_ring> keys)
+      : database_(std::move(database)), cipher_(std::move(keys)) {}
 
   result<std::optional<account_row>> account(account_id id) override {
     std::optional<account_row> found;
@@ -53,6 +54,7 @@ class sqlite_reader final : public reader_store {
     found.more = found.dirty.size() > limit || found.notices.size() > limit;
     if (found.dirty.size() > limit) found.dirty.pop_back();
     if (found.notices.size() > limit) found.notices.pop_back();
+    static_cast<void>(cipher_.open_all(found.notices));
     return found;
   }
 
@@ -77,6 +79,7 @@ class sqlite_reader final : public reader_store {
   }
 
   std::unique_ptr<sql::sqlite_connection> database_;
+  row_cipher cipher_;
 };
 
 result<history_page> sqlite_reader::history(const history_query& query) {
@@ -108,8 +111,7 @@ result<history_page> sqlite_reader::history(const history_query& query) {
     page.rows.push_back({query.conversation, s.number(6), {s.number(7)}, {}, s.integer(8), std::string(s.bytes(9))});
     set_flags(page.rows.back(), s.integer(10), s.number(11));
   }
-  finish_page(query, false, page);
-  return page;
+  return finish_page(query, false, cipher_, std::move(page));
 }
 
 result<std::vector<account_room_row>> sqlite_reader::rooms_of(account_id id) {
@@ -126,6 +128,7 @@ result<std::optional<std::pair<room_row, uint64_t>>> sqlite_reader::room(room_id
   auto done = rows_of(sqlite_text::get_room, id, 0,
                       [&](sql::sqlite_statement& s) { found.emplace(room_at(s), s.number(11)); });
   if (!done) return done.error();
+  if (found && !cipher_.open(found->first)) return unreadable();
   return found;
 }
 
@@ -158,25 +161,29 @@ result<std::vector<member_row>> sqlite_reader::members(room_id room, uint32_t bi
 }
 
 result<std::vector<profile_row>> sqlite_reader::profiles(std::span<const account_id> ids) {
-  return profiles_of(*database_, ids);
+  auto rows = profiles_of(*database_, ids);
+  if (rows && !cipher_.open_all(*rows)) return unreadable();
+  return rows;
 }
 
 class sqlite_store final : public store {
  public:
-  explicit sqlite_store(std::string dsn) : path_(dsn.substr(dsn.find(':') + 1)) {}
+  sqlite_store(const std::string& dsn, const sealing& how) : path_(dsn.substr(dsn.find(':') + 1)) {
+    if (how.aware) keys_ = std::make_shared<key_ring>(dsn, how);
+  }
 
   result<std::unique_ptr<writer_store>> open_writer() override {
     sql::sqlite_options how;
     how.checkpoint_beside = true;
     auto database = connect(how);
     if (!database) return database.error();
-    return std::unique_ptr<writer_store>(std::make_unique<sqlite_writer>(std::move(*database)));
+    return std::unique_ptr<writer_store>(std::make_unique<sqlite_writer>(std::move(*database), keys_));
   }
 
   result<std::unique_ptr<reader_store>> open_reader() override {
     auto database = connect();
     if (!database) return database.error();
-    return std::unique_ptr<reader_store>(std::make_unique<sqlite_reader>(std::move(*database)));
+    return std::unique_ptr<reader_store>(std::make_unique<sqlite_reader>(std::move(*database), keys_));
   }
 
   result<void> migrate() override {
@@ -184,9 +191,12 @@ class sqlite_store final : public store {
     auto database = sql::sqlite_connection::open(path_);
     if (!database) return database.error();
     auto done = sql::migrate(**database, sql::storage_sqlite_migrations());
+    if (done && keys_) done = keys_->load();
     migrated_ = static_cast<bool>(done);
     return done;
   }
+
+  std::shared_ptr<key_ring> keys() const override { return keys_; }
 
   result<uint64_t> size_bytes() override {
     auto database = connect();
@@ -205,14 +215,15 @@ class sqlite_store final : public store {
   }
 
   std::string path_;
+  std::shared_ptr<key_ring> keys_;
   std::mutex mutex_;  // one migration at a time in this process too
   std::atomic<bool> migrated_ = false;
 };
 
 }  // namespace
 
-result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn) {
-  return std::unique_ptr<store>(std::make_unique<sqlite_store>(dsn));
+result<std::unique_ptr<store>> open_sqlite_store(const std::string& dsn, const sealing& how) {
+  return std::unique_ptr<store>(std::make_unique<sqlite_store>(dsn, how));
 }
 
 }  // namespace tern::storage

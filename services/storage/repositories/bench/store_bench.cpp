@@ -13,6 +13,7 @@
 
 #include "services/storage/repositories/bench/meter.hpp"
 #include "services/storage/repositories/bench/scenarios.hpp"
+#include "services/storage/repositories/sealing/key_ring.hpp"
 #include "services/storage/repositories/store.hpp"
 
 namespace {
@@ -126,7 +127,7 @@ int main(int argc, char** argv) {
   if (argc < 2) {
     std::fprintf(stderr,
                  "usage: %s saturation|history|offline|growth [seconds=10]\n"
-                 "       %s DSN [batches=500] [rows=200] [body=200] [conversations=2000]\n",
+                 "       %s DSN [batches=500] [rows=200] [body=200] [conversations=2000] [sealed]\n",
                  argv[0], argv[0]);
     return 2;
   }
@@ -138,7 +139,10 @@ int main(int argc, char** argv) {
   };
   const size_t batches = argument(2, 500), rows = argument(3, 200), body = argument(4, 200),
                pairs = argument(5, 2000);
-  auto shard = open_store(argv[1]);
+  const bool sealed = argc > 6 && std::strcmp(argv[6], "sealed") == 0;
+  sealing how;
+  if (sealed) how.keys = *master_keys::make({std::string(64, 'k')});
+  auto shard = sealed ? open_sealed_store(argv[1], how) : open_store(argv[1]);
   if (!shard) return fail(shard.error());
   auto writer = (*shard)->open_writer();
   if (!writer) return fail(writer.error());
