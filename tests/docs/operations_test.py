@@ -71,7 +71,8 @@ def main():
         work = os.path.join(directory, "work")
         os.makedirs(work)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("TERN_")}
-        environment |= {"PATH": BINARIES + ":" + environment["PATH"], "CONF": cluster.directory,
+        path = ":".join((BINARIES, os.path.join(SOURCE, "deploy", "backup"), environment["PATH"]))
+        environment |= {"PATH": path, "CONF": cluster.directory,
                         "GATEWAY": cluster.gateways()[0], "METRICS": cluster.nodes["session-0"].metrics,
                         "SHARD_0": dsn_of(cluster, 0), "SHARD_1": dsn_of(cluster, 1), "META": dsn_of(cluster, "meta")}
         done = subprocess.run(["bash", "-c", script(cluster, text)], cwd=work, env=environment, text=True,
