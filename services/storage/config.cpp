@@ -53,7 +53,7 @@ void declare(config::schema& options, storage_config& into) {
       "storage.redis.url", into.redis_url,
       "Redis for login tokens and failure counts, redis://host:port or unix:path; empty: kept by this service");
   options.add_secret("storage.redis.password", into.redis_password, "password of that Redis", false);
-  options.add_choice("storage.encryption", into.encryption, {"on", "off", "required"},
+  options.add_choice("storage.encryption.mode", into.encryption, {"on", "off", "required"},
                      "Message bodies, profiles, rooms and notices are sealed with AES-256-GCM before they go to the "
                      "database. off: new rows are not; required: rows that are not sealed are refused, too, for when "
                      "all are");
@@ -100,7 +100,7 @@ result<sealing> sealing_of(const storage_config& options) {
   if (how.seal_new && options.encryption_key.empty()) {
     return error{errc::config,
                  "storage.encryption.key_file is missing: rows are sealed by a key of it (openssl rand -hex 32 makes "
-                 "one; storage.encryption=off does without)"};
+                 "one; storage.encryption.mode=off does without)"};
   }
   if (secrets.empty()) return how;
   auto keys = master_keys::make(secrets);

@@ -30,7 +30,7 @@ result<std::optional<app::data_directory>> use_directory(config::schema& schema,
   const bool made_before = ::access(key.c_str(), F_OK) == 0;
   if (made_before) schema.set_default("identity.key_file", key);
   const std::string sealing = dir + "/" + encryption_file;
-  const bool seals = stores && schema.value_of("storage.encryption").value_or("") != "off";
+  const bool seals = stores && schema.value_of("storage.encryption.mode").value_or("") != "off";
   if (::access(sealing.c_str(), F_OK) == 0) schema.set_default("storage.encryption.key_file", sealing);
   std::optional<app::data_directory> held;
   if (!dry) {

@@ -137,7 +137,7 @@ std::vector<uint64_t> key_ring::ids() const {
 }
 
 result<void> key_ring::renew() {
-  if (!how_.keys || !how_.seal_new) return error{errc::config, "storage.encryption is off"};
+  if (!how_.keys || !how_.seal_new) return error{errc::config, "storage.encryption.mode is off"};
   auto added = locked([this](sql::connection& database) { return add_key(database); });
   return added ? load() : added;
 }
