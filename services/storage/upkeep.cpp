@@ -48,7 +48,8 @@ void upkeep::run() {
 }
 
 bool upkeep::key_is_old(const data_key& key) const {
-  if (key.created_ns < how_.rotate_before_ns) return true;
+  // A time that is still to come would make a new key again and again.
+  if (how_.rotate_before_ns <= time_.wall_ns() && key.created_ns < how_.rotate_before_ns) return true;
   const auto life = std::chrono::nanoseconds(how_.key_life).count();
   return life > 0 && time_.wall_ns() - key.created_ns > life;
 }
