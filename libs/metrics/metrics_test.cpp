@@ -94,7 +94,9 @@ TEST(metrics, fine_buckets_are_an_eighth_wide_where_latencies_are) {
   const auto& fine = fine_latency_buckets();
   for (size_t i = 1; i < fine.size(); ++i) {
     EXPECT_GT(fine[i], fine[i - 1] * 1.05) << fine[i];
-    if (fine[i - 1] >= .001 && fine[i] <= 1) EXPECT_LT(fine[i], fine[i - 1] * 1.135) << fine[i];
+    if (fine[i - 1] >= .001 && fine[i] <= 1) {
+      EXPECT_LT(fine[i], fine[i - 1] * 1.135) << fine[i];
+    }
   }
 }
 
