@@ -91,12 +91,18 @@ std::optional<meta_state> cluster::plan() {
   add_configured_shards(next);
   next.shards = placement::assign_shards(next.shards, candidates("storage"), next.version);
   if (next.storage.ranges().empty()) next.storage = placement::first_storage_map(how_.shards, next.version);
-  members_.forget_dead(owners(next));
+  // Who owns nothing any more is forgotten when that is committed: if it is not, and a new process of it joins, its
+  // ranges and shards are to get a new epoch.
   next.nodes = members_.nodes();
+  const auto keep = owners(next);
+  std::erase_if(next.nodes, [&](const auto& each) {
+    return !each.alive && !std::binary_search(keep.begin(), keep.end(), each.name);
+  });
   next.nodes.push_back(how_.self);
   std::sort(next.nodes.begin(), next.nodes.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  if (same_but_version(next, state_)) return std::nullopt;
-  return next;
+  if (!same_but_version(next, state_)) return next;
+  members_.forget_dead(keep);
+  return std::nullopt;
 }
 
 void cluster::committed(meta_state next) {
@@ -104,6 +110,7 @@ void cluster::committed(meta_state next) {
   moves_.committed(range_kind::sessions, state_.sessions, next.sessions);
   moves_.committed(range_kind::groups, state_.groups, next.groups);
   state_ = std::move(next);
+  members_.forget_dead(owners(state_));
 }
 
 bool cluster::on_result(const std::string& node, const placement::move_result& result) {

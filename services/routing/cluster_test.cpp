@@ -151,6 +151,26 @@ TEST_F(cluster_rules, shards_follow_their_storage_nodes) {
   EXPECT_EQ(routing.state().storage.ranges().size(), 2U) << "slots stay on their shards";
 }
 
+TEST_F(cluster_rules, who_comes_back_before_its_death_is_committed_gets_a_new_epoch) {
+  join("storage", "storage-0", 1, {"a", "b"});
+  join("storage", "storage-1", 1, {"b", "a"});
+  pass(milliseconds(300));
+  ASSERT_EQ(routing.state().find_shard("b")->owner, "storage-1");
+  const auto before = routing.state().find_shard("b")->epoch;
+  time.advance(milliseconds(5000));
+  routing.members().renew("storage-0", 1);
+  time.advance(milliseconds(1500));
+  ASSERT_TRUE(routing.members().tick());
+  const auto lost = routing.plan();
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(lost->find_shard("b")->owner, "storage-0");
+  routing.uncommitted();  // the database was away
+  join("storage", "storage-1", 2, {"b", "a"});
+  pass(milliseconds(300));
+  EXPECT_GT(routing.state().find_shard("b")->epoch, before)
+      << "its former process may have told others of the old one";
+}
+
 TEST_F(cluster_rules, after_a_restart_of_routing_nodes_keep_their_slots_for_one_lease) {
   join("session", "session-0");
   join("session", "session-1");
