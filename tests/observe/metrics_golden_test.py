@@ -48,6 +48,7 @@ def collect(directory):
             addresses = {node.service: node.metrics for node in cluster.nodes.values()} | {"ternd": metrics}
             wait_for(lambda: "tern_schema_version" in scrape(addresses["storage"])
                      and "tern_dependency_up" in scrape(addresses["routing"])
+                     and "tern_schema_version" in scrape(addresses["routing"])
                      and "tern_tls_certificate" in scrape(metrics), 30)
             return {service: scrape(address) for service, address in addresses.items()}
         finally:
