@@ -3,6 +3,8 @@
 #include <array>
 #include <vector>
 
+#include "libs/base/big_endian.hpp"
+
 namespace tern {
 namespace {
 
@@ -83,7 +85,7 @@ std::optional<std::string> base58_decode(std::string_view text) {
 
 std::string to_node(node_kind kind, uint64_t id) {
   std::array<char, 9> raw{};
-  for (size_t i = 0; i < 8; ++i) raw[i] = static_cast<char>(id >> (56 - 8 * i));
+  put_u64(raw.data(), id);
   raw[8] = static_cast<char>(check_byte(kind, id));
   return base58_encode({raw.data(), raw.size()});
 }
@@ -92,8 +94,7 @@ std::optional<uint64_t> from_node(node_kind kind, std::string_view node) {
   if (node.size() > 13) return std::nullopt;
   const auto raw = base58_decode(node);
   if (!raw || raw->size() != 9) return std::nullopt;
-  uint64_t id = 0;
-  for (size_t i = 0; i < 8; ++i) id = id << 8U | static_cast<uint8_t>((*raw)[i]);
+  const uint64_t id = read_u64(raw->data());
   if (static_cast<uint8_t>((*raw)[8]) != check_byte(kind, id)) return std::nullopt;
   return id;
 }

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <random>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/wire/frame.hpp"
 
 namespace tern::client {
@@ -255,7 +256,7 @@ void connection::put_frame(uint8_t opcode, std::string_view head, std::string_vi
     out_ += static_cast<char>(length);
   } else {
     out_ += static_cast<char>(0x80U | 127U);
-    for (int shift = 56; shift >= 0; shift -= 8) out_ += static_cast<char>(length >> static_cast<unsigned>(shift));
+    append_u64(out_, length);
   }
   mask_ = mask_ * 1664525U + 1013904223U;
   std::array<char, 4> key{};

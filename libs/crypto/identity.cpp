@@ -2,22 +2,13 @@
 
 #include <algorithm>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/hash.hpp"
 
 namespace tern::crypto {
 namespace {
 
 constexpr size_t max_name_bytes = 64;
-
-uint64_t read_big_endian(std::string_view bytes, size_t at) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < 8; ++i) value = value << 8U | static_cast<uint8_t>(bytes[at + i]);
-  return value;
-}
-
-void append_big_endian(std::string& out, uint64_t value) {
-  for (size_t i = 0; i < 8; ++i) out += static_cast<char>(value >> (56 - 8 * i));
-}
 
 struct sequence {
   size_t length = 0;  // 0: not UTF-8
@@ -76,22 +67,22 @@ account_id account_of(std::string_view name_key, unsigned probe) {
   if (name_key.size() != sha256_size) return {};
   uint64_t id = 0;
   if (probe == 0) {
-    id = read_big_endian(name_key, 0);
+    id = read_u64(name_key.data());
   } else {
     std::string text(name_key);
     text += static_cast<char>(probe);
-    id = read_big_endian(sha256(text), 0);
+    id = read_u64(sha256(text).data());
   }
   return {id == 0 ? 1 : id};  // 0 stands for nobody
 }
 
 conversation_id pair_conversation(std::string_view identity_key, account_id one, account_id other) {
   std::string text = "pair";
-  append_big_endian(text, std::min(one, other).value);
-  append_big_endian(text, std::max(one, other).value);
+  append_u64(text, std::min(one, other).value);
+  append_u64(text, std::max(one, other).value);
   const auto digest = hmac_sha256(identity_key, text);
-  const uint64_t hi = read_big_endian(digest, 0);
-  return {hi == 0 ? 1 : hi, read_big_endian(digest, 8)};
+  const uint64_t hi = read_u64(digest.data());
+  return {hi == 0 ? 1 : hi, read_u64(digest.data() + 8)};
 }
 
 bool valid_name(std::string_view name) { return !name.empty() && name.size() <= max_name_bytes && clean_text(name); }

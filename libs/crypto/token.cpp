@@ -1,5 +1,6 @@
 #include "libs/crypto/token.hpp"
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/hash.hpp"
 #include "libs/crypto/random.hpp"
 
@@ -13,7 +14,7 @@ constexpr size_t secret_bytes = 16;
 
 std::string make_token(account_id account) {
   std::string raw(id_bytes + secret_bytes, '\0');
-  for (size_t i = 0; i < id_bytes; ++i) raw[i] = static_cast<char>(account.value >> (56 - 8 * i));
+  put_u64(raw.data(), account.value);
   random_bytes(raw.data() + id_bytes, secret_bytes);
   return base58_encode(raw);
 }
@@ -22,9 +23,7 @@ std::optional<parsed_token> parse_token(std::string_view text) {
   const auto raw = base58_decode(text);
   if (!raw || raw->size() != id_bytes + secret_bytes) return std::nullopt;
   parsed_token token;
-  for (size_t i = 0; i < id_bytes; ++i) {
-    token.account.value = token.account.value << 8U | static_cast<uint8_t>((*raw)[i]);
-  }
+  token.account.value = read_u64(raw->data());
   if (!token.account) return std::nullopt;
   token.hash = sha256(std::string_view(*raw).substr(id_bytes));
   return token;

@@ -1,5 +1,6 @@
 #include "services/session/notify.hpp"
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/hash.hpp"
 #include "libs/wire/codec.hpp"
 
@@ -29,9 +30,7 @@ std::string compose(const system_notice& what, uint64_t id, int64_t now) {
 
 uint64_t notice_id_of(account_id to, std::string_view key) {
   const std::string hash = crypto::sha256("system notice" + to_node(to) + std::string(key));
-  uint64_t id = 0;
-  for (size_t i = 0; i < 8; ++i) id = id << 8U | static_cast<uint8_t>(hash[i]);
-  id >>= 11U;
+  const uint64_t id = read_u64(hash.data()) >> 11U;
   return id == 0 ? 1 : id;
 }
 

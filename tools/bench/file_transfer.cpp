@@ -5,6 +5,8 @@
 #include <cstring>
 #include <random>
 
+#include "libs/base/big_endian.hpp"
+
 namespace tern::bench {
 namespace {
 
@@ -16,16 +18,6 @@ constexpr size_t piece_head = 9;   // kind, offset
 constexpr size_t word_bytes = 10;  // kind, offset, hole
 
 std::chrono::steady_clock::time_point now() { return std::chrono::steady_clock::now(); }
-
-void append_u64(std::string& out, uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> static_cast<unsigned>(shift));
-}
-
-uint64_t read_u64(const char* bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < 8; ++i) value = value << 8U | static_cast<uint8_t>(bytes[i]);
-  return value;
-}
 
 }  // namespace
 

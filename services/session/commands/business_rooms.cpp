@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/hash.hpp"
 #include "libs/crypto/identity.hpp"
 #include "services/session/commands/answers.hpp"
@@ -23,8 +24,7 @@ room_id new_room_id(const session_state& state, std::string_view frame_key, unsi
   text += frame_key;
   text.push_back(static_cast<char>(probe));
   const std::string hash = crypto::hmac_sha256(state.env().config.identity_key, text);
-  uint64_t id = 0;
-  for (size_t i = 0; i < 8; ++i) id = id << 8U | static_cast<uint8_t>(hash[i]);
+  const uint64_t id = read_u64(hash.data());
   return room_id{id == 0 ? 1 : id};
 }
 

@@ -1,5 +1,6 @@
 #include "services/session/commands/message_form.hpp"
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/random.hpp"
 #include "libs/wire/codec.hpp"
 #include "libs/wire/message.hpp"
@@ -29,7 +30,7 @@ std::string key_of(session_state& state, const origin& from, const wire::tim_mes
   const uint64_t id = message.id ? static_cast<uint64_t>(*message.id) : 0;
   if (id == 0) return state.frame_key(from);
   std::string key = "i";
-  for (int shift = 56; shift >= 0; shift -= 8) key.push_back(static_cast<char>(id >> static_cast<unsigned>(shift)));
+  append_u64(key, id);
   return key;
 }
 

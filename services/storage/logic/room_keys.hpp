@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/base/ids.hpp"
 
 namespace tern::storage {
@@ -15,7 +16,7 @@ inline conversation_id room_conversation(room_id room) { return {room.value, 0};
 /// with 'i' or 'c'.
 inline std::string recall_key(uint64_t mid) {
   std::string key = "R";
-  for (int shift = 56; shift >= 0; shift -= 8) key += static_cast<char>(mid >> static_cast<unsigned>(shift));
+  append_u64(key, mid);
   return key;
 }
 

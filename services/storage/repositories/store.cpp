@@ -1,5 +1,6 @@
 #include "services/storage/repositories/store.hpp"
 
+#include "libs/base/big_endian.hpp"
 #include "libs/sql/connection.hpp"
 #include "services/storage/repositories/backends.hpp"
 
@@ -17,17 +18,13 @@ size_t write_batch::rows() const {
 std::string pack_ids(const std::vector<account_id>& ids) {
   std::string bytes;
   bytes.reserve(ids.size() * 8);
-  for (const auto& id : ids) {
-    for (int shift = 56; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(id.value >> shift));
-  }
+  for (const auto& id : ids) append_u64(bytes, id.value);
   return bytes;
 }
 
 std::vector<account_id> unpack_ids(std::string_view bytes) {
   std::vector<account_id> ids(bytes.size() / 8);
-  for (size_t i = 0; i < ids.size() * 8; ++i) {
-    ids[i / 8].value = ids[i / 8].value << 8U | static_cast<uint8_t>(bytes[i]);
-  }
+  for (size_t i = 0; i < ids.size(); ++i) ids[i].value = read_u64(bytes.data() + 8 * i);
   return ids;
 }
 

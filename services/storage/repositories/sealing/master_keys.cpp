@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/aead.hpp"
 #include "libs/crypto/hash.hpp"
 #include "libs/crypto/random.hpp"
@@ -14,15 +15,9 @@ using crypto::aes_gcm;
 
 constexpr size_t least_secret = 32;
 
-uint64_t number_of(std::string_view bytes) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < 8; ++i) number = number << 8U | static_cast<uint8_t>(bytes[i]);
-  return number;
-}
-
 std::string bound_to(uint64_t key_id) {
   std::string associated = "tern data key ";
-  for (int shift = 56; shift >= 0; shift -= 8) associated.push_back(static_cast<char>(key_id >> shift));
+  append_u64(associated, key_id);
   return associated;
 }
 
@@ -36,7 +31,7 @@ result<std::shared_ptr<const master_keys>> master_keys::make(const std::vector<s
       return error{errc::config,
                    "a key-encryption key must have 32 characters at least, better 64 random hex digits"};
     }
-    const auto id = number_of(crypto::hmac_sha256(secret, "tern key-encryption key: name"));
+    const auto id = read_u64(crypto::hmac_sha256(secret, "tern key-encryption key: name").data());
     if (made->knows(id)) continue;
     made->keys_.push_back({id, crypto::hmac_sha256(secret, "tern key-encryption key: key")});
   }

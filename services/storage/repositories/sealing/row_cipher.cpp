@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "libs/base/big_endian.hpp"
 #include "libs/crypto/random.hpp"
 
 namespace tern::storage {
@@ -14,10 +15,6 @@ using crypto::aes_gcm;
 constexpr size_t random_part = 7;
 constexpr uint64_t counts = uint64_t{1} << 40U;  // what is left of the nonce
 
-void put(char*& at, uint64_t number) {
-  for (int shift = 56; shift >= 0; shift -= 8) *at++ = static_cast<char>(number >> shift);
-}
-
 /// The header and the place, as what a value is bound to. Kept in `to` for its memory.
 template <class... Numbers>
 void bind(std::string& to, std::string_view header, char table, Numbers... numbers) {
@@ -26,7 +23,7 @@ void bind(std::string& to, std::string_view header, char table, Numbers... numbe
   std::memcpy(at, header.data(), 9);  // version and key
   at += 9;
   *at++ = table;
-  (put(at, numbers), ...);
+  ((at = put_u64(at, numbers)), ...);
 }
 
 void bind_to(std::string& to, std::string_view header, const message_row& row) {
@@ -48,11 +45,7 @@ void bind_to(std::string& to, std::string_view header, const room_row& row) {
   to += row.domain;
 }
 
-uint64_t key_in(std::string_view value) {
-  uint64_t id = 0;
-  for (size_t i = 1; i < 9; ++i) id = id << 8U | static_cast<uint8_t>(value[i]);
-  return id;
-}
+uint64_t key_in(std::string_view value) { return read_u64(value.data() + 1); }
 
 template <class... Numbers>
 std::string shown(const char* table, Numbers... numbers) {
@@ -83,8 +76,7 @@ bool row_cipher::renewed() {
     sealing_ = key ? cipher_of(key->id) : nullptr;
     if (sealing_ != nullptr && (header_.empty() || key_in(header_) != key->id)) {
       header_.assign(sealed_header, sealed_version);
-      char* at = header_.data() + 1;
-      put(at, key->id);
+      put_u64(header_.data() + 1, key->id);
       sealed_ = counts;
     }
   }
