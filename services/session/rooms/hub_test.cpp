@@ -50,6 +50,14 @@ class hub_test : public room_fixture {
     frame.set_body(body);
     rooms.on_frame(source, frame);
   }
+  /// News of the member's going.
+  void gone(uint64_t version) {
+    group::v1::RoomGone news;
+    news.set_room(open.value);
+    news.add_accounts(member.value);
+    news.set_version(version);
+    rooms.on_gone(1, news);
+  }
   void store() {
     storage::v1::StorageRequest request;
     request.mutable_room_append()->set_room(open.value);
@@ -210,11 +218,7 @@ TEST_F(hub_test, an_answer_for_a_former_epoch_is_asked_again) {
 TEST_F(hub_test, who_was_put_out_comes_back_only_with_a_newer_place) {
   join(member, 1, 0, 3);
   owner.answer(errc::ok, 0);
-  group::v1::RoomGone gone;
-  gone.set_room(open.value);
-  gone.add_accounts(member.value);
-  gone.set_version(4);
-  rooms.on_gone(1, gone);
+  gone(4);
   frame_of(1);
   join(member, 1, 1, 3);  // its actor has not heard yet
   frame_of(2);
@@ -227,17 +231,11 @@ TEST_F(hub_test, who_was_put_out_comes_back_only_with_a_newer_place) {
 TEST_F(hub_test, old_news_of_a_going_does_not_put_out_who_has_come_back) {
   join(member, 1, 0, 5);
   owner.answer(errc::ok, 0);
-  group::v1::RoomGone gone;
-  gone.set_room(open.value);
-  gone.add_accounts(member.value);
-  gone.set_version(4);
-  rooms.on_gone(1, gone);
+  gone(4);
   frame_of(1);
   EXPECT_EQ(live(1), mids{1});
-  gone.set_version(6);
-  rooms.on_gone(1, gone);
-  gone.set_version(4);
-  rooms.on_gone(1, gone);
+  gone(6);
+  gone(4);
   join(member, 1, 1, 5);
   frame_of(2);
   EXPECT_EQ(live(1), mids{1}) << "the newer going counts";
