@@ -14,13 +14,37 @@ constexpr int64_t keys_lock = 0x7465726E'6B657973;  // "ternkeys"
 constexpr std::chrono::milliseconds patience{2000};
 constexpr std::chrono::seconds look_again{1};
 constexpr size_t missing_most = 64;
-constexpr const char* select_keys = "select id, serial, kek, created_ns, wrapped from data_key order by serial, id";
 
 uint64_t number(const sql::value& of) { return static_cast<uint64_t>(sql::as_int(of)); }
 
 error no_master() {
   return {errc::config,
           "rows of this shard are sealed: storage.encryption.key_file must name the key-encryption key"};
+}
+
+/// A row of table data_key, its key unwrapped.
+struct key_row {
+  uint64_t id = 0;
+  int64_t serial = 0;
+  uint64_t kek = 0;
+  int64_t created_ns = 0;
+  std::string key;
+};
+
+/// All data keys, those in use in order of their serial. errc::config: a key-encryption key is missing or not theirs.
+result<std::vector<key_row>> read_keys(sql::connection& database, const sealing& how) {
+  auto rows = database.query("select id, serial, kek, created_ns, wrapped from data_key order by serial, id");
+  if (!rows) return rows.error();
+  if (!rows->empty() && !how.keys) return no_master();
+  std::vector<key_row> out;
+  for (const auto& row : *rows) {
+    key_row one{number(row[0]), sql::as_int(row[1]), number(row[2]), sql::as_int(row[3]), {}};
+    auto key = how.keys->unwrap(one.kek, one.id, sql::as_text(row[4]));
+    if (!key) return key.error();
+    one.key = std::move(*key);
+    out.push_back(std::move(one));
+  }
+  return out;
 }
 
 }  // namespace
@@ -53,18 +77,15 @@ result<void> key_ring::add_key(sql::connection& database) {
 }
 
 result<void> key_ring::load_from(sql::connection& database) {
-  auto rows = database.query(select_keys);
+  auto rows = read_keys(database, how_);
   if (!rows) return rows.error();
-  if (!rows->empty() && !how_.keys) return no_master();
   std::map<uint64_t, std::shared_ptr<const data_key>> keys;
   std::shared_ptr<const data_key> newest;
   bool other_wraps = false;
-  for (const auto& row : *rows) {
-    auto key = how_.keys->unwrap(number(row[2]), number(row[0]), sql::as_text(row[4]));
-    if (!key) return key.error();
-    other_wraps = other_wraps || number(row[2]) != how_.keys->current();
-    auto made = std::make_shared<const data_key>(data_key{number(row[0]), sql::as_int(row[3]), std::move(*key)});
-    if (sql::as_int(row[1]) > 0) newest = made;
+  for (auto& row : *rows) {
+    other_wraps = other_wraps || row.kek != how_.keys->current();
+    auto made = std::make_shared<const data_key>(data_key{row.id, row.created_ns, std::move(row.key)});
+    if (row.serial > 0) newest = made;
     keys[made->id] = std::move(made);
   }
   const std::lock_guard guard(mutex_);
@@ -146,15 +167,13 @@ result<size_t> key_ring::rewrap() {
   if (!how_.keys) return size_t{0};
   size_t changed = 0;
   auto done = locked([&](sql::connection& database) -> result<void> {
-    auto rows = database.query(select_keys);
+    auto rows = read_keys(database, how_);
     if (!rows) return rows.error();
     for (const auto& row : *rows) {
-      if (number(row[2]) == how_.keys->current()) continue;
-      auto key = how_.keys->unwrap(number(row[2]), number(row[0]), sql::as_text(row[4]));
-      if (!key) return key.error();
+      if (row.kek == how_.keys->current()) continue;
       auto put = database.query("update data_key set kek = $1, wrapped = $2 where id = $3",
                                 {static_cast<int64_t>(how_.keys->current()),
-                                 sql::blob{how_.keys->wrap(number(row[0]), *key)}, sql::as_int(row[0])});
+                                 sql::blob{how_.keys->wrap(row.id, row.key)}, static_cast<int64_t>(row.id)});
       if (!put) return put.error();
       ++changed;
     }
@@ -169,14 +188,9 @@ result<void> check_keys(const std::string& dsn, const sealing& how) {
   if (sql::is_sqlite(dsn) && !std::filesystem::exists(dsn.substr(dsn.find(':') + 1))) return {};
   auto database = sql::open(dsn, {patience, patience});
   if (!database) return {};
-  auto rows = (*database)->query(select_keys);
-  if (!rows) return {};
-  if (!rows->empty() && !how.keys) return no_master();
-  for (const auto& row : *rows) {
-    auto key = how.keys->unwrap(number(row[2]), number(row[0]), sql::as_text(row[4]));
-    if (!key) return key.error();
-  }
-  return {};
+  auto rows = read_keys(**database, how);
+  // A database that does not answer, or is not set up yet, is not what this looks for.
+  return rows || rows.code() != errc::config ? result<void>{} : result<void>{rows.error()};
 }
 
 }  // namespace tern::storage
