@@ -125,6 +125,11 @@ struct placement_setup {
   std::chrono::milliseconds tick{100};
 };
 
+struct routing_config;
+/// As `options` say, for the replica `node` at `address`; time, meta, metrics and ready are the caller's.
+placement_setup placement_of(const routing_config& options, const std::string& node, const std::string& address,
+                             uint64_t incarnation);
+
 caf::behavior meta_behavior(actor::plain* self, std::shared_ptr<meta_store> store);
 
 }  // namespace tern::routing

@@ -15,8 +15,7 @@ namespace tern::routing {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(3);
-constexpr auto least_grace = std::chrono::milliseconds(4000);  // beyond a lease
-constexpr auto goodbye = std::chrono::seconds(2);              // for giving the leader row back
+constexpr auto goodbye = std::chrono::seconds(2);  // for giving the leader row back
 constexpr const char* condition = "routing.maps";
 
 /// As `ternctl doctor` tries it, on a connection of its own.
@@ -58,23 +57,10 @@ class routing_service final : public app::service {
 };
 
 placement_setup routing_service::setup() const {
-  placement_setup made;
+  auto made = placement_of(options_, with_.node, with_.address, with_.incarnation);
   made.time = &with_.time;
-  // A node may trust its maps for some time after its leader has gone: docs/flows/placement.md.
-  made.cluster.leases = {options_.lease, options_.suspect, options_.settle,
-                         options_.lease + std::max(options_.leader_lease, least_grace)};
-  made.cluster.shards = options_.shards;
-  made.cluster.self = {with_.node, "routing", with_.address, with_.incarnation, true};
-  made.cluster.moves.sessions = options_.move_sessions;
-  made.cluster.moves.per_node = options_.moves_per_node;
-  made.cluster.moves.rest = options_.move_rest;
-  made.cluster.moves.timeout = options_.move_timeout;
   made.meta = meta_;
   made.metrics = metrics_;
-  made.leader.lease = options_.leader_lease;
-  made.self.node = with_.node;
-  made.self.incarnation = with_.incarnation;
-  made.self.address = with_.address;
   made.ready = [ready = ready_, &health = with_.health](bool leads) {
     health.set_ready(condition, true, leads ? "leads" : "follows");
     const std::lock_guard lock(ready->mutex);

@@ -103,24 +103,10 @@ routing_process::~routing_process() {
 }
 
 routing::placement_setup routing_process::setup(const routing::routing_config& config) {
-  const std::string address = "sim:" + on().name;
-  routing::placement_setup made;
+  auto made = routing::placement_of(config, on().name, "sim:" + on().name, on().incarnation());
   made.time = &on().in().time();
-  // As services/routing/app.cpp has it.
-  made.cluster.leases = {config.lease, config.suspect, config.settle,
-                         config.lease + std::max<std::chrono::milliseconds>(config.leader_lease, 4000ms)};
-  made.cluster.shards = config.shards;
-  made.cluster.self = {on().name, "routing", address, on().incarnation(), true};
-  made.cluster.moves.sessions = config.move_sessions;
-  made.cluster.moves.per_node = config.moves_per_node;
-  made.cluster.moves.rest = config.move_rest;
-  made.cluster.moves.timeout = config.move_timeout;
   made.meta = meta_;
   made.metrics = routing_metrics_;
-  made.leader.lease = config.leader_lease;
-  made.self.node = on().name;
-  made.self.incarnation = on().incarnation();
-  made.self.address = address;
   made.ready = [this](bool leads) { on().in().trace("%s %s", on().name.c_str(), leads ? "leads" : "follows"); };
   return made;
 }

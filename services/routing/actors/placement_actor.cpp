@@ -1,9 +1,11 @@
 #include "services/routing/actors/placement_actor.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/log/log.hpp"
 #include "libs/placement/convert.hpp"
+#include "services/routing/config.hpp"
 #include "services/routing/metrics.hpp"
 
 namespace tern::routing {
@@ -11,7 +13,8 @@ namespace {
 
 const log::logger logger{"routing"};
 constexpr auto retry_after = std::chrono::milliseconds(500);
-constexpr auto maps_again = std::chrono::seconds(4);  // to a node whose heartbeats still name older ones
+constexpr auto least_grace = std::chrono::milliseconds(4000);  // beyond a lease
+constexpr auto maps_again = std::chrono::seconds(4);           // to a node whose heartbeats still name older ones
 
 double seconds(clock::time_point from, clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
@@ -422,6 +425,25 @@ void placement_state::tick() {
     desk_.tick(*setup_.time, standing());
   }
   self_->delayed_send(self_, setup_.tick, tick_message{});
+}
+
+placement_setup placement_of(const routing_config& options, const std::string& node, const std::string& address,
+                             uint64_t incarnation) {
+  placement_setup made;
+  // A node may trust its maps for some time after its leader has gone: docs/flows/placement.md.
+  made.cluster.leases = {options.lease, options.suspect, options.settle,
+                         options.lease + std::max(options.leader_lease, least_grace)};
+  made.cluster.shards = options.shards;
+  made.cluster.self = {node, "routing", address, incarnation, true};
+  made.cluster.moves.sessions = options.move_sessions;
+  made.cluster.moves.per_node = options.moves_per_node;
+  made.cluster.moves.rest = options.move_rest;
+  made.cluster.moves.timeout = options.move_timeout;
+  made.leader.lease = options.leader_lease;
+  made.self.node = node;
+  made.self.incarnation = incarnation;
+  made.self.address = address;
+  return made;
 }
 
 caf::behavior placement_behavior(actor::stateful<placement_state>* self, placement_setup setup) {
