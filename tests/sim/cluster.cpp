@@ -28,8 +28,6 @@ weather weather_of(dice& random) {
 /// Some seeds do without rooms: what they find is short.
 bool with_rooms(const run_options& how) { return how.rooms && dice(how.seed ^ 0x726f6f6dU).chance(0.85); }
 
-bool starts_with(const host& which, const char* service) { return which.name.starts_with(service); }
-
 }  // namespace
 
 cluster::cluster(world& in, const run_options& how)
@@ -173,8 +171,7 @@ void cluster::make_rooms(dice& random) {
 gateway_process* cluster::any_gateway() {
   std::vector<gateway_process*> there;
   for (host* each : world_.hosts()) {
-    if (each->up() && starts_with(*each, "gateway"))
-      there.push_back(static_cast<gateway_process*>(each->running.get()));
+    if (each->up() && each->runs("gateway")) there.push_back(static_cast<gateway_process*>(each->running.get()));
   }
   return there.empty() ? nullptr : there[world_.random().below(there.size())];
 }

@@ -13,8 +13,6 @@ namespace {
 /// A fault's consequences may last so long after its end: the range of who died has a new owner by then.
 constexpr duration aftermath = 5s, aftermath_of_routing = 15s;
 
-bool starts_with(const host& which, const char* service) { return which.name.starts_with(service); }
-
 }  // namespace
 
 duration cluster::after_faults() const { return routing_ ? aftermath_of_routing : aftermath; }
@@ -117,7 +115,7 @@ void cluster::strike(kind what, duration length) {
 /// What it is cut off from besides its peers: where routing is played that is routing.
 std::string cluster::other_end(const host& of) {
   if (!routing_) return "control";
-  if (starts_with(of, "routing")) return "meta";
+  if (of.runs("routing")) return "meta";
   return "routing-" + std::to_string(world_.random().below(3));
 }
 

@@ -7,12 +7,6 @@ namespace tern::sim {
 
 using namespace std::chrono_literals;
 
-namespace {
-
-bool starts_with(const host& which, const char* service) { return which.name.starts_with(service); }
-
-}  // namespace
-
 void cluster::begin_routing() {
   auto& random = world_.random();
   meta_.random = random.split();
@@ -71,7 +65,7 @@ void cluster::operate(kind what, duration length) {
   const auto nodes = [&](const char* service) {
     std::vector<std::string> out;
     for (const host* each : world_.hosts()) {
-      if (starts_with(*each, service)) out.push_back(each->name);
+      if (each->runs(service)) out.push_back(each->name);
     }
     return out;
   };
@@ -110,7 +104,7 @@ void cluster::operate(kind what, duration length) {
 void cluster::ask_routing(const routing::v1::ControlRequest& what) {
   world_.trace("operator: %s", what.ShortDebugString().c_str());
   for (host* each : world_.hosts()) {
-    if (!starts_with(*each, "routing") || !each->up()) continue;
+    if (!each->runs("routing") || !each->up()) continue;
     each->run(each->life, [each, what] { static_cast<routing_process&>(*each->running).ask(what); });
   }
 }

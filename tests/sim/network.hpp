@@ -80,7 +80,7 @@ class network final : public rpc::network {
   bool tamper(const stream& on, const flow& way, rpc::detail::item_list& items);
   /// The same to items that arrive; they are given to the handler, too.
   void hand_over(const stream& on, const flow& way, rpc::detail::receiver& to, rpc::detail::item_list& items);
-  void let_late_ones_in(const stream& on, const flow& way, rpc::detail::receiver& to, rpc::detail::item_list& items);
+  void let_late_ones_in(const flow& way, rpc::detail::receiver& to, rpc::detail::item_list& items);
   void schedule(const stream_ptr& on, flow& way);
   void pump(const stream_ptr& on, flow& way);
   void deliver_end(const stream_ptr& on, flow& way);

@@ -46,11 +46,11 @@ void network::hand_over(const stream& on, const flow& way, receiver& to, item_li
   }
   const uint64_t sender = way.from->incarnation_of(way.from_life);
   for (size_t i = 0; i < items.size(); ++i) referee_.arrived(*way.from, sender, *way.to, on.method, up, items.at(i));
-  if (bug_ == planted::gateway_ignores_epochs && !up && attach) return let_late_ones_in(on, way, to, items);
+  if (bug_ == planted::gateway_ignores_epochs && !up && attach) return let_late_ones_in(way, to, items);
   to.items(items);
 }
 
-void network::let_late_ones_in(const stream&, const flow& way, receiver& to, item_list& items) {
+void network::let_late_ones_in(const flow& way, receiver& to, item_list& items) {
   const host& gateway = *way.to;
   auto more = to.make_list();
   for (size_t i = 0; i < items.size(); ++i) {

@@ -29,6 +29,8 @@ class host {
   std::unique_ptr<process> running;
 
   bool up() const noexcept { return running != nullptr; }
+  /// A host is named by the service it is for, and a number.
+  bool runs(const char* service) const { return name.starts_with(service); }
   bool paused() const noexcept { return paused_; }
   void pause();
   void resume();
