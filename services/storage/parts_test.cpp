@@ -79,10 +79,10 @@ TEST(reader_pool, tries_again_on_a_new_connection_and_gives_up_at_the_deadline) 
 
 class shard_port_test : public ::testing::Test {
  protected:
-  void ask(uint64_t call, uint64_t epoch) {
+  void ask(uint64_t call, uint64_t epoch, const std::shared_ptr<reply_sink>& from = nullptr) {
     std::vector<v1::StorageRequest> items{append(call, ann, ben, "k")};
     items[0].set_epoch(epoch);
-    port_.admit(std::move(items), nullptr, refused_);
+    port_.admit(std::move(items), from, refused_);
   }
   void open(uint64_t epoch) {
     port_.open(
@@ -145,6 +145,35 @@ TEST_F(shard_port_test, what_waits_too_long_is_answered_and_the_bound_holds) {
   ask(6, 7);
   port_.suspend(false, refused_);
   EXPECT_EQ(written_, (std::vector<uint64_t>{6}));
+}
+
+TEST_F(shard_port_test, nothing_of_a_stream_overtakes_what_waited_too_long) {
+  const auto one = std::make_shared<testing::recording_sink>(), other = std::make_shared<testing::recording_sink>();
+  open(7);
+  port_.suspend(true, refused_);
+  ask(1, 7, one);
+  time_.advance(1000ms);
+  ask(2, 7, other);
+  ask(3, 7, one);
+  time_.advance(501ms);
+  port_.expire(refused_);
+  ASSERT_EQ(refused_.size(), 2U);
+  EXPECT_EQ(refused_[0].reply.call(), 1U);
+  EXPECT_EQ(refused_[1].reply.call(), 3U);
+  port_.suspend(false, refused_);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{2}));
+}
+
+TEST_F(shard_port_test, what_waits_of_a_stream_goes_with_it) {
+  const auto one = std::make_shared<testing::recording_sink>(), other = std::make_shared<testing::recording_sink>();
+  open(7);
+  port_.suspend(true, refused_);
+  ask(1, 7, one);
+  ask(2, 7, other);
+  port_.forget(one);
+  port_.suspend(false, refused_);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{2}));
+  EXPECT_TRUE(refused_.empty());
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "services/storage/shard_port.hpp"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "services/storage/convert.hpp"
@@ -141,11 +142,22 @@ void shard_port::unpark(admitted& in, std::vector<answer>& refused) {
 void shard_port::expire(std::vector<answer>& refused) {
   const std::lock_guard guard(mutex_);
   const auto oldest = time_.now() - how_.request_timeout;
-  while (!parked_.empty() && parked_.front().arrived <= oldest) {
-    const auto& one = parked_.front();
-    refused.push_back(refuse(one.message, one.from, errc::unavailable, one.arrived));
-    parked_.pop_front();
+  std::set<const reply_sink*> late;
+  for (const auto& one : parked_) {
+    if (one.arrived > oldest) break;
+    late.insert(one.from.get());
   }
+  if (late.empty()) return;
+  std::erase_if(parked_, [&](const parked& one) {
+    if (!late.contains(one.from.get())) return false;
+    refused.push_back(refuse(one.message, one.from, errc::unavailable, one.arrived));
+    return true;
+  });
+}
+
+void shard_port::forget(const std::shared_ptr<reply_sink>& from) {
+  const std::lock_guard guard(mutex_);
+  std::erase_if(parked_, [&](const parked& one) { return one.from == from; });
 }
 
 void shard_port::answered(uint64_t epoch, size_t count) {

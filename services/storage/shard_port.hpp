@@ -52,8 +52,12 @@ class shard_port {
   bool may_open(uint64_t epoch) const;
   /// The lease cannot be renewed: requests wait until it is, or time runs out (unavailable).
   void suspend(bool suspended, std::vector<answer>& refused);
-  /// Answers parked requests that waited too long.
+  /// Answers parked requests that waited too long, and with each what waits of its stream behind it: nothing of a
+  /// stream overtakes what was refused.
   void expire(std::vector<answer>& refused);
+  /// The stream `from` is gone, and nobody would hear what becomes of its parked requests: they are dropped. Who
+  /// asked asks again on its next stream, or another owner does, and nothing of theirs may come in between.
+  void forget(const std::shared_ptr<reply_sink>& from);
 
   /// The writer has answered so many of its writes.
   void answered(uint64_t epoch, size_t count);

@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(all, planted_bugs,
 class planted_bugs_of_the_whole : public planted_bugs {};
 
 TEST_P(planted_bugs_of_the_whole, turn_a_seed_red) {
-  EXPECT_NE(first_red(GetParam(), 100, true), 0U) << to_string(GetParam());
+  EXPECT_NE(first_red(GetParam(), 200, true), 0U) << to_string(GetParam());
 }
 
 INSTANTIATE_TEST_SUITE_P(all, planted_bugs_of_the_whole,

@@ -50,7 +50,9 @@ class storage_process::exchange final : public rpc::server_handler<rpc::storage_
     }
     storage::send_answers(refused);
   }
-  void on_down() override {}
+  void on_down() override {
+    for (auto& [name, shard] : owner_.shards_) shard.port->forget(out_);
+  }
 
  private:
   storage_process& owner_;

@@ -54,8 +54,10 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
     send_answers(refused);
   }
 
-  /// What was accepted is still executed: the other side asks again on its next stream.
-  void on_down() override {}
+  /// What a writer has is still executed: the other side asks again on its next stream.
+  void on_down() override {
+    for (const auto& [name, shard] : *shards_) shard->port->forget(out_);
+  }
 
  private:
   void refuse_foreign_cursors(std::vector<v1::StorageRequest>& items, std::vector<answer>& refused) const {
