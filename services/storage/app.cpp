@@ -55,7 +55,7 @@ class storage_service final : public app::service {
   result<void> check_shard_keys();
   open_function opener(const std::string& shard) const;
   result<void> make_shards();
-  void start_upkeep();
+  void start_upkeep(retention_rules kept);
   supervisor_setup supervision();
   bool has_moved_out() const;
   bool others_could_take() const;
@@ -121,11 +121,13 @@ result<void> storage_service::make_shards() {
   return {};
 }
 
-void storage_service::start_upkeep() {
+void storage_service::start_upkeep(retention_rules kept) {
   upkeep_options how;
   how.key_life = std::chrono::hours(24 * options_.data_key_days);
   how.rotate_before_ns = utc_time(options_.rotate_before).value_or(0);
   how.rows_per_second = options_.reseal_rows;
+  how.kept = std::move(kept);
+  how.expire_per_second = options_.retention_rows;
   upkeep_ = std::make_unique<upkeep>(how, with_.time, [shards = shards_] {
     std::vector<std::shared_ptr<shard_slot>> all;
     for (const auto& [name, slot] : *shards) all.push_back(slot);
@@ -155,6 +157,8 @@ supervisor_setup storage_service::supervision() {
 }
 
 result<void> storage_service::start() {
+  auto kept = retention_of(options_);
+  if (!kept) return kept.error();
   if (!open_) {
     auto how = sealing_of(options_);
     if (!how) return how.error();
@@ -198,7 +202,7 @@ result<void> storage_service::start() {
         caf::anon_send(supervisor, map_message{current});
       });
   membership_->start();
-  start_upkeep();
+  start_upkeep(std::move(*kept));
   return {};
 }
 

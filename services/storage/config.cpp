@@ -7,8 +7,25 @@
 #include "libs/config/schema.hpp"
 #include "libs/config/secret_file.hpp"
 #include "services/storage/repositories/sealing/key_ring.hpp"
+#include "services/storage/retention/retention_rules.hpp"
 
 namespace tern::storage {
+
+namespace {
+
+void declare_retention(config::schema& options, storage_config& into) {
+  options.add(
+      "storage.retention.days", into.retention_days,
+      "Messages that are older are deleted in the background, delivered or not; 8 at least; 0: they are kept for "
+      "ever. The same on every storage node",
+      {0, 36'500});
+  options.add("storage.retention.domain_days", into.domain_retention,
+              "Other times for single domains, as domain=days; 0: for ever");
+  options.add("storage.retention.rows_per_second", into.retention_rows,
+              "How many conversations of a shard are looked at, and messages deleted, per second", {1, 1'000'000});
+}
+
+}  // namespace
 
 void declare(config::schema& options, storage_config& into) {
   options.add("storage.shards", into.shards,
@@ -77,6 +94,7 @@ void declare(config::schema& options, storage_config& into) {
               });
   options.add("storage.encryption.reseal_rows_per_second", into.reseal_rows,
               "How many rows of a shard are looked at per second to be sealed again", {1, 1'000'000});
+  declare_retention(options, into);
 }
 
 std::optional<int64_t> utc_time(const std::string& text) {
@@ -109,11 +127,16 @@ result<sealing> sealing_of(const storage_config& options) {
   return how;
 }
 
+result<retention_rules> retention_of(const storage_config& options) {
+  return parse_retention(options.retention_days, options.domain_retention);
+}
+
 std::vector<std::string> complaints(const storage_config& options) {
   std::vector<std::string> out;
   std::string problem;
   parse_shards(options.shards, problem);
   if (!problem.empty()) out.push_back(problem);
+  if (const auto kept = retention_of(options); !kept) out.push_back(kept.error().detail);
   if (const auto how = sealing_of(options); !how) out.push_back(how.error().detail);
   return out;
 }

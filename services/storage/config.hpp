@@ -43,6 +43,9 @@ struct storage_config {
   uint64_t data_key_days = 90;
   std::string rotate_before;  // UTC, "2026-11-23T12:00:00Z"
   uint64_t reseal_rows = 2'000;
+  uint64_t retention_days = 0;                // 0: messages are kept for ever
+  std::vector<std::string> domain_retention;  // "domain=days"
+  uint64_t retention_rows = 2'000;
 };
 
 void declare(config::schema& options, storage_config& into);
@@ -50,6 +53,9 @@ void declare(config::schema& options, storage_config& into);
 struct sealing;
 /// How rows are sealed. errc::config: a key is missing, too short or cannot be read.
 result<sealing> sealing_of(const storage_config& options);
+struct retention_rules;
+/// How long messages are kept. errc::config: an option makes no sense.
+result<retention_rules> retention_of(const storage_config& options);
 /// "2026-11-23T12:00:00Z" as nanoseconds since 1970; nothing when it is no such time.
 std::optional<int64_t> utc_time(const std::string& text);
 /// What is wrong with the options, one line each.

@@ -117,6 +117,11 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
       registry.counter("tern_storage_resealed_rows_total", "Rows sealed again with the shard's current data key", of);
   reseal_progress = registry.gauge("tern_storage_reseal_progress_ratio",
                                    "How far that has come; 1: all rows are sealed with it", of);
+  expired = registry.counter("tern_storage_expired_messages_total",
+                             "Messages deleted because they were older than their domain keeps them", of);
+  retention_progress =
+      registry.gauge("tern_storage_retention_progress_ratio",
+                     "How far the shard has been looked through for them; 1: once more, or none is", of);
 }
 
 storage_metrics::storage_metrics(metrics::registry& to)

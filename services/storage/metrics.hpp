@@ -59,6 +59,8 @@ struct shard_metrics {
   metrics::gauge term, copies, degraded;  // of the database's servers (PostgreSQL)
   metrics::counter resealed;
   metrics::gauge reseal_progress;
+  metrics::counter expired;  // messages deleted because of their age
+  metrics::gauge retention_progress;
 };
 
 /// Of the whole service.

@@ -13,9 +13,16 @@ using steady = std::chrono::steady_clock;
 
 const log::logger logger{"storage"};
 constexpr uint64_t page_rows = 200;
-constexpr auto rest = 30s;  // between looks at a shard with nothing to do
+constexpr auto rest = 30s;  // between looks at a shard where all is sealed
+constexpr auto between_passes = 1h;
 constexpr auto after_failure = 5s;
-constexpr auto tick = 50ms;
+constexpr auto longest_wait = 1s;  // so soon a shard is found that this node begins to serve, or that was opened
+
+/// The most rows of one step, and the time they are worth.
+uint64_t page_of(uint64_t rows_per_second) { return std::clamp<uint64_t>(rows_per_second / 4, 1, page_rows); }
+std::chrono::microseconds worth(uint64_t rows, uint64_t rows_per_second) {
+  return std::chrono::microseconds(1'000'000 * rows / std::max<uint64_t>(1, rows_per_second));
+}
 
 }  // namespace
 
@@ -41,9 +48,10 @@ void upkeep::run() {
   std::unique_lock guard(mutex_);
   while (!stopping_) {
     guard.unlock();
-    for (const auto& slot : shards_()) look_after(*slot);
+    auto due = steady::now() + longest_wait;
+    for (const auto& slot : shards_()) due = std::min(due, look_after(*slot));
     guard.lock();
-    wake_.wait_for(guard, tick, [this] { return stopping_; });
+    wake_.wait_until(guard, due, [this] { return stopping_; });
   }
 }
 
@@ -54,44 +62,55 @@ bool upkeep::key_is_old(const data_key& key) const {
   return life > 0 && time_.wall_ns() - key.created_ns > life;
 }
 
-void upkeep::look_after(shard_slot& slot) {
+void upkeep::renew_key(shard_slot& slot, key_ring& ring) {
+  auto made = ring.renew();
+  if (made) {
+    logger.info("new data key", {{"shard", slot.name()}, {"key", key_label(ring.current()->id)}});
+  } else {
+    logger.warn("no new data key", {{"shard", slot.name()}, {"why", made.error().detail}});
+  }
+}
+
+upkeep::time_point upkeep::look_after(shard_slot& slot) {
   auto& work = work_[slot.name()];
   if (!slot.port->serving()) {
     work = {};
-    return;
+    return time_point::max();
   }
-  if (steady::now() < work.next) return;
   auto ring = slot.store->keys();
-  const auto key = ring ? ring->current() : nullptr;
-  work.next = steady::now() + rest;
-  if (!key) return;
-  if (key_is_old(*key)) {
-    auto made = ring->renew();
-    if (made) {
-      logger.info("new data key", {{"shard", slot.name()}, {"key", key_label(ring->current()->id)}});
+  if (!ring) return time_point::max();  // not opened yet, or kept in memory
+  if (work.ring != ring) {
+    work = {};
+    work.ring = ring;
+    work.reseal = std::make_unique<reseal_job>(ring);
+    if (how_.kept.any()) {
+      work.retention = std::make_unique<retention_job>(ring, how_.kept, time_);
     } else {
-      logger.warn("no new data key", {{"shard", slot.name()}, {"why", made.error().detail}});
+      work.retention_due = time_point::max();
+      slot.metrics->retention_progress.set(1);
     }
   }
-  if (work.ring != ring) {
-    work.ring = ring;
-    work.job = std::make_unique<reseal_job>(ring);
-  }
-  reseal(slot, work);
+  if (steady::now() >= work.reseal_due) reseal(slot, work);
+  if (steady::now() >= work.retention_due) expire(slot, work);
+  return std::min(work.reseal_due, work.retention_due);
 }
 
 void upkeep::reseal(shard_slot& slot, shard_work& work) {
-  const uint64_t rows = std::clamp<uint64_t>(how_.rows_per_second / 4, 1, page_rows);
-  const auto done = work.job->step(rows);
+  work.reseal_due = steady::now() + rest;
+  const auto key = work.ring->current();
+  if (!key) return;
+  if (key_is_old(*key)) renew_key(slot, *work.ring);
+  const uint64_t rows = page_of(how_.rows_per_second);
+  const auto done = work.reseal->step(rows);
   if (!done) {
-    if (!work.failing) {
+    if (!work.reseal_failing) {
       logger.warn("rows are not sealed again now", {{"shard", slot.name()}, {"why", done.error().detail}});
     }
-    work.failing = true;
-    work.next = steady::now() + after_failure;
+    work.reseal_failing = true;
+    work.reseal_due = steady::now() + after_failure;
     return;
   }
-  work.failing = false;
+  work.reseal_failing = false;
   slot.metrics->reseal_progress.set(done->ratio);
   slot.metrics->resealed.add(static_cast<double>(done->sealed));
   if (done->done) {
@@ -100,8 +119,25 @@ void upkeep::reseal(shard_slot& slot, shard_work& work) {
     return;
   }
   work.told = false;
-  work.next =
-      steady::now() + std::chrono::microseconds(1'000'000 * rows / std::max<uint64_t>(1, how_.rows_per_second));
+  work.reseal_due = steady::now() + worth(rows, how_.rows_per_second);
+}
+
+void upkeep::expire(shard_slot& slot, shard_work& work) {
+  const auto done = work.retention->step(page_of(how_.expire_per_second));
+  if (!done) {
+    if (!work.retention_failing) {
+      logger.warn("old messages are not deleted now", {{"shard", slot.name()}, {"why", done.error().detail}});
+    }
+    work.retention_failing = true;
+    work.retention_due = steady::now() + after_failure;
+    return;
+  }
+  work.retention_failing = false;
+  slot.metrics->retention_progress.set(done->ratio);
+  slot.metrics->expired.add(static_cast<double>(done->expired));
+  const uint64_t rows = std::max<uint64_t>(1, done->looked + done->expired);
+  work.retention_due =
+      steady::now() + (done->done ? std::chrono::microseconds(between_passes) : worth(rows, how_.expire_per_second));
 }
 
 }  // namespace tern::storage

@@ -1,4 +1,5 @@
-// Work in the background on the shards this node serves: new data keys, and what they have to be brought to.
+// Work in the background on the shards this node serves: new data keys and what they have to be brought to, and
+// messages that are older than they are kept.
 #pragma once
 
 #include <chrono>
@@ -13,14 +14,17 @@
 
 #include "libs/base/clock.hpp"
 #include "services/storage/repositories/sealing/reseal.hpp"
+#include "services/storage/retention/retention_job.hpp"
 #include "services/storage/shard_slot.hpp"
 
 namespace tern::storage {
 
 struct upkeep_options {
-  std::chrono::hours key_life{0};    // a data key that is older is followed by a new one; 0: never
-  int64_t rotate_before_ns = 0;      // so is one that was made before (wall clock); 0: no
-  uint64_t rows_per_second = 2'000;  // looked at, per shard
+  std::chrono::hours key_life{0};      // a data key that is older is followed by a new one; 0: never
+  int64_t rotate_before_ns = 0;        // so is one that was made before (wall clock); 0: no
+  uint64_t rows_per_second = 2'000;    // looked at, per shard
+  retention_rules kept;                // how long messages are
+  uint64_t expire_per_second = 2'000;  // conversations looked at or messages deleted, per shard
 };
 
 /// One thread for all shards of the node. A shard is worked on while this node serves it; who serves it next goes on.
@@ -38,17 +42,22 @@ class upkeep {
   void stop();
 
  private:
+  using time_point = std::chrono::steady_clock::time_point;
   struct shard_work {
     std::shared_ptr<key_ring> ring;
-    std::unique_ptr<reseal_job> job;
-    std::chrono::steady_clock::time_point next{};
-    bool failing = false;
+    std::unique_ptr<reseal_job> reseal;
+    std::unique_ptr<retention_job> retention;
+    time_point reseal_due{}, retention_due{};
+    bool reseal_failing = false, retention_failing = false;
     bool told = false;  // that everything is sealed
   };
   void run();
-  void look_after(shard_slot& slot);
+  /// When there is something to do on this shard again.
+  time_point look_after(shard_slot& slot);
   bool key_is_old(const data_key& key) const;
+  void renew_key(shard_slot& slot, key_ring& ring);
   void reseal(shard_slot& slot, shard_work& work);
+  void expire(shard_slot& slot, shard_work& work);
 
   const upkeep_options how_;
   const clock& time_;

@@ -129,7 +129,9 @@ result<reseal_progress> reseal_job::work(sql::connection& database, size_t rows)
   at.keys = names_of_keys();
   if (auto found = find_place(database, at); !found) return found.error();
   if (at.table < tables().size()) {
-    if (auto looked = look_at_moves(database); !looked) return looked.error();
+    auto moving = slots_on_the_move(database);
+    if (!moving) return moving.error();
+    moving_ = std::move(*moving);
     if (auto done = page(database, at, rows, out); !done) return done.error();
     if (auto kept = keep_place(database, at, out.sealed); !kept) return kept.error();
   }
@@ -165,28 +167,6 @@ result<void> reseal_job::keep_place(sql::connection& database, const place& at, 
   return kept ? result<void>{} : result<void>{kept.error()};
 }
 
-/// Slots that are on the move, and keeps moves from beginning or ending until this transaction is over.
-result<void> reseal_job::look_at_moves(sql::connection& database) {
-  moving_.clear();
-  const bool pg = database.dialect() == sql::dialect::pg;
-  auto there = database.query(pg ? "select 1 where to_regclass('slot_owner') is not null"
-                                 : "select 1 from sqlite_master where name = 'slot_owner'");
-  if (!there) return there.error();
-  if (there->empty()) return {};
-  if (pg) {
-    if (auto locked = database.query("lock table slot_owner in share mode"); !locked) return locked.error();
-  }
-  auto rows = database.query("select first, last from slot_owner");
-  if (!rows) return rows.error();
-  for (const auto& row : *rows) moving_.emplace_back(as_int(row[0]), as_int(row[1]));
-  return {};
-}
-
-bool reseal_job::moving(int64_t slot) const {
-  return std::any_of(moving_.begin(), moving_.end(),
-                     [&](const auto& range) { return range.first <= slot && slot <= range.second; });
-}
-
 result<void> reseal_job::page(sql::connection& database, place& at, size_t rows, reseal_progress& out) {
   const auto& of = tables()[at.table];
   std::vector<sql::value> with{sql::blob{cipher_.current_header()}};
@@ -196,7 +176,7 @@ result<void> reseal_job::page(sql::connection& database, place& at, size_t rows,
   for (const auto& row : *found) {
     ++out.looked;
     const auto slot = as_int(row[row.size() - 2]);
-    if (std::holds_alternative<std::monostate>(row.back()) || moving(slot)) continue;
+    if (std::holds_alternative<std::monostate>(row.back()) || in_ranges(moving_, slot)) continue;
     auto sealed = seal_again(database, at.table, row);
     if (!sealed) return sealed.error();
     out.sealed += *sealed ? 1 : 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "libs/sql/connection.hpp"
+#include "services/storage/repositories/chores.hpp"
 #include "services/storage/repositories/sealing/row_cipher.hpp"
 
 namespace tern::storage {
@@ -37,8 +38,6 @@ class reseal_job {
   result<reseal_progress> work(sql::connection& database, size_t rows);
   result<void> find_place(sql::connection& database, place& at);
   result<void> keep_place(sql::connection& database, const place& at, uint64_t sealed);
-  result<void> look_at_moves(sql::connection& database);
-  bool moving(int64_t slot) const;
   result<void> page(sql::connection& database, place& at, size_t rows, reseal_progress& out);
   result<bool> seal_again(sql::connection& database, size_t table, const sql::row& row);
   std::string names_of_keys() const;
@@ -46,7 +45,7 @@ class reseal_job {
   std::shared_ptr<key_ring> ring_;
   row_cipher cipher_;
   std::unique_ptr<sql::connection> database_;
-  std::vector<std::pair<int64_t, int64_t>> moving_;  // slots, first and last
+  slot_ranges moving_;
 };
 
 }  // namespace tern::storage
