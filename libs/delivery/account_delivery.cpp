@@ -86,7 +86,7 @@ void account_delivery::orphan(flight lost) {
   dialog& c = get(lost.what->conversation, lost.what->sender);
   const uint64_t mid = lost.what->mid;
   c.last = std::max(c.last, mid);
-  std::erase(c.adopted, mid);
+  c.live_to = std::min(c.live_to, mid - 1);
   if (c.now == state::dirty && mid > c.floor) {
     out_.done(lost.entry);
   } else if (c.now == state::marking && mid > c.floor) {
@@ -144,8 +144,8 @@ void account_delivery::on_message(entry_ref entry, message_ptr what) {
   if (known != nullptr && what->mid <= known->last &&
       (!passed_over(*known, what->mid) || claimed({what->conversation, what->mid}))) {
     known->used = ++uses_;
-    repeat(*known, std::move(entry), what);
-    return;
+    const bool early = terminals_ != 0 && !known_ && claimed({what->conversation, what->mid});
+    if (!early) return repeat(*known, std::move(entry), std::move(what));
   }
   if (what->body.empty() && what->target == 0) return out_.done(entry);  // recalled before it was brought here
   // Once something is held back, what follows is held back too, whoever is there: order within a conversation.
@@ -171,7 +171,7 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   if (what->target != 0) recall(c, *what);
   const bool dropped = withdrawn(c, *what);
   come_by(c, mid);
-  if (dropped || covered(c, mid)) {
+  if (dropped || covered(c, mid) || mid <= c.found) {
     out_.suppressed();
     out_.done(entry);  // the log was quicker than the dispatcher, or its recall was
     return;
@@ -179,13 +179,37 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const bool clean = c.now == state::clean;
   // What no stored position covers goes to the terminals there are. If it is late that is out of order, which is
   // better than never, and than lowering the position: a drain would show again what came after it.
-  if (terminals_ != 0 && c.known && (clean ? late || !window_full() : mid <= c.floor)) {
-    send_live(std::move(entry), std::move(what), terminals_, terminals_, late);
+  if (terminals_ != 0 && c.known && (clean ? late || !window_full() : mid <= std::max(c.floor, c.live_to))) {
+    const bool behind = mid < std::max(c.sent, written_before(c.id));  // what somebody there has
+    send_live(std::move(entry), std::move(what), terminals_, terminals_, behind);
     return;
   }
+  to_log(c, std::move(entry), mid);
+}
+
+void account_delivery::repeat(dialog& c, entry_ref entry, message_ptr what) {
+  out_.suppressed();
+  const size_t at = find_flight(what->conversation, what->mid);
+  const bool recalled = what->body.empty() && what->target == 0;
+  if (at < flights_.size()) {
+    flights_[at].entry = std::move(entry);
+  } else if (recalled || !claimed({c.id, what->mid}) || acknowledged_elsewhere(c, what->mid)) {
+    if (!recalled && c.now == state::marking) return c.waiting.push_back(std::move(entry));
+    out_.done(entry);
+  } else if (c.known && (c.now == state::clean || what->mid <= c.floor)) {
+    adopt(c, std::move(entry), std::move(what));
+  } else {
+    // Who has it is waited for before the log is read.
+    to_log(c, std::move(entry), what->mid);
+  }
+}
+
+/// The log brings it, once its position is stored.
+void account_delivery::to_log(dialog& c, entry_ref entry, uint64_t mid) {
   c.automatic = c.automatic || terminals_ != 0;
   drain_all_ = drain_all_ || (!c.known && terminals_ != 0);
-  if (clean || mid <= c.floor) {
+  c.live_to = std::min(c.live_to, mid - 1);
+  if (c.now == state::clean || mid <= c.floor) {
     mark(c, mid - 1, std::move(entry));
   } else if (c.now == state::marking) {
     c.waiting.push_back(std::move(entry));
@@ -195,24 +219,10 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   }
 }
 
-void account_delivery::repeat(dialog& c, entry_ref entry, const message_ptr& what) {
-  out_.suppressed();
-  const size_t at = find_flight(what->conversation, what->mid);
-  if (at < flights_.size()) {
-    flights_[at].entry = std::move(entry);
-  } else if (what->body.empty() && what->target == 0) {
-    out_.done(entry);
-  } else if (adopt_claims(c, entry, what)) {
-    return;
-  } else if (c.now == state::marking) {
-    c.waiting.push_back(std::move(entry));
-  } else {
-    out_.done(entry);
-  }
-}
-
 void account_delivery::send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders,
                                  bool late) {
+  dialog& c = get(what->conversation, what->sender);
+  c.sent = std::max(c.sent, what->mid);
   flight_bytes_ += what->body.size();
   if (to != 0) out_.deliver(to, *what);
   flights_.push_back({std::move(what), std::move(entry), holders, late});
@@ -221,6 +231,9 @@ void account_delivery::send_live(entry_ref entry, message_ptr what, terminal_set
 void account_delivery::mark(dialog& c, uint64_t floor, entry_ref entry) {
   if (c.now == state::clean) {
     ++dirty_;
+    c.live_to = floor;
+    // Below what is on its way, too: is it lost with us, the next owner's drain brings it before what follows.
+    if (const uint64_t first = first_awaited(c.id); first != 0) floor = std::min(floor, first - 1);
     c.floor = floor;
   }
   c.floor = std::min(c.floor, floor);
@@ -230,18 +243,51 @@ void account_delivery::mark(dialog& c, uint64_t floor, entry_ref entry) {
   out_.put_cursor(c.id, c.other, cursor_change::mark, floor);
 }
 
+/// The oldest that is on its way, or that a former owner's terminals have not acknowledged; 0: none. Late ones were
+/// behind a stored position from the first.
+uint64_t account_delivery::first_awaited(const conversation_id& id) const {
+  uint64_t first = 0;
+  const auto count = [&first](uint64_t mid) { first = first == 0 ? mid : std::min(first, mid); };
+  for (const flight& one : flights_) {
+    if (one.what->conversation == id && !one.late) count(one.what->mid);
+  }
+  for (const seed& one : seeds_) {
+    for (const position& at : one.what.messages) {
+      if (at.conversation == id) count(at.mid);
+    }
+  }
+  return first;
+}
+
+/// What was on its way when the conversation became dirty is acknowledged bit by bit: the stored position follows.
+void account_delivery::settle(dialog& c) {
+  if (c.now != state::dirty || c.marks != 0 || !c.known) return;
+  uint64_t to = std::max(c.live_to, written_before(c.id));
+  if (to <= c.floor) return;
+  if (const uint64_t first = first_awaited(c.id); first != 0) to = std::min(to, first - 1);
+  if (to <= c.floor) return;
+  c.floor = to;
+  out_.put_cursor(c.id, c.other, cursor_change::advance, to);
+}
+
 void account_delivery::marked(dialog& c) {
   for (const entry_ref& entry : c.waiting) out_.done(entry);
   c.waiting.clear();
   c.waiting.shrink_to_fit();
   if (c.now == state::marking) c.now = state::dirty;
   if (terminals_ != 0) c.automatic = true;
+  settle(c);
   drain_some();
 }
 
 void account_delivery::on_cursor(const conversation_id& conversation, cursor_change kind, bool stored) {
   account_delivery::dialog* c = find(conversation);
-  if (c == nullptr || kind == cursor_change::advance) return;
+  if (c == nullptr) return;
+  if (kind == cursor_change::advance) {
+    if (stored || c->room) return;
+    c->retry = true;
+    return out_.later();
+  }
   uint32_t& open = kind == cursor_change::mark ? c->marks : c->clears;
   if (open > 0) --open;
   if (!stored) {
@@ -266,8 +312,11 @@ void account_delivery::land(size_t index) {
   out_.acknowledged(*flights_[index].what);
   out_.done(flights_[index].entry);
   flight_bytes_ -= flights_[index].what->body.size();
+  const conversation_id id = flights_[index].what->conversation;
   flights_.erase(flights_.begin() + static_cast<std::ptrdiff_t>(index));
   if (flights_.empty() && flights_.capacity() > 16) flights_.shrink_to_fit();
+  if (dirty_ == 0) return;
+  if (dialog* c = find(id)) settle(*c);
 }
 
 bool account_delivery::window_full() const noexcept {
@@ -282,6 +331,10 @@ void account_delivery::on_message_ack(terminal_slot slot, const position& what) 
   } else if (seed* mine = seed_of(slot)) {
     std::erase_if(mine->what.messages,
                   [&](const position& one) { return one.conversation == what.conversation && one.mid == what.mid; });
+    if (dialog* c = find(what.conversation)) {
+      if (what.mid <= c->last) come_by(*c, what.mid);
+      settle(*c);
+    }
   }
   if (dirty_ > 0) drain_some();
 }
@@ -321,7 +374,9 @@ void account_delivery::on_timer() {
     if (c.now == state::marking) {
       ++c.marks;
       out_.put_cursor(id, c.other, cursor_change::mark, c.floor);
-    } else if (c.now == state::clean) {
+    } else if (c.now != state::clean) {
+      out_.put_cursor(id, c.other, cursor_change::advance, c.floor);
+    } else {
       ++c.clears;
       out_.put_cursor(id, c.other, cursor_change::clear, c.last);
     }

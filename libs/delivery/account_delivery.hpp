@@ -3,6 +3,7 @@
 // `port`, answers come back through the on_… calls. docs/adr/0006-delivery.md explains the rules.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -205,7 +206,11 @@ class account_delivery {
 
   /// Forgets what gateways told about former writes; called some time after the last reattach.
   void forget_restored() {
-    std::erase_if(seeds_, [](const seed& one) { return one.what.messages.empty() && one.what.batches.empty(); });
+    if (!known_ || more_) return;
+    // All or none: beside what is awaited it counts what the others had.
+    if (std::all_of(seeds_.begin(), seeds_.end(),
+                    [](const seed& one) { return one.what.messages.empty() && one.what.batches.empty(); }))
+      seeds_.clear();
   }
   /// True when nothing is on its way, so that the account may be forgotten if it has no terminals.
   bool idle() const noexcept;
@@ -235,7 +240,12 @@ class account_delivery {
     conversation_id id;
     account_id other;
     uint64_t last = 0;   // newest mid that came by; entries up to it are repeats, but for those in gaps
+    uint64_t sent = 0;   // newest mid sent live
     uint64_t floor = 0;  // dirty: the stored position
+    /// Dirty: up to here messages are done or on their way, the log has the rest. The stored position follows what is
+    /// acknowledged up to here.
+    uint64_t live_to = 0;
+    uint64_t found = 0;  // the stored position in the backlog: what it covers was acknowledged, done or not
     uint64_t base = 0;   // drained here: everything in (base, drained], whether its entry has come yet or not
     uint64_t drained = 0;
     uint64_t used = 0;
@@ -250,7 +260,6 @@ class account_delivery {
     std::vector<std::pair<uint64_t, uint64_t>>
         gaps;                        // mids passed over: one's own messages, or entries that are late
     std::vector<uint64_t> recalled;  // of those in gaps
-    std::vector<uint64_t> adopted;   // sent, or awaited, although the log has them, too: a drain leaves them out
     std::unique_ptr<drain> work;
   };
   struct flight {
@@ -277,11 +286,15 @@ class account_delivery {
   void trim_dialogs();
   void accept(dialog& c, entry_ref entry, message_ptr what);
   static bool covered(const dialog& c, uint64_t mid) noexcept { return mid > c.base && mid <= c.drained; }
-  void repeat(dialog& c, entry_ref entry, const message_ptr& what);
-  bool adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what);
+  void repeat(dialog& c, entry_ref entry, message_ptr what);
+  void adopt(dialog& c, entry_ref entry, message_ptr what);
+  bool acknowledged_elsewhere(const dialog& c, uint64_t mid) const;
+  void to_log(dialog& c, entry_ref entry, uint64_t mid);
   void send_live(entry_ref entry, message_ptr what, terminal_set to, terminal_set holders, bool late = false);
   void mark(dialog& c, uint64_t floor, entry_ref entry);
   void marked(dialog& c);
+  uint64_t first_awaited(const conversation_id& id) const;
+  void settle(dialog& c);
   void orphan(flight lost);
   size_t find_flight(const conversation_id& id, uint64_t mid) const;
   void land(size_t index);

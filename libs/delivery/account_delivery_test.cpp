@@ -238,11 +238,41 @@ TEST_F(account_delivery_test, with_a_full_window_conversations_turn_dirty_and_dr
   arrive(1);
   arrive(2);
   arrive(3);
-  EXPECT_EQ(out.take(), (effects{"deliver 1 1", "deliver 1 2", "mark 2"}));
+  EXPECT_EQ(out.take(), (effects{"deliver 1 1", "deliver 1 2", "mark 0"}));
   box.on_cursor(talk, cursor_change::mark, true);
   EXPECT_EQ(out.take(), effects{"done 3"});
   box.on_message_ack(0, {talk, 1});
-  EXPECT_EQ(out.take(), (effects{"done 1", "read 2"}));
+  EXPECT_EQ(out.take(), (effects{"done 1", "advance 1"}));
+  box.on_message_ack(0, {talk, 2});
+  EXPECT_EQ(out.take(), (effects{"done 2", "advance 2", "read 2"}));
+}
+
+TEST_F(account_delivery_test, a_stored_position_stays_below_what_is_on_its_way) {
+  limits.in_flight = 3;
+  on_line(0);
+  for (const uint64_t mid : {1, 2, 3, 4}) arrive(mid);
+  box.on_cursor(talk, cursor_change::mark, true);
+  box.on_message_ack(0, {talk, 2});  // not the first
+  EXPECT_EQ(out.take(), (effects{"deliver 1 1", "deliver 1 2", "deliver 1 3", "mark 0", "done 4", "done 2"}));
+  box.detach(0);
+  EXPECT_EQ(out.take(), (effects{"done 1", "done 3"}));  // the log brings them, before the fourth
+  box.attach(1);
+  box.on_timer();
+  EXPECT_EQ(out.take(), effects{"read 0"});
+}
+
+TEST_F(account_delivery_test, an_advance_that_was_not_stored_is_written_again) {
+  limits.in_flight = 1;
+  on_line(0);
+  arrive(1);
+  arrive(2);
+  box.on_cursor(talk, cursor_change::mark, true);
+  box.on_message_ack(0, {talk, 1});
+  out.take();
+  box.on_cursor(talk, cursor_change::advance, false);
+  EXPECT_EQ(out.take(), effects{"later"});
+  box.on_timer();
+  EXPECT_EQ(out.take(), effects{"advance 1"});
 }
 
 TEST_F(account_delivery_test, after_an_owner_change_acknowledged_messages_are_done_and_unacknowledged_ones_wait) {
@@ -254,12 +284,26 @@ TEST_F(account_delivery_test, after_an_owner_change_acknowledged_messages_are_do
   arrive(3);
   arrive(4);
   arrive(5);
-  EXPECT_EQ(out.take(), (effects{"done 3", "done 5"}));
-  box.on_message_ack(0, {talk, 4});
-  EXPECT_EQ(out.take(), effects{"done 4"});
+  // Whether it is one for the log is known with the backlog only.
+  EXPECT_EQ(out.take(), (effects{"done 3", "load", "done 5"}));
   arrive(6);
   box.on_backlog({});
-  EXPECT_EQ(out.take(), (effects{"load", "deliver 1 6"}));
+  EXPECT_EQ(out.take(), effects{"deliver 1 6"});
+  box.on_message_ack(0, {talk, 4});
+  EXPECT_EQ(out.take(), effects{"done 4"});
+}
+
+TEST_F(account_delivery_test, what_a_former_owners_terminal_waits_for_goes_to_those_who_came_without_it) {
+  on_line(0);
+  box.reattach(1, {{{talk, 5}}, {}, {}, {{talk, 5}}});
+  out.take();
+  arrive(5);
+  arrive(6);
+  EXPECT_EQ(out.take(), (effects{"deliver 1 5", "deliver 3 6"}));
+  box.detach(1);
+  box.detach(0);
+  // The first one had nothing of it acknowledged.
+  EXPECT_EQ(out.take(), effects{"mark 4"});
 }
 
 TEST_F(account_delivery_test, entries_marked_before_the_terminal_came_back_are_not_sent_twice) {
@@ -273,7 +317,7 @@ TEST_F(account_delivery_test, entries_marked_before_the_terminal_came_back_are_n
   box.on_backlog({{{talk, friend_id, 3}}, {}, false});
   out.take();
   box.on_message_ack(0, {talk, 4});
-  EXPECT_EQ(out.take(), effects{"read 4"});
+  EXPECT_EQ(out.take(), (effects{"advance 4", "read 4"}));
   box.on_page(talk, out.last_token, rows({}, 4, 4));
   EXPECT_EQ(out.take(), effects{"clear 4"});
 }
@@ -352,23 +396,23 @@ TEST_F(account_delivery_test, a_notice_that_was_acknowledged_does_not_come_again
   EXPECT_EQ(out.take(), effects{"notice 1 5"});
 }
 
-TEST_F(account_delivery_test, what_a_new_owner_sent_to_one_terminal_and_another_had_is_not_in_the_list_that_follows) {
+TEST_F(account_delivery_test, what_one_terminal_had_and_another_had_not_comes_to_it_with_the_list) {
   arrive(9);  // before any terminal is there
   EXPECT_EQ(out.take(), effects{"mark 8"});
   box.reattach(0, {{{talk, 9}}, {}, {}, {{talk, 9}}});
   box.reattach(1, {{}, {}, {}, {{talk, 6}}});
   out.take();
   arrive(9);
-  EXPECT_EQ(out.take(), effects{"deliver 2 9"});
+  EXPECT_EQ(out.take(), effects{"load"});
   box.on_message_ack(0, {talk, 9});
   box.on_cursor(talk, cursor_change::mark, true);
   box.detach(0);
   out.take();
   box.on_timer();
   box.on_backlog({{{talk, friend_id, 8}}, {}, false});
-  EXPECT_EQ(out.take(), (effects{"load", "read 8"}));
+  EXPECT_EQ(out.take(), (effects{"load", "done 9", "read 8"}));
   box.on_page(talk, out.last_token, rows({9, 10}, 10, 10));
-  EXPECT_EQ(out.take(), effects{"batch 2 10 of 1"});
+  EXPECT_EQ(out.take(), effects{"batch 2 10 of 2"});
 }
 
 TEST_F(account_delivery_test, what_the_terminals_lost_is_in_the_list_although_it_was_sent_before) {
@@ -381,7 +425,7 @@ TEST_F(account_delivery_test, what_the_terminals_lost_is_in_the_list_although_it
   box.attach(1);
   box.on_drain_request(1);
   box.on_backlog({{{talk, friend_id, 8}}, {}, false});
-  EXPECT_EQ(out.take(), (effects{"load", "read 8"}));
+  EXPECT_EQ(out.take(), (effects{"load", "done 9", "read 8"}));
   box.on_page(talk, out.last_token, rows({9, 10}, 10, 10));
   EXPECT_EQ(out.take(), effects{"batch 2 10 of 2"});
 }

@@ -29,8 +29,11 @@ void account_delivery::on_backlog(backlog found) {
     c.known = true;
     if (c.now == state::marking) {
       c.floor = std::min(c.floor, one.delivered);
+      c.live_to = std::min(c.live_to, one.delivered);
     } else {
       set_dirty(c, one.delivered);
+      c.found = std::max(c.found, one.delivered);
+      settle(c);
     }
   }
   known_ = true;
@@ -47,7 +50,7 @@ void account_delivery::on_backlog(backlog found) {
 void account_delivery::set_dirty(dialog& c, uint64_t floor) {
   if (c.now == state::clean) ++dirty_;
   c.now = state::dirty;
-  c.floor = floor;
+  c.floor = c.live_to = floor;
 }
 
 void account_delivery::on_backlog_failed() {
@@ -97,7 +100,8 @@ void account_delivery::drain_some() {
 }
 
 void account_delivery::start_drain(dialog& c) {
-  if (claimed(c.id)) return;  // messages of it are on the wire: their acknowledgements come first
+  if (first_awaited(c.id) != 0) return;  // messages of it are on the wire: their acknowledgements come first
+  c.floor = std::max(c.floor, c.live_to);
   c.now = state::draining;
   c.work = std::make_unique<drain>();
   c.work->audience = terminals_;
@@ -112,6 +116,11 @@ void account_delivery::go_on(dialog& c) {
   if (claimed(c.id)) return stop_drain(c);
   drain& work = *c.work;
   work.position = std::max(work.position, written_before(c.id));
+  if (work.position > c.floor) {  // as those say who may go away before the next list is acknowledged
+    c.floor = work.position;
+    out_.put_cursor(c.id, c.other, cursor_change::advance, c.floor);
+  }
+  if (work.first_head == 0) work.began = work.position;
   terminal_set holders = 0;
   uint64_t batch = 0;
   for (seed& one : seeds_) {
@@ -152,9 +161,6 @@ void account_delivery::on_page(const conversation_id& conversation, uint64_t tok
     return row.target > work.began && (row.mid <= work.first_head || row.target > work.position);
   });
   if (!found.rows.empty()) found.reached = std::max(found.reached, found.rows.back().mid);
-  std::erase_if(found.rows, [c](const message& row) {
-    return std::find(c->adopted.begin(), c->adopted.end(), row.mid) != c->adopted.end();
-  });
   work.reached = std::max(found.reached, work.position);
   if (!found.rows.empty()) {
     work.batch = found.rows.back().mid;
@@ -180,13 +186,19 @@ void account_delivery::on_page_failed(const conversation_id& conversation, uint6
 
 void account_delivery::on_batch_ack(terminal_slot slot, const position& what) {
   dialog* c = find(what.conversation);
-  if (c != nullptr && c->now == state::draining && c->work->batch == what.mid &&
-      (c->work->audience & only(slot)) != 0)
-    return advance(*c);
+  const bool under_way = c != nullptr && c->now == state::draining;
+  if (under_way && c->work->batch == what.mid && (c->work->audience & only(slot)) != 0) return advance(*c);
   seed* mine = seed_of(slot);
   if (mine == nullptr) return;
   const auto same = [&](const position& one) { return one.conversation == what.conversation && one.mid == what.mid; };
-  if (std::erase_if(mine->what.batches, same) != 0) mine->what.written.push_back(what);
+  if (std::erase_if(mine->what.batches, same) == 0) return;
+  mine->what.written.push_back(what);
+  if (c == nullptr) c = &get(what.conversation, account_id{});
+  c->found = std::max(c->found, what.mid);
+  settle(*c);
+  if (!under_way || what.mid <= c->floor) return;
+  c->floor = what.mid;  // who has acknowledged it may go away before the list under way is
+  out_.put_cursor(c->id, c->other, cursor_change::advance, c->floor);
 }
 
 void account_delivery::advance(dialog& c) {
@@ -223,7 +235,6 @@ void account_delivery::finish(dialog& c, uint64_t reached) {
   c.known = true;
   c.automatic = false;
   c.drained = std::max(c.drained, reached);
-  c.adopted.clear();
   ++c.clears;
   out_.put_cursor(c.id, c.other, cursor_change::clear, reached);
   drain_some();

@@ -23,9 +23,17 @@ bool account_delivery::still() const noexcept {
     listed |= c.work->audience;
   }
   // What waits in the log would come before what is on its way now: that may be lost and come again as an entry.
+  const auto waits = [this](const conversation_id& id) {
+    const auto at = dialogs_.find(id);
+    return at != dialogs_.end() && at->second.now != state::clean;
+  };
   for (const flight& one : flights_) {
-    const auto at = dialogs_.find(one.what->conversation);
-    if (at != dialogs_.end() && at->second.now != state::clean) return false;
+    if (waits(one.what->conversation)) return false;
+  }
+  for (const seed& one : seeds_) {
+    if (std::any_of(one.what.messages.begin(), one.what.messages.end(),
+                    [&](const position& at) { return waits(at.conversation); }))
+      return false;
   }
   return (asked_ & ~listed) == 0;
 }
@@ -60,8 +68,7 @@ memory account_delivery::remember() const {
     } else if (c.room) {
       out.room_automatic = out.room_automatic || automatic;
     } else if (out.known) {
-      // A list of a former owner may have been acknowledged before its conversation's turn came.
-      out.waiting.push_back({id, c.other, std::max(c.floor, written_before(id)), automatic});
+      out.waiting.push_back({id, c.other, c.floor, automatic});
       out.dialogs.push_back({id, c.other, surely_done(c)});
     }
   }

@@ -73,19 +73,31 @@ uint64_t account_delivery::written_before(const conversation_id& id) const {
 }
 
 void account_delivery::reattach(terminal_slot slot, restored what) {
+  if (const seed* before = seed_of(slot)) {
+    for (const position& one : before->what.messages) {
+      dialog* c = find(one.conversation);
+      const bool waits = std::any_of(what.messages.begin(), what.messages.end(), [&](const position& still) {
+        return still.conversation == one.conversation && still.mid == one.mid;
+      });
+      if (c != nullptr && !waits && one.mid <= c->last) come_by(*c, one.mid);
+    }
+  }
   std::erase_if(seeds_, [slot](const seed& one) { return one.slot == slot; });
   restore_flights(slot, what);
   terminals_ |= only(slot);
   restore_batches(slot, what);
   restore_notices(slot, what.notices);
+  std::vector<dialog*> written;
   for (const position& one : what.written) {
     dialog& c = get(one.conversation, account_id{});
     c.last = std::max(c.last, one.mid);
+    written.push_back(&c);
   }
   if (!what.batches.empty()) asked_ |= only(slot);
   if (!what.messages.empty() || !what.batches.empty() || !what.written.empty()) {
     seeds_.push_back({slot, std::move(what)});
   }
+  for (dialog* c : written) settle(*c);
   // After restore() it is known what was to be brought.
   if (asked_ != 0 || (!restored_ && (dirty_ != 0 || !known_))) {
     drain_all_ = true;
@@ -145,23 +157,25 @@ void account_delivery::restore_batches(terminal_slot slot, restored& what) {
   }
 }
 
-bool account_delivery::adopt_claims(dialog& c, const entry_ref& entry, const message_ptr& what) {
+/// Somebody there has it, or had it in a list before the one that waits for it came back.
+bool account_delivery::acknowledged_elsewhere(const dialog& c, uint64_t mid) const {
+  if (covered(c, mid)) return true;
+  if (c.now == state::draining && mid > c.work->position && mid <= c.work->batch) return true;
+  return std::any_of(seeds_.begin(), seeds_.end(), [&](const seed& one) {
+    const bool waits = std::any_of(one.what.messages.begin(), one.what.messages.end(),
+                                   [&](const position& at) { return at.conversation == c.id && at.mid == mid; });
+    return !waits && newest(one.what.written, c.id) >= mid;
+  });
+}
+
+/// What a former owner's terminals wait for is on its way; who came without a word of it gets it, too.
+void account_delivery::adopt(dialog& c, entry_ref entry, message_ptr what) {
   terminal_set holders = 0;
-  terminal_set missing = 0;
   for (seed& one : seeds_) {
-    if (take(one.what.messages, c.id, what->mid)) {
-      holders |= only(one.slot);
-    } else if (newest(one.what.written, c.id) < what->mid) {
-      missing |= only(one.slot);
-    } else {
-      return false;  // this terminal has acknowledged it
-    }
+    if (take(one.what.messages, c.id, what->mid)) holders |= only(one.slot);
   }
-  if (holders == 0) return false;
-  constexpr size_t most = 256;
-  if (c.now != state::clean && what->mid > c.floor && c.adopted.size() < most) c.adopted.push_back(what->mid);
-  send_live(entry, what, missing, holders | missing);
-  return true;
+  come_by(c, what->mid);
+  send_live(std::move(entry), std::move(what), terminals_ & ~holders, terminals_ | holders);
 }
 
 }  // namespace tern::delivery
