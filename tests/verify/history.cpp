@@ -192,8 +192,28 @@ std::vector<violation> no_duplicate_on_a_connection(const history& seen) {
   return found;
 }
 
+/// What comes again begins at the oldest message of a conversation that was not acknowledged.
+class unacknowledged {
+ public:
+  explicit unacknowledged(const history& seen) {
+    for (const auto& op : seen.receives) {
+      if (!is_delivery(op) || op.acknowledged) continue;
+      const auto at = oldest_.try_emplace({op.connection, conversation_of(op)}, op.mid).first;
+      at->second = std::min(at->second, op.mid);
+    }
+  }
+  bool before(const receive_op& op) const {
+    const auto at = oldest_.find({op.connection, conversation_of(op)});
+    return at != oldest_.end() && at->second < op.mid;
+  }
+
+ private:
+  std::map<std::pair<std::string, conversation_key>, int64_t> oldest_;
+};
+
 std::vector<violation> repeats_stay_in_the_window(const history& seen, const limits& allowed) {
   std::vector<violation> found;
+  const unacknowledged open(seen);
   std::map<std::tuple<std::string, std::string, conversation_key, int64_t>, std::vector<const receive_op*>>
       by_message;
   for (const auto& op : seen.receives) {
@@ -204,7 +224,7 @@ std::vector<violation> repeats_stay_in_the_window(const history& seen, const lim
   for (const auto& [message, ops] : by_message) {
     for (size_t i = 1; i < ops.size(); ++i) {
       if (ops[i]->connection == ops[i - 1]->connection) continue;  // another check's business
-      if (ops[i - 1]->acknowledged) {
+      if (ops[i - 1]->acknowledged && !open.before(*ops[i - 1])) {
         found.push_back({"repeats_stay_in_the_window", ops[i]->body + " came again on " + ops[i]->connection +
                                                            " though acknowledged on " + ops[i - 1]->connection});
       } else if (!ops[i]->is_offline) {

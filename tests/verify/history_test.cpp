@@ -22,6 +22,34 @@ TEST(history_checker, legal_histories_are_green) {
   }
 }
 
+receive_op got(const std::string& connection, int64_t mid, bool acknowledged) {
+  receive_op op;
+  op.account = "ann";
+  op.terminal = "ann/0";
+  op.connection = connection;
+  op.sender = "ben";
+  op.recipient = "ann";
+  op.mid = mid;
+  op.body = std::to_string(mid);
+  op.acknowledged = acknowledged;
+  op.is_offline = connection != "first";
+  return op;
+}
+
+TEST(history_checker, the_window_that_comes_again_begins_at_the_oldest_unacknowledged_message) {
+  history seen;
+  seen.receives = {got("first", 1, true), got("first", 2, false), got("first", 3, true), got("second", 2, true),
+                   got("second", 3, true)};
+  const auto repeats = [&] {
+    const auto found = check(seen);
+    return std::count_if(found.begin(), found.end(),
+                         [](const violation& v) { return v.check == "repeats_stay_in_the_window"; });
+  };
+  EXPECT_EQ(repeats(), 0);
+  seen.receives.push_back(got("second", 1, true));
+  EXPECT_EQ(repeats(), 1);
+}
+
 class each_check : public testing::TestWithParam<planted> {};
 
 TEST_P(each_check, turns_red_by_its_planted_bug) {
