@@ -32,6 +32,7 @@ constexpr const char* usage_text =
     "  stream   publishers and viewers of virtual rooms: delivered, dropped, latency, CPU per delivered frame;\n"
     "           with --file a file through a virtual room, with acknowledgements and checksums\n"
     "  login    a storm of token logins on fresh connections\n"
+    "  offline  people who were away come back: first message after AUTH, messages/s of many at once\n"
     "  floor    the relay floor of this machine: nothing of ours, only the kernel; with --file a file through it\n"
     "  send-floor  the same for one message to N sockets\n"
     "  placement  routing's planner with simulated nodes that join, drain and fail: moves, time of plans\n"
@@ -68,6 +69,9 @@ constexpr const char* usage_text =
     "  --storage shards|none      chat: none for servers with session.storage=none (no friends needed)\n"
     "  --logins N                 login: how many (default 2000)\n"
     "  --concurrency N            login: at a time (default 200)\n"
+    "  --users N                  offline: how many come back (default 60), of whom\n"
+    "  --alone N                  offline: one after the other (default 20), the others at once\n"
+    "  --messages N               offline: messages that wait for each (default 5000)\n"
     "  --seconds N                measured time (default 10)\n"
     "  --warmup N                 chat: seconds of load before it (default 2)\n"
     "  --prefix TEXT              of account names (default bench)\n"
@@ -87,6 +91,7 @@ struct options {
   idle_options idle;
   chat_options chat;
   login_options login;
+  offline_options offline;
   ping_options ping;
   overload_options overload;
   floor_options floor;
@@ -213,6 +218,9 @@ flag_map flags_of(options& o) {
          o.chat.stored = std::strcmp(v, "none") != 0;
          return !o.chat.stored || std::strcmp(v, "shards") == 0;
        }},
+      {"--users", [&o](const char* v) { return to_size(v, o.offline.users) && o.offline.users > 0; }},
+      {"--alone", [&o](const char* v) { return to_size(v, o.offline.alone); }},
+      {"--messages", [&o](const char* v) { return to_size(v, o.offline.messages) && o.offline.messages > 0; }},
       {"--logins", [&o](const char* v) { return to_size(v, o.login.logins) && o.login.logins > 0; }},
       {"--concurrency", [&o](const char* v) { return to_size(v, o.login.concurrency) && o.login.concurrency > 0; }},
       {"--warmup", [&o](const char* v) { return to_double(v, o.chat.warmup_seconds); }},
@@ -277,6 +285,7 @@ result<report> run(const options& o) {
   if (o.scenario == "idle") return run_idle(o.with, o.idle);
   if (o.scenario == "chat") return run_chat(o.with, o.chat);
   if (o.scenario == "login") return run_login(o.with, o.login);
+  if (o.scenario == "offline") return run_offline(o.with, o.offline);
   if (o.scenario == "ping") return run_ping(o.with, o.ping);
   if (o.scenario == "overload") return run_overload(o.with, o.overload);
   if (o.scenario == "room") return run_room(o.with, o.room);

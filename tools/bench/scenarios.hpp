@@ -69,6 +69,17 @@ struct login_options {
 /// A storm of token logins on fresh connections.
 result<report> run_login(const setting& with, const login_options& how);
 
+struct offline_options {
+  size_t users = 60;       // who come back
+  size_t alone = 20;       // of them, one after the other; then the others at once
+  size_t messages = 5000;  // that wait for each
+  size_t window = 32;      // unanswered messages of each of those who write them
+  size_t body_bytes = 64;
+};
+/// People who were away come back and get what was written to them: time to the first message and to the last one,
+/// messages/s of many at once; whether each came once and in order.
+result<report> run_offline(const setting& with, const offline_options& how);
+
 struct ping_options {
   size_t connections = 8000;
   double interval_seconds = 30;  // between two pings of a connection
