@@ -252,6 +252,37 @@ TEST_F(session_actor_test, an_entry_under_way_behind_those_of_an_actor_that_ende
   EXPECT_EQ(mids(2), (std::vector<int64_t>{11, 12, 13}));
 }
 
+TEST_F(session_actor_test, what_a_former_owner_of_the_shard_had_under_way_changes_nothing) {
+  const auto accept = deliver_acceptor(env);
+  const auto to_former = std::make_shared<collecting_sink<v1::DeliveryReply>>();
+  const auto to_next = std::make_shared<collecting_sink<v1::DeliveryReply>>();
+  const auto former = accept({"storage", "storage-0", 1}, to_former);
+  const auto next = accept({"storage", "storage-1", 1}, to_next);
+  ASSERT_TRUE(log_on(1, alice));
+  ASSERT_TRUE(log_on(2, bob));
+  say();
+  v1::Delivery entry = storage.outbox.begin()->second;
+  const auto arrive = [&](const auto& stream, uint64_t epoch, uint64_t mid) {
+    entry.set_epoch(epoch);
+    entry.set_entry(100 + mid);
+    entry.mutable_message()->set_mid(mid);
+    std::vector<v1::Delivery> items{entry};
+    stream->on_items(items);
+    settle();
+  };
+  gateway->take();
+  arrive(next, 8, 2);
+  arrive(former, 7, 2);  // it was stopped for long
+  arrive(former, 7, 3);
+  const auto got = frames(2, frame_type::message);
+  ASSERT_EQ(got.size(), 1U);
+  ack(2, bob, got[0].ref());
+  settle();
+  ASSERT_EQ(to_next->items.size(), 1U);
+  EXPECT_EQ(to_next->items[0].done(0), 102U);
+  EXPECT_TRUE(to_former->items.empty());
+}
+
 TEST_F(session_actor_test, entries_that_come_again_are_not_shown_again) {
   ASSERT_TRUE(log_on(1, alice));
   ASSERT_TRUE(log_on(2, bob));

@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <shared_mutex>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -95,14 +96,54 @@ class answers final : public rpc::sink<v1::DeliveryReply> {
   const clock& time_;
 };
 
+/// Which epoch of each shard has sent entries here. A former owner of a shard may have been stopped for long; what it
+/// had under way then comes behind what the next owner sent, and whoever answered it would not answer the other. Used
+/// by all streams.
+class shard_epochs {
+ public:
+  using taking = std::shared_lock<std::shared_mutex>;
+
+  /// While this is held, no newer epoch begins.
+  taking begin(const std::vector<v1::Delivery>& items) {
+    taking held(mutex_);
+    while (std::any_of(items.begin(), items.end(), [this](const v1::Delivery& item) { return newer(item); })) {
+      held.unlock();
+      {
+        const std::unique_lock alone(mutex_);
+        for (const v1::Delivery& item : items) {
+          if (newer(item)) epochs_[item.shard()] = item.epoch();
+        }
+      }
+      held.lock();
+    }
+    return held;
+  }
+  taking begin() { return taking(mutex_); }
+  /// Between begin() and the end of what it returned.
+  bool ended(const v1::Delivery& item) const {
+    const auto at = epochs_.find(item.shard());
+    return at != epochs_.end() && item.epoch() < at->second;
+  }
+
+ private:
+  bool newer(const v1::Delivery& item) const {
+    const auto at = epochs_.find(item.shard());
+    return at == epochs_.end() || item.epoch() > at->second;
+  }
+
+  std::shared_mutex mutex_;
+  std::map<std::string, uint64_t> epochs_;
+};
+
 constexpr std::chrono::seconds parked_for{1};
 constexpr size_t parked_most = 16384;
 
 /// The lock keeps the order of what waits and what comes; nothing is sent and no actor runs while it is held.
 class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, public parking_stream {
  public:
-  deliver_handler(const environment& env, std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
-      : env_(env), out_(std::move(out)) {}
+  deliver_handler(const environment& env, std::shared_ptr<shard_epochs> epochs,
+                  std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
+      : env_(env), epochs_(std::move(epochs)), out_(std::move(out)) {}
 
   void on_items(std::vector<v1::Delivery>& items) override {
     const actor::inline_scope here(env_.actors, items.size() <= few_items);
@@ -138,6 +179,7 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
     outcome_of done;
     {
       const std::lock_guard held(mutex_);
+      const auto epochs_last = items == nullptr ? epochs_->begin() : epochs_->begin(*items);
       const std::shared_lock turn_lasts(env_.directory->turns());
       const auto map = env_.cluster->get();
       if (items == nullptr) {
@@ -156,6 +198,7 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
   }
 
   void sort(const placement::snapshot& map, v1::Delivery& item, outcome_of& done) {
+    if (epochs_->ended(item)) return;  // nobody waits for an answer; the shard's owner sends it
     shard_state& shard = shard_of(item);
     const source_ptr source = shard.source;
     const account_id account{item.account()};  // read before the move below
@@ -212,6 +255,7 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
   }
 
   const environment& env_;
+  const std::shared_ptr<shard_epochs> epochs_;
   const std::shared_ptr<rpc::sink<v1::DeliveryReply>> out_;
   std::mutex mutex_;
   std::map<std::string, shard_state> shards_;
@@ -222,9 +266,10 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
 }  // namespace
 
 rpc::accept_function<rpc::deliver_stream> deliver_acceptor(const environment& env) {
-  return [&env](const rpc::peer&, std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
+  return [&env, epochs = std::make_shared<shard_epochs>()](const rpc::peer&,
+                                                           std::shared_ptr<rpc::sink<v1::DeliveryReply>> out)
              -> std::shared_ptr<rpc::server_handler<rpc::deliver_stream>> {
-    auto handler = std::make_shared<deliver_handler>(env, std::move(out));
+    auto handler = std::make_shared<deliver_handler>(env, epochs, std::move(out));
     if (env.parked != nullptr) env.parked->add(handler);
     return handler;
   };
