@@ -104,6 +104,8 @@ TEST_P(storage_on, a_restarted_node_goes_on_where_the_last_one_stood) {
   EXPECT_EQ(history().size(), 501U);
   ASSERT_TRUE(high_->wait_for_entries(501));
   ASSERT_TRUE(node_->wait_until_drained());
+  // What the writer was told of confirmations before this is committed with it.
+  EXPECT_TRUE(client_->ask(append(++call_, ann, ben, "new")).appended().duplicate());
   link_.reset();
   node_->stop();
   EXPECT_EQ(node_->outbox_left(), 0U);

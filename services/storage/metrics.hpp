@@ -4,6 +4,7 @@
 #include <tern/storage/v1/storage.pb.h>
 
 #include <array>
+#include <atomic>
 #include <map>
 #include <string>
 
@@ -37,7 +38,8 @@ struct shard_metrics {
   shard_metrics(metrics::registry& registry, const std::string& shard);
   metrics::gauge up;  // 1 while this node serves the shard
   metrics::gauge epoch;
-  metrics::counter restarts;  // of its actors, after one died
+  std::atomic<uint64_t> dispatching{0};  // newest epoch that had a dispatcher here
+  metrics::counter restarts;             // of its actors, after one died
   metrics::counter commits;
   metrics::histogram commit_seconds;
   metrics::histogram batch_rows;

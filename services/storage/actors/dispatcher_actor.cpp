@@ -13,8 +13,10 @@ namespace {
 using dispatcher_self = actor::stateful<dispatcher_state>;
 constexpr std::chrono::milliseconds pump_delay{20};
 
+/// Of two epochs' dispatchers the older one may run for a moment more: it says nothing.
 void report(dispatcher_state& state) {
   auto& metrics = *state.setup.metrics;
+  if (state.setup.epoch < metrics.dispatching) return;
   metrics.outbox_rows.set(static_cast<double>(state.window.size()));
   metrics.outbox_behind.set(state.window.behind() ? 1 : 0);
   const int64_t oldest = state.window.oldest_accepted_ns();
@@ -103,6 +105,9 @@ caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispa
   actor::set_common_handlers(self);
   auto& state = self->state;
   state.setup = std::move(setup);
+  auto& newest = state.setup.metrics->dispatching;
+  for (uint64_t seen = newest; seen < state.setup.epoch && !newest.compare_exchange_weak(seen, state.setup.epoch);) {
+  }
   state.window = dispatch_window(state.setup.options);
   state.window.map_changed(state.setup.map);
   return {

@@ -93,6 +93,8 @@ TEST_F(storage_actors, what_was_not_confirmed_is_delivered_by_the_next_epoch_in_
   ASSERT_TRUE(node_->wait_until_drained());
   const auto got = high_->received();
   for (size_t i = before; i < got.size(); ++i) EXPECT_EQ(got[i].message().mid(), i - before + 1);
+  // What the writer was told of confirmations before this is committed with it.
+  EXPECT_TRUE(client_->ask(append(52, ann, ben, "k51")).appended().duplicate());
   link_.reset();
   node_->stop();
   EXPECT_EQ(node_->outbox_left(), 0U);
