@@ -152,7 +152,7 @@ errc fake_storage::room_create(const storage::v1::RoomCreate& what, storage::v1:
   room.create_key = what.key();
   room.bits[what.founder()] = founder_bits;
   pairs_[{what.room(), 0}];
-  tell_room(what.room(), what.founder(), true, 0, what.founder(), "");
+  tell_room(what.room(), what.founder(), true, 0, what.founder(), "", true);
   out.set_joined(true);
   return errc::ok;
 }
@@ -243,7 +243,8 @@ errc fake_storage::room_change(const RoomChange& what, storage::v1::RoomChanged&
   if (has(before & ~outcome.bits, storage::v1::ROOM_MEMBER)) out.add_gone(outcome.who);
   out.set_joined(what.change() == RoomChange::APPLY && has(outcome.bits, storage::v1::ROOM_MEMBER));
   out.set_was_applicant(what.change() == RoomChange::PULL_IN && has(before, storage::v1::ROOM_APPLIED));
-  tell_room(what.room(), outcome.who, true, outcome.notice, what.actor(), what.text());
+  const bool enters = has(outcome.bits & ~before, storage::v1::ROOM_MEMBER);
+  tell_room(what.room(), outcome.who, true, outcome.notice, what.actor(), what.text(), enters);
   if (!outcome.application) return errc::ok;
   for (const auto& [account, bits] : room.bits) {
     if (has(bits, storage::v1::ROOM_MANAGER)) tell_room(what.room(), account, false, 9, what.actor(), what.text());
@@ -283,14 +284,14 @@ errc fake_storage::room_profile(const RoomChange& what, storage::v1::RoomChanged
 }
 
 void fake_storage::tell_room(uint64_t room, uint64_t account, bool changed, uint32_t notice, uint64_t actor,
-                             const std::string& text) {
+                             const std::string& text, bool enters) {
   const room_record& record = rooms_.at(room);
   session::v1::RoomMembership& news = *entry_for(account, talk_of(room)).mutable_room();
   news.set_room(room);
   news.set_version(record.version);
   news.set_changed(changed);
   news.set_bits(bits_of(record.bits, account));
-  news.set_since(head_of({room}));
+  if (enters) news.set_since(head_of({room}));
   news.set_notice_bn_type(notice);
   news.set_actor(actor);
   news.set_text(text);
@@ -301,7 +302,10 @@ void fake_storage::tell_room(uint64_t room, uint64_t account, bool changed, uint
 void fake_storage::account_room_put(const storage::v1::AccountRoomPut& what) {
   if (what.notice_id() != 0) notices.emplace(std::pair{what.account(), what.notice_id()}, what.notice());
   auto& row = account_rooms[{what.account(), what.room()}];
-  if (row.version() < what.version()) row = what;
+  if (row.version() >= what.version()) return;
+  const uint64_t since = std::max(row.since(), what.since());
+  row = what;
+  row.set_since(since);
 }
 
 void fake_storage::notice_put(const storage::v1::NoticePut& what) {

@@ -105,7 +105,7 @@ class fake_storage final : public storage_port {
   errc room_profile(const storage::v1::RoomChange& what, storage::v1::RoomChanged& out);
   static room_outcome outcome_of(const room_record& room, const storage::v1::RoomChange& what);
   void tell_room(uint64_t room, uint64_t account, bool changed, uint32_t notice, uint64_t actor,
-                 const std::string& text);
+                 const std::string& text, bool enters = false);
   void account_room_put(const storage::v1::AccountRoomPut& what);
   void notice_put(const storage::v1::NoticePut& what);
   void list_rooms(uint64_t account, storage::v1::AccountRoomList& out) const;

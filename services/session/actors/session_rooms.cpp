@@ -326,15 +326,34 @@ void session_state::note_own_row(room_id room, uint64_t version, uint32_t bits) 
 }
 
 void session_state::membership_change(delivery_event& what) {
-  const v1::RoomMembership& change = what.delivery.room();
+  v1::RoomMembership& change = *what.delivery.mutable_room();
   const delivery::entry_ref entry{what.source, what.delivery.entry()};
+  if (!change.changed() && change.notice_bn_type() == 0) return done(entry);
+  if (what.source->given_up) return;  // an earlier one of the room may have to come again first
+  const room_id room{change.room()};
+  if (!room_changes_) room_changes_ = std::make_unique<std::vector<room_change>>();
+  const bool first = std::none_of(room_changes_->begin(), room_changes_->end(),
+                                  [room](const room_change& one) { return one.change.room() == room.value; });
+  room_changes_->push_back({entry, std::move(change)});
+  if (first) store_change(room);
+}
+
+/// Stores the oldest change of the room that waits. One after the other: who is put out and comes back would else
+/// seem to have stayed, if the row of the former is late, but the hub has put it out.
+void session_state::store_change(room_id room) {
+  const auto next = std::find_if(room_changes_->begin(), room_changes_->end(),
+                                 [room](const room_change& one) { return one.change.room() == room.value; });
+  if (next == room_changes_->end()) {
+    if (room_changes_->empty()) room_changes_.reset();
+    return;
+  }
+  const v1::RoomMembership& change = next->change;
   uint64_t notice_id = 0;
   std::string notice;
   if (change.notice_bn_type() != 0) {
     notice_id = notice_id_of({change.room(), change.notice_bn_type()}, change.version());
     notice = make_notice(account_, notice_id, change);
   }
-  if (!change.changed() && notice_id == 0) return done(entry);
   storage::v1::StorageRequest request;
   if (change.changed()) {
     storage::v1::AccountRoomPut& put = *request.mutable_account_room_put();
@@ -352,14 +371,31 @@ void session_state::membership_change(delivery_event& what) {
     put.set_body(notice);
   }
   ask(slot_of(account_), std::move(request), patience::until_answered,
-      [entry, notice_id, notice, change](session_state& state, storage_answer& got) {
-        if (got.code != errc::ok) return state.tell_again(entry, got.code, "place in a room not stored");
-        state.done(entry);
-        if (change.changed()) state.note_room(change);
-        if (notice_id == 0) return;
-        if (state.delivery_.terminals() == 0) state.env_->metrics.count(kind::notice, outcome::offline);
-        state.delivery_.on_notice(notice_id, notice);
+      [room, notice_id, notice = std::move(notice)](session_state& state, storage_answer& got) {
+        state.change_stored(room, got.code, notice_id, notice);
       });
+}
+
+void session_state::change_stored(room_id room, errc code, uint64_t notice_id, const std::string& notice) {
+  const auto of_room = [room](const room_change& one) { return one.change.room() == room.value; };
+  if (code != errc::ok) {
+    // Those behind it come again with it.
+    for (const room_change& one : *room_changes_) {
+      if (of_room(one)) tell_again(one.entry, code, "place in a room not stored");
+    }
+    std::erase_if(*room_changes_, of_room);
+    return;
+  }
+  const auto at = std::find_if(room_changes_->begin(), room_changes_->end(), of_room);
+  const room_change now = std::move(*at);
+  room_changes_->erase(at);
+  done(now.entry);
+  if (now.change.changed()) note_room(now.change);
+  if (notice_id != 0) {
+    if (delivery_.terminals() == 0) env_->metrics.count(kind::notice, outcome::offline);
+    delivery_.on_notice(notice_id, notice);
+  }
+  store_change(room);
 }
 
 void session_state::stored_notice(delivery_event& what) {
@@ -373,7 +409,10 @@ void session_state::tell_again(const delivery::entry_ref& entry, errc code, cons
   // Not done: the dispatcher sends it again with its next stream; say so by ending this one.
   env_->log.error(what, {{"code", to_string(code)}});
   env_->metrics.count(kind::notice, outcome::failed);
-  if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) source->out->close();
+  if (const auto source = std::static_pointer_cast<delivery_source>(entry.source)) {
+    source->given_up = true;
+    source->out->close();
+  }
 }
 
 bool session_state::place_is_open(room_id room) {

@@ -346,6 +346,42 @@ TEST_F(session_rooms_test, who_was_kicked_gets_nothing_more_although_its_own_row
   EXPECT_TRUE(live(conn).empty());
 }
 
+TEST_F(session_rooms_test, who_comes_back_while_its_own_row_of_being_put_out_is_late_gets_what_comes) {
+  const uint64_t conn = terminal_of(member);
+  terminal_of(manager);
+  say(manager);
+  forget_all();
+  storage.fail_next(storage::v1::StorageRequest::kAccountRoomPut, errc::unavailable);
+  business(manager, 13, node, to_node(member));
+  say(manager);
+  business(manager, 12, node, to_node(member));  // told on the stream that ends
+  redispatch();
+  say(manager);
+  EXPECT_EQ(live(conn), mids{3});
+  EXPECT_TRUE(storage.outbox.empty());
+}
+
+TEST_F(session_rooms_test, changes_of_a_room_that_come_at_once_are_made_one_after_the_other) {
+  const uint64_t conn = terminal_of(member);
+  terminal_of(manager);
+  forget_all();
+  storage.fail_next(storage::v1::StorageRequest::kAccountRoomPut, errc::unavailable);
+  for (const auto what : {storage::v1::RoomChange::KICK, storage::v1::RoomChange::PULL_IN}) {
+    group::v1::GroupRequest ask;
+    ask.set_room(open.value);
+    ask.mutable_change()->set_room(open.value);
+    ask.mutable_change()->set_change(what);
+    ask.mutable_change()->set_actor(manager.value);
+    ask.mutable_change()->set_target(member.value);
+    room_owner.ask(std::move(ask), [](group_answer& got) { EXPECT_EQ(got.code, errc::ok); });
+  }
+  settle();
+  redispatch();
+  say(manager);
+  EXPECT_EQ(live(conn), mids{1});
+  EXPECT_TRUE(storage.outbox.empty());
+}
+
 TEST_F(session_rooms_test, a_recall_in_a_room_goes_to_its_members_under_the_number_of_the_message) {
   terminal_of(manager);
   const uint64_t conn = terminal_of(member);

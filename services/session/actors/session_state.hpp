@@ -90,6 +90,12 @@ struct own_room {
   bool fresh = false;     // came while the list was read
 };
 
+/// What the account is in a room has changed, or it is told something of one.
+struct room_change {
+  delivery::entry_ref entry;
+  v1::RoomMembership change;
+};
+
 /// What waits for an account's own row of a room to have a version, or (room 0) for its rows of all rooms to be read.
 /// errc::deadline after two seconds.
 struct room_wait {
@@ -331,6 +337,8 @@ class session_state : private delivery::port {
   own_room* find_room(room_id room);
   void note_room(const v1::RoomMembership& change);
   void membership_change(delivery_event& what);
+  void store_change(room_id room);
+  void change_stored(room_id room, errc code, uint64_t notice_id, const std::string& notice);
   void stored_notice(delivery_event& what);
   void tell_again(const delivery::entry_ref& entry, errc code, const char* what);
 
@@ -353,6 +361,7 @@ class session_state : private delivery::port {
   std::vector<contact_check> contact_checks_;
   std::vector<own_room> rooms_;  // by id; positions are kept while the actor lingers
   std::vector<room_wait> room_waits_;
+  std::unique_ptr<std::vector<room_change>> room_changes_;  // of each room the oldest is being stored
   std::vector<late_receipt> late_receipts_;
   std::vector<state_timer> timers_;
   std::unique_ptr<bound_rooms> bound_rooms_;  // null: nothing

@@ -248,8 +248,8 @@ class deliver_handler final : public rpc::server_handler<rpc::deliver_stream>, p
     shard_state& known = shards_[item.shard()];
     if (!known.source || known.source->epoch != item.epoch()) {
       known.refused = std::make_shared<refusals>();
-      known.source = std::make_shared<delivery_source>(
-          delivery_source{item.shard(), item.epoch(), std::make_shared<answers>(out_, known.refused, env_.time)});
+      known.source = std::make_shared<delivery_source>(item.shard(), item.epoch(),
+                                                       std::make_shared<answers>(out_, known.refused, env_.time));
     }
     return known;
   }

@@ -27,6 +27,7 @@ struct delivery_source {
   std::string shard;
   uint64_t epoch = 0;
   std::shared_ptr<rpc::sink<v1::DeliveryReply>> out;
+  std::atomic<bool> given_up{false};  // ended because of an entry: it and all after it come again on another one
 };
 using source_ptr = std::shared_ptr<delivery_source>;
 

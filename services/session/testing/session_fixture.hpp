@@ -206,6 +206,8 @@ class session_fixture : public testing::actor_fixture {
   }
   /// The dispatcher starts again: everything not done comes once more.
   void redispatch() {
+    replies = std::make_shared<collecting_sink<v1::DeliveryReply>>();
+    dispatcher = deliver_acceptor(env)({"storage", "storage-0", 1}, replies);
     dispatched.clear();
     settle();
   }

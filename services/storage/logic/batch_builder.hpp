@@ -180,6 +180,7 @@ class batch_builder {
   struct room_news {
     account_id to;
     bool changed = false;
+    bool enters = false;  // is a member now and was none
     uint32_t notice = 0;
     account_id actor;
     std::string_view text;

@@ -178,7 +178,7 @@ v1::StorageReply batch_builder::plan_room_create(write_request& item) {
     talk->id = room_conversation(id);
   }
   changed(*talk);
-  tell(row, {.to = founder, .changed = true, .actor = founder, .text = {}}, now);
+  tell(row, {.to = founder, .changed = true, .enters = true, .actor = founder, .text = {}}, now);
   auto reply = reply_to(item.message);
   reply.mutable_room_changed()->set_version(row.version);
   reply.mutable_room_changed()->set_joined(true);
@@ -225,7 +225,7 @@ void batch_builder::tell(const room_row& about, const room_news& what, int64_t n
     }
   }
   news.set_bits(bits_now);
-  news.set_since(talk ? talk->head : 0);
+  if (what.enters && talk) news.set_since(talk->head);
   news.set_notice_bn_type(what.notice);
   news.set_actor(what.actor.value);
   news.set_text(what.text.data(), what.text.size());
@@ -288,7 +288,10 @@ errc batch_builder::change_bits(const v1::RoomChange& ask, room_change change, v
     if (was != is) set_bits(row, who, is);
     if (lost(was, is, room_member)) out.add_gone(who.value);
     if (was == is && notice == 0) return;
-    tell(row, {.to = who, .changed = was != is, .notice = notice, .actor = actor, .text = ask.text()}, now);
+    const bool enters = lost(is, was, room_member);
+    tell(row,
+         {.to = who, .changed = was != is, .enters = enters, .notice = notice, .actor = actor, .text = ask.text()},
+         now);
   };
   settle(actor, actor_was, step.actor_bits, step.actor_notice);
   if (target) settle(target, target_was, step.target_bits, step.target_notice);
@@ -358,8 +361,10 @@ errc batch_builder::plan_account_room(const v1::AccountRoomPut& put) {
   const auto [at, inserted] = account_rooms_.try_emplace({row.account, row.room}, batch_.account_rooms.size());
   if (inserted) {
     batch_.account_rooms.push_back(row);
-  } else if (batch_.account_rooms[at->second].version < row.version) {
-    batch_.account_rooms[at->second] = row;
+  } else if (account_room_row& earlier = batch_.account_rooms[at->second]; earlier.version < row.version) {
+    const uint64_t since = std::max(earlier.since, row.since);
+    earlier = row;
+    earlier.since = since;
   }
   if (put.notice_id() != 0) batch_.notices.push_back({row.account, put.notice_id(), put.notice()});
   return errc::ok;

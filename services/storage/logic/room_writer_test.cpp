@@ -261,6 +261,7 @@ TEST_F(room_writer_test, the_profile_of_a_room_changes_by_the_fields_given_and_m
   EXPECT_EQ(list().at(ben.value), uint32_t{room_member});
   EXPECT_EQ(list().at(cat.value), room_member | room_manager);
   EXPECT_EQ(news_to(ben).bits(), uint32_t{room_member});
+  EXPECT_EQ(news_to(ben).since(), 0U);  // it has been there before: what it has not had waits on
   wire::arena memory;
   const auto bytes = room().bean();
   const auto bean = wire::decode<wire::tim_room_bean>(wire::encoding::thrift, bytes, memory);
@@ -433,10 +434,13 @@ TEST_F(room_writer_test, an_account_lists_its_rooms_by_the_newest_version_with_i
   };
   put(row(3, room_member, 7));
   put(row(2, room_none, 0));
+  put(row(4, room_member | room_manager, 0));
+  run();
+  put(row(5, room_member, 0));
   run();
   ASSERT_EQ(rooms().rows_size(), 1);
   EXPECT_EQ(rooms().rows(0).delivered(), 7U);
-  EXPECT_EQ(rooms().rows(0).version(), 3U);
+  EXPECT_EQ(rooms().rows(0).version(), 5U);
   const auto advance = [&](uint64_t to, v1::CursorPut::Kind kind = v1::CursorPut::ADVANCE) {
     auto ask = testing::request(1);
     auto& cursor = *ask.mutable_cursor_put();
@@ -455,9 +459,9 @@ TEST_F(room_writer_test, an_account_lists_its_rooms_by_the_newest_version_with_i
   auto backlog = testing::request(1);
   backlog.mutable_backlog()->set_account(ben.value);
   EXPECT_EQ(read(backlog).backlog().rows_size(), 0);  // a room's position is no dirty conversation
-  one(row(4, room_none, 0));
+  one(row(6, room_none, 0));
   EXPECT_EQ(rooms().rows_size(), 0);
-  one(row(3, room_member, 0));  // late
+  one(row(5, room_member, 0));  // late
   EXPECT_EQ(rooms().rows_size(), 0);
 }
 

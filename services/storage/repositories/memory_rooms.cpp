@@ -58,7 +58,10 @@ void memory_tables::write_rooms(const write_batch& batch) {
   }
   for (const auto& row : batch.account_rooms) {
     auto [at, inserted] = account_rooms_.try_emplace({row.account, row.room}, row);
-    if (!inserted && row.version > at->second.version) at->second = row;
+    if (inserted || row.version <= at->second.version) continue;
+    const uint64_t since = std::max(at->second.since, row.since);
+    at->second = row;
+    at->second.since = since;
   }
 }
 

@@ -35,7 +35,7 @@ inline constexpr pg_statement put_account_rooms{
     "insert into account_room (slot, account, room, version, bits, since)"
     " select * from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::int[], $6::bigint[])"
     " on conflict (slot, account, room) do update set version = excluded.version, bits = excluded.bits,"
-    " since = excluded.since where excluded.version > account_room.version"};
+    " since = greatest(account_room.since, excluded.since) where excluded.version > account_room.version"};
 inline constexpr pg_statement put_profiles{
     "put_profiles",
     "update account a set profile = u.bean from unnest($1::int[], $2::bigint[], $3::bytea[]) as u (slot, id, bean)"

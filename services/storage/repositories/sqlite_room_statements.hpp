@@ -18,7 +18,7 @@ inline constexpr const char* put_member =
 inline constexpr const char* drop_member = "delete from member where slot = $1 and room = $2 and account = $3";
 inline constexpr const char* put_account_room =
     "insert into account_room (slot, account, room, version, bits, since) values ($1, $2, $3, $4, $5, $6)"
-    " on conflict do update set version = excluded.version, bits = excluded.bits, since = excluded.since"
+    " on conflict do update set version = excluded.version, bits = excluded.bits, since = max(since, excluded.since)"
     " where excluded.version > version";
 inline constexpr const char* put_profile = "update account set profile = $1 where slot = $2 and id = $3";
 inline constexpr const char* put_password = "update account set password_hash = $1 where slot = $2 and id = $3";

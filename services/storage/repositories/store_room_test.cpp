@@ -197,6 +197,9 @@ TEST_P(store_rooms, a_list_row_changes_only_to_a_newer_version) {
   EXPECT_EQ(rows[1].since, 5U);
   EXPECT_EQ(rooms_of(bob).size(), 1U);
   EXPECT_TRUE(rooms_of(carol).empty());
+  put_list({{alice, hall, 3, room_member | room_manager, 0, 0}});
+  EXPECT_EQ(rooms_of(alice)[1].version, 3U);
+  EXPECT_EQ(rooms_of(alice)[1].since, 5U) << "it is where it was";
 }
 
 TEST_P(store_rooms, who_left_keeps_only_the_version) {
