@@ -80,13 +80,15 @@ void referee::mapped(const host& at, const placement::snapshot& maps) {
 
 // ---- owners ------------------------------------------------------------------------------------------------------
 
-/// By the maps that its process has, or had a moment ago: what was let in before they changed is still answered.
-void referee::acts(kind what, uint32_t slot, const host& who) {
+/// By the maps that its process has, or had a moment ago or after `since`: what was let in before they changed is
+/// still answered.
+void referee::acts(kind what, uint32_t slot, const host& who, duration since) {
   ++looks_;
   const std::string where = (what == kind::session ? " for slot " : " for the rooms of slot ") + text(slot);
   const placement::range* range = nullptr;
   const auto& had = maps_of_[who.incarnation()];
-  for (auto at = had.rbegin(); at != had.rend() && range == nullptr && world_.now() - at->until <= afterwards; ++at) {
+  since = std::min(since, world_.now() - afterwards);
+  for (auto at = had.rbegin(); at != had.rend() && range == nullptr && at->until >= since; ++at) {
     const auto& maps = maps_.at(at->version);
     range = (what == kind::session ? maps.sessions : maps.groups).find(slot);
     if (range != nullptr && range->owner != who.name) range = nullptr;

@@ -87,12 +87,13 @@ class referee {
   };
   struct question {
     uint64_t room = 0;
-    bool interest = false, on = false;
+    bool interest = false, on = false, changes = false;
+    duration at{};
   };
   using pair_key = std::pair<uint64_t, uint64_t>;  // incarnations, or one and a connection
 
   void grant_ranges(kind what, const placement::range_map& map);
-  void acts(kind what, uint32_t slot, const host& who);
+  void acts(kind what, uint32_t slot, const host& who, duration since);
   void gateway_says(const host& from, const host& to, uint64_t other, const google::protobuf::MessageLite& item);
   void session_says(const host& from, const host& to, const google::protobuf::MessageLite& item);
   void session_is_heard(const host& from, uint64_t other, const host& to, const google::protobuf::MessageLite& item);

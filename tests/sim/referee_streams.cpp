@@ -30,8 +30,9 @@ void referee::sent(const host& from, const host& to, uint64_t other, const std::
   } else if (method == rpc::group_stream::method) {
     if (!up) return group_says(from, to, other, item);
     const auto& request = static_cast<const group::v1::GroupRequest&>(item);
-    questions_[{from.incarnation(), other, request.call()}] = {request.room(), request.has_interest(),
-                                                               request.interest().on()};
+    questions_[{from.incarnation(), other, request.call()}] = {
+        request.room(), request.has_interest(), request.interest().on(), request.has_change() || request.has_create(),
+        world_.now()};
   }
 }
 
@@ -78,10 +79,10 @@ void referee::session_says(const host& from, const host& to, const MessageLite& 
   if (said.has_login_result()) {
     const auto& result = said.login_result();
     if (result.code() != 0 || result.redirect()) return;
-    acts(kind::session, slot_of(account_id{result.account()}), from);
+    acts(kind::session, slot_of(account_id{result.account()}), from, world_.now());
   } else if (said.has_bind_result() && said.bind_result().code() == 0) {
     const auto* one = find(to, said.bind_result().conn());
-    if (one != nullptr && one->account) acts(kind::session, slot_of(one->account), from);
+    if (one != nullptr && one->account) acts(kind::session, slot_of(one->account), from, world_.now());
   }
 }
 
@@ -139,7 +140,8 @@ void referee::group_says(const host& from, const host& to, uint64_t other, const
     const question what = asked->second;
     questions_.erase(asked);
     if (said.answer().code() != 0) return;
-    acts(kind::group, slot_of(room_id{what.room}), from);
+    // How a change ended is told however late: storage has decided, and a repeat would be answered otherwise.
+    acts(kind::group, slot_of(room_id{what.room}), from, what.changes ? what.at : world_.now());
     const std::tuple key{from.incarnation(), other, what.room};
     if (what.interest && what.on) next_mids_[key] = said.answer().head() + 1;
     if (what.interest && !what.on) next_mids_.erase(key);

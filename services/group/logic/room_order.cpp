@@ -55,6 +55,7 @@ void room_order::interest(caller who, bool on) {
 
 void room_order::left(const session_ptr& stream) {
   std::erase_if(awaiting_, [&stream](const caller& one) { return one.stream == stream; });
+  std::erase(former_, stream);
   if (std::erase(interested_, stream) != 0) pump();
 }
 
@@ -105,6 +106,7 @@ void room_order::pass_on(completion& what) {
       return std::find(interested_.begin(), interested_.end(), one) != interested_.end();
     });
     to.insert(to.end(), interested_.begin(), interested_.end());
+    to.insert(to.end(), former_.begin(), former_.end());
     if (!to.empty()) port_.tell_gone(changed, to);
     if (lately_gone_.size() >= gone_kept) lately_gone_.pop_front();
     storage::v1::RoomChanged& kept = lately_gone_.emplace_back();
@@ -228,6 +230,11 @@ void room_order::on_timer(timer which) {
 }
 
 void room_order::abandon() {
+  former_ = awaiting();
+  std::erase_if(former_, [this](const session_ptr& one) {
+    return std::find(interested_.begin(), interested_.end(), one) != interested_.end();
+  });
+  former_.insert(former_.end(), interested_.begin(), interested_.end());
   interested_.clear();
   rechecks_ = 0;
   v1::Answer answer;

@@ -89,8 +89,9 @@ class room_order {
 
   port& port_;
   std::vector<session_ptr> interested_;
-  std::vector<caller> awaiting_;  // interests that wait for the head
-  std::deque<completion> done_;   // in the order of storage's answers
+  std::vector<session_ptr> former_;  // who was, or waited to be, when the range was lost
+  std::vector<caller> awaiting_;     // interests that wait for the head
+  std::deque<completion> done_;      // in the order of storage's answers
   std::deque<storage::v1::RoomChanged> lately_gone_;
   uint64_t fanned_ = 0;
   head head_ = head::unknown;

@@ -316,11 +316,13 @@ void hub::on_page(uint64_t room, uint64_t from, storage_answer& got) {
   run(in, held);
 }
 
-void hub::on_gone(uint64_t source, const group::v1::RoomGone& gone) {
+void hub::on_gone(uint64_t, const group::v1::RoomGone& gone) {
   part& in = part_of(gone.room());
   lock held(in.mutex);
   entry* one = find(in, gone.room());
-  if (one == nullptr || !one->subscribed || one->source != source) return run(in, held);
+  // From whomever it comes: a former owner tells how the last changes ended that it had asked for. The version
+  // decides.
+  if (one == nullptr) return run(in, held);
   for (const uint64_t value : gone.accounts()) {
     const account_id account{value};
     if (one->room.member_since(account) > gone.version()) continue;  // told again; it has come back since

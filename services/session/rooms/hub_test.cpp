@@ -51,12 +51,12 @@ class hub_test : public room_fixture {
     rooms.on_frame(source, frame);
   }
   /// News of the member's going.
-  void gone(uint64_t version) {
+  void gone(uint64_t version, uint64_t source = 1) {
     group::v1::RoomGone news;
     news.set_room(open.value);
     news.add_accounts(member.value);
     news.set_version(version);
-    rooms.on_gone(1, news);
+    rooms.on_gone(source, news);
   }
   void store() {
     storage::v1::StorageRequest request;
@@ -239,6 +239,14 @@ TEST_F(hub_test, old_news_of_a_going_does_not_put_out_who_has_come_back) {
   join(member, 1, 1, 5);
   frame_of(2);
   EXPECT_EQ(live(1), mids{1}) << "the newer going counts";
+}
+
+TEST_F(hub_test, who_was_put_out_at_a_former_owner_of_the_room_gets_nothing_more) {
+  join(member, 1, 0, 3);
+  owner.answer(errc::ok, 0);
+  gone(4, 2);  // it was asked before the range went, and storage answered afterwards
+  frame_of(1);
+  EXPECT_TRUE(live(1).empty());
 }
 
 TEST_F(hub_test, positions_are_stored_every_few_seconds_once_per_account) {
