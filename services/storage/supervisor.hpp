@@ -19,7 +19,7 @@ struct supervisor_setup {
   rpc::network* network = nullptr;
   const clock* time = nullptr;
   std::function<bool()> lease_valid;
-  /// Told when all owned shards are served (or why not), and of each change.
+  /// Told when every shard has been given to somebody and all owned ones are served (or why not), and of each change.
   std::function<void(bool ready, const std::string& why)> readiness;
   std::shared_ptr<const shard_slots> shards;
   std::shared_ptr<delivery_hub> hub;
@@ -55,6 +55,7 @@ struct supervisor_state {
   std::vector<caf::actor> children;                 // writers and dispatchers that have not ended yet
   std::map<std::string, uint64_t> read_statements;  // counted so far, by shard
   bool suspended = false;
+  bool given_out = false;  // a map with an owner for every shard was seen
   clock::time_point sizes_at;
 };
 

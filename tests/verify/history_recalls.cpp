@@ -16,10 +16,10 @@ std::string describe(const recall_op& op) {
 constexpr instant on_its_way = 1'000'000'000;
 
 /// Between two owners of an account its terminals are bound again one after the other: what was sent then need not
-/// have reached all of them.
+/// have reached all of them; nor what waited behind a full window when the fault came.
 bool in_a_fault(const history& seen, const send_op& op, const limits& allowed) {
   return std::any_of(seen.faults.begin(), seen.faults.end(), [&](const auto& fault) {
-    return op.invoked <= fault.second + allowed.grace && op.completed >= fault.first;
+    return op.invoked <= fault.second + allowed.grace && op.completed + allowed.grace >= fault.first;
   });
 }
 

@@ -112,7 +112,7 @@ bool lose_echo(history& seen) {
   const limits allowed;
   for (const auto& op : seen.sends) {
     const bool faulty = std::any_of(seen.faults.begin(), seen.faults.end(), [&](const auto& fault) {
-      return op.invoked <= fault.second + allowed.grace && op.completed >= fault.first;
+      return op.invoked <= fault.second + allowed.grace && op.completed + allowed.grace >= fault.first;
     });
     if (op.result != outcome::ok || op.attempts != 1 || faulty) continue;
     for (const auto& connection : seen.connections) {

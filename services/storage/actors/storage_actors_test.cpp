@@ -69,6 +69,19 @@ TEST_F(storage_actors, an_append_is_answered_delivered_and_forgotten_once_confir
   EXPECT_EQ(code_of(client_->ask(testing::read_all(3, testing::cat, ann))), errc::ok);  // no such conversation: empty
 }
 
+TEST_F(storage_actors, a_node_is_ready_once_every_shard_was_given_out_and_its_own_are_open) {
+  for (const std::string owner : {"storage-0", "storage-1"}) {
+    storage_node fresh;
+    fresh.publish(0, "");
+    EXPECT_TRUE(fresh.wait_unready("the shards have no owners yet"));
+    fresh.publish(1, owner);
+    EXPECT_TRUE(fresh.wait_unready(""));
+    fresh.publish(1, "");  // seen once is enough
+    fresh.stop();
+    EXPECT_TRUE(fresh.wait_unready(""));
+  }
+}
+
 TEST_F(storage_actors, a_stranger_cannot_read_a_conversation) {
   start();
   client_->ask(append(1, ann, ben, "k"));

@@ -24,6 +24,12 @@ void send_refused(supervisor_state& state, shard_slot& slot, std::vector<answer>
 void report_readiness(supervisor_state& state) {
   std::string why;
   if (state.map->version == 0) why = "no map from routing yet";
+  // Before that a node that owns nothing would say it is ready while it is about to be given shards.
+  const auto& shards = state.map->shards;
+  state.given_out = state.given_out ||
+                    (!shards.empty() &&
+                     std::all_of(shards.begin(), shards.end(), [](const auto& one) { return !one.owner.empty(); }));
+  if (!state.given_out && why.empty()) why = "the shards have no owners yet";
   if (state.suspended && why.empty()) why = "lease not renewed";
   for (const auto& [name, shard] : state.running) {
     if (!shard.open && why.empty()) why = "shard " + name + " is not open";

@@ -187,6 +187,11 @@ storage_node::storage_node(node_options how) : metrics(std::make_shared<storage_
   setup.network = network_.get();
   setup.time = &time;
   setup.lease_valid = [this] { return lease.load(); };
+  setup.readiness = [this](bool ready, const std::string& why) {
+    const std::lock_guard held(readiness_mutex_);
+    unready_ = ready ? "" : why;
+    readiness_changed_.notify_all();
+  };
   setup.shards = shards_;
   setup.hub = std::make_shared<delivery_hub>();
   setup.logins = logins_;
@@ -225,6 +230,11 @@ void storage_node::stop() {
   supervisor_ = nullptr;
   logins_->stop();
   slot().readers->stop();
+}
+
+bool storage_node::wait_unready(const std::string& why) {
+  std::unique_lock held(readiness_mutex_);
+  return readiness_changed_.wait_for(held, 10s, [&] { return unready_ == why; });
 }
 
 size_t storage_node::outbox_left() {

@@ -119,6 +119,9 @@ class storage_node {
   rpc::network& network() { return *network_; }
   shard_slot& slot() { return *shards_->at("s0"); }
 
+  /// Waits until it says that it is not ready for this reason; empty: that it is ready.
+  bool wait_unready(const std::string& why);
+
   std::atomic<bool> lease{true};
   metrics::registry registry;
   placement::view cluster;  // empty: nobody is refused for what the maps say
@@ -133,6 +136,9 @@ class storage_node {
   std::shared_ptr<const shard_slots> shards_;
   caf::actor supervisor_;
   uint64_t version_ = 0;
+  std::mutex readiness_mutex_;
+  std::condition_variable readiness_changed_;
+  std::string unready_ = "never told";
 };
 
 }  // namespace tern::storage::testing
