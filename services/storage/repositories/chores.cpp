@@ -7,10 +7,6 @@ namespace tern::storage {
 result<slot_ranges> slots_on_the_move(sql::connection& database) {
   slot_ranges out;
   const bool pg = database.dialect() == sql::dialect::pg;
-  auto there = database.query(pg ? "select 1 where to_regclass('slot_owner') is not null"
-                                 : "select 1 from sqlite_master where name = 'slot_owner'");
-  if (!there) return there.error();
-  if (there->empty()) return out;
   if (pg) {
     if (auto locked = database.query("lock table slot_owner in share mode"); !locked) return locked.error();
   }

@@ -339,8 +339,8 @@ TEST_P(retention, slots_on_the_move_are_left_alone) {
   write({40, 1}, other_talk);
   const auto slot = std::to_string(slot_of(talk));
   auto database = *sql::open(dsn_);
-  ASSERT_TRUE(database->script("create table slot_owner (first int, last int)"));
-  ASSERT_TRUE(database->script("insert into slot_owner values (" + slot + ", " + slot + ")"));
+  ASSERT_TRUE(database->script("insert into slot_owner values (" + slot + ", " + slot +
+                               ", 1, 0, 7, 1, 0, 0, 0, 0, '', 0, 0, 0)"));
   EXPECT_EQ(pass(job(30)), 1U);
   EXPECT_THAT(left(), ElementsAre(1, 2));
   EXPECT_THAT(left(other_talk), ElementsAre(2));
