@@ -22,22 +22,67 @@ void tell(std::vector<ended_request>& all) {
 }  // namespace
 
 void shard_channel::ask(storage::v1::StorageRequest request, patience how, storage_callback then) {
-  {
-    lock held(mutex_);
-    if (how == patience::until_answered || entries_.size() < limits_.waiting) {
-      entry& fresh = entries_.emplace_back();
-      fresh.call = next_call_++;
-      fresh.request = std::move(request);
-      fresh.request.set_call(fresh.call);
-      fresh.request.set_shard(shard_);
-      fresh.then = std::move(then);
-      if (how == patience::deadline) fresh.deadline = time_.now() + limits_.deadline;
-      flush(held);
-      return;
-    }
+  if (enqueue(0, request, how, then)) {
+    send();
+    return;
   }
   storage_answer refused{errc::overload, std::move(request), {}};
   then(refused);
+}
+
+shard_channel::entry& shard_channel::append(entry fresh) {
+  fresh.call = next_call_++;
+  fresh.request.set_call(fresh.call);
+  fresh.request.set_shard(shard_);
+  return entries_.emplace_back(std::move(fresh));
+}
+
+bool shard_channel::enqueue(slot_type slot, storage::v1::StorageRequest& request, patience how,
+                            storage_callback& then) {
+  const lock held(mutex_);
+  if (how != patience::until_answered && entries_.size() >= limits_.waiting) return false;
+  entry fresh;
+  fresh.slot = slot;
+  fresh.request = std::move(request);
+  fresh.then = std::move(then);
+  if (how == patience::deadline) fresh.deadline = time_.now() + limits_.deadline;
+  append(std::move(fresh));
+  return true;
+}
+
+void shard_channel::send() {
+  lock held(mutex_);
+  flush(held);
+}
+
+shard_channel::requests shard_channel::release(const std::function<bool(slot_type)>& stays) {
+  requests out;
+  const lock held(mutex_);
+  for (entry& one : entries_) {
+    if (one.ended || stays(one.slot)) continue;
+    entry& moved = out.entries_.emplace_back();
+    moved.slot = one.slot;
+    moved.doubt = one.doubt || one.sent;
+    moved.deadline = one.deadline;
+    storage_answer kept;
+    moved.then = end(one, kept);
+    moved.request = std::move(kept.request);
+  }
+  pop_ended();
+  return out;
+}
+
+void shard_channel::adopt(requests all) {
+  const lock held(mutex_);
+  for (entry& one : all.entries_) append(std::move(one));
+}
+
+shard_channel::requests shard_channel::requests::take(const std::function<bool(slot_type)>& wanted) {
+  requests out;
+  std::deque<entry> rest;
+  for (entry& one : entries_) (wanted(one.slot) ? out.entries_ : rest).push_back(std::move(one));
+  entries_ = std::move(rest);
+  return out;
 }
 
 void shard_channel::set_target(std::shared_ptr<storage_sink> out, uint64_t epoch) {

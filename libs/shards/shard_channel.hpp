@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,6 +38,16 @@ class shard_channel {
       : shard_(std::move(shard)), time_(time), limits_(how), next_call_(first_call) {}
 
   void ask(storage::v1::StorageRequest request, patience how, storage_callback then);
+  /// The first half of ask(): puts the request (about `slot`) behind the others, and calls nobody back. False: too
+  /// many wait, nothing was taken. send() is the second half.
+  bool enqueue(slot_type slot, storage::v1::StorageRequest& request, patience how, storage_callback& then);
+  void send();
+  /// Unanswered requests, in order, on their way to another shard's channel.
+  class requests;
+  /// Takes out what is about other slots than those that stay. What was sent may have been done.
+  requests release(const std::function<bool(slot_type)>& stays);
+  /// Puts them, whose slots are this shard's now, behind the others; send() has to follow.
+  void adopt(requests all);
   /// Where the shard is served now; null: nowhere.
   void set_target(std::shared_ptr<storage_sink> out, uint64_t epoch);
   void on_reply(storage::v1::StorageReply& reply);
@@ -49,6 +60,7 @@ class shard_channel {
  private:
   struct entry {
     uint64_t call = 0;
+    slot_type slot = 0;
     storage::v1::StorageRequest request;
     storage_callback then;
     std::optional<time_point> deadline;
@@ -64,6 +76,7 @@ class shard_channel {
   size_t find(uint64_t call) const;
   storage_callback end(entry& one, storage_answer& into);
   void pop_ended();
+  entry& append(entry fresh);
 
   const std::string shard_;
   const clock& time_;
@@ -79,6 +92,17 @@ class shard_channel {
   bool proven_ = false;  // the target has answered with its epoch
   bool flushing_ = false;
   time_point not_before_{};
+};
+
+class shard_channel::requests {
+ public:
+  bool empty() const noexcept { return entries_.empty(); }
+  /// Only those whose slot is wanted; the rest stays here.
+  requests take(const std::function<bool(slot_type)>& wanted);
+
+ private:
+  friend class shard_channel;
+  std::deque<entry> entries_;
 };
 
 }  // namespace tern::shards

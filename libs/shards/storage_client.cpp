@@ -58,17 +58,25 @@ storage_client::storage_client(rpc::network& network, rpc::peer self, const cloc
 
 storage_client::~storage_client() { stop(); }
 
+/// It is put into its channel under the lock: a request of a slot that moves to another shard meanwhile is not left
+/// behind, and does not overtake what went there.
 void storage_client::ask(slot_type slot, storage::v1::StorageRequest request, patience how, storage_callback then) {
-  if (const channel_ptr channel = channel_of(slot)) {
-    channel->ask(std::move(request), how, std::move(then));
+  channel_ptr channel;
+  bool taken = false;
+  {
+    const std::shared_lock held(mutex_);
+    channel = channel_of(slot);
+    if (channel) taken = channel->enqueue(slot, request, how, then);
+  }
+  if (taken) {
+    channel->send();
     return;
   }
-  storage_answer refused{errc::unavailable, std::move(request), {}};
+  storage_answer refused{channel ? errc::overload : errc::unavailable, std::move(request), {}};
   then(refused);
 }
 
 storage_client::channel_ptr storage_client::channel_of(slot_type slot) const {
-  const std::shared_lock held(mutex_);
   if (stopped_) return nullptr;
   const placement::range* range = snapshot_->storage.find(slot);
   if (range == nullptr) return nullptr;
@@ -76,16 +84,36 @@ storage_client::channel_ptr storage_client::channel_of(slot_type slot) const {
   return at == channels_.end() ? nullptr : at->second;
 }
 
+void storage_client::move_requests() {
+  std::vector<shard_channel::requests> released;
+  for (const auto& [name, channel] : channels_) {
+    auto some = channel->release([&, to = channel.get()](slot_type slot) {
+      const auto there = channel_of(slot);
+      return there == nullptr || there.get() == to;
+    });
+    if (!some.empty()) released.push_back(std::move(some));
+  }
+  for (auto& some : released) {
+    for (const auto& [name, channel] : channels_) {
+      if (some.empty()) break;
+      auto mine = some.take([&, to = channel.get()](slot_type slot) { return channel_of(slot).get() == to; });
+      if (!mine.empty()) channel->adopt(std::move(mine));
+    }
+  }
+}
+
 void storage_client::apply(const placement::snapshot_ptr& current) {
   {
     const std::unique_lock held(mutex_);
     if (stopped_) return;
+    const bool moved = !(snapshot_->storage == current->storage);
     snapshot_ = current;
     for (const placement::shard& one : current->shards) {
       if (channels_.contains(one.name)) continue;
       const uint64_t first_call = (channels_.size() + 1) << 48U;
       channels_[one.name] = std::make_shared<shard_channel>(one.name, first_call, time_, limits_);
     }
+    if (moved) move_requests();
   }
   for (const placement::node& one : current->nodes) {
     if (one.service != "storage" || one.address.empty()) continue;
@@ -121,7 +149,10 @@ void storage_client::retarget() {
       if (at != sinks_.end()) one.out = at->second;
     }
   }
-  for (change& one : changes) one.channel->set_target(std::move(one.out), one.epoch);
+  for (change& one : changes) {
+    one.channel->set_target(std::move(one.out), one.epoch);
+    one.channel->send();  // what came from another channel
+  }
 }
 
 void storage_client::sweep() {

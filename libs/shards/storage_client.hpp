@@ -6,6 +6,7 @@
 #include <shared_mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "libs/placement/view.hpp"
 #include "libs/rpc/network.hpp"
@@ -44,7 +45,9 @@ class storage_client final : public storage_port {
   using channel_ptr = std::shared_ptr<shard_channel>;
 
   void retarget();
-  channel_ptr channel_of(slot_type slot) const;
+  channel_ptr channel_of(slot_type slot) const;  // under the lock
+  /// Under the lock: what waits for a slot that has another shard now goes there, in order.
+  void move_requests();
 
   rpc::network& network_;
   const rpc::peer self_;

@@ -14,6 +14,7 @@ class storage_node final : public rpc::server_handler<rpc::storage_stream> {
   struct shared {
     uint64_t epoch = 1;
     bool silent = false;
+    errc refusal = errc::ok;
     std::vector<uint64_t> executed;  // marks
     std::shared_ptr<rpc::sink<storage::v1::StorageReply>> out;
   };
@@ -28,6 +29,7 @@ class storage_node final : public rpc::server_handler<rpc::storage_stream> {
         reply.set_code(static_cast<int32_t>(errc::wrong_owner));
       } else {
         state_.executed.push_back(one.trace());
+        reply.set_code(static_cast<int32_t>(state_.refusal));
       }
       if (!state_.silent) state_.out->send(std::move(reply));
     }
@@ -55,19 +57,24 @@ class storage_client_test : public ::testing::Test {
       return std::make_shared<storage_node>(state);
     });
   }
-  void publish(const std::string& owner, uint64_t epoch) {
+  /// Slots before `border` are of shard s0 (all, if it is 0), the others of s1, which storage-0 serves in epoch 1.
+  void publish(const std::string& owner, uint64_t epoch, slot_type border = 0) {
     auto map = std::make_shared<placement::snapshot>();
     map->version = ++version;
     map->nodes = {{"storage-0", "storage", "local:storage-0", 1, true},
                   {"storage-1", "storage", "local:storage-1", 1, true}};
     map->storage = placement::range_map{{{0, slot_count - 1, "s0", 1}}};
     map->shards = {{"s0", owner, epoch}};
+    if (border != 0) {
+      map->storage = placement::range_map{{{0, border - 1, "s0", 1}, {border, slot_count - 1, "s1", 1}}};
+      map->shards.push_back({"s1", "storage-0", 1});
+    }
     client.apply(map);
   }
-  void ask(uint64_t mark) {
+  void ask(uint64_t mark, slot_type slot = 7) {
     storage::v1::StorageRequest request;
     request.set_trace(mark);
-    client.ask(slot_type{7}, std::move(request), patience::deadline,
+    client.ask(slot, std::move(request), patience::deadline,
                [this, mark](storage_answer& got) { answered.emplace_back(mark, got.code); });
   }
 
@@ -96,6 +103,37 @@ TEST_F(storage_client_test, what_is_unanswered_moves_to_the_new_owner_in_order) 
   publish("storage-1", 2);
   EXPECT_EQ(second.executed, (std::vector<uint64_t>{2, 3}));
   EXPECT_EQ(answered, (answers{{1, errc::ok}, {2, errc::ok}, {3, errc::ok}}));
+}
+
+TEST_F(storage_client_test, what_is_unanswered_of_slots_that_moved_goes_to_their_shard_in_order_and_nothing_else) {
+  publish("storage-0", 1, 10);
+  first.silent = true;
+  second.epoch = 2;
+  for (uint64_t mark = 1; mark <= 6; ++mark) ask(mark, mark % 2 == 0 ? 7 : 10'000);
+  publish("storage-0", 1, 20'000);  // slot 10,000 has gone from s1 to s0
+  EXPECT_TRUE(answered.empty());
+  first.silent = false;
+  publish("storage-1", 2, 20'000);
+  EXPECT_EQ(second.executed, (std::vector<uint64_t>{2, 4, 6, 1, 3, 5}));
+  EXPECT_EQ(answered.size(), 6U);
+  ask(7, 10'000);
+  EXPECT_EQ(second.executed.back(), 7U);
+}
+
+TEST_F(storage_client_test, the_former_shards_late_answer_is_not_an_answer_and_a_refusal_there_leaves_it_unknown) {
+  publish("storage-0", 1, 10);
+  first.silent = true;
+  storage::v1::StorageRequest change;
+  change.set_trace(1);
+  change.mutable_room_change();
+  errc code = errc::ok;
+  client.ask(slot_type{10'000}, std::move(change), patience::deadline, [&](storage_answer& got) { code = got.code; });
+  ASSERT_EQ(first.executed.size(), 1U);
+  first.silent = false;
+  first.refusal = errc::exists;  // it was done, before the range moved
+  publish("storage-0", 1, 20'000);
+  EXPECT_EQ(first.executed.size(), 2U);
+  EXPECT_EQ(code, errc::deadline);
 }
 
 TEST_F(storage_client_test, an_owner_that_does_not_know_its_epoch_yet_is_asked_again) {
