@@ -259,10 +259,13 @@ uint64_t account_delivery::first_awaited(const conversation_id& id) const {
   return first;
 }
 
-/// What was on its way when the conversation became dirty is acknowledged bit by bit: the stored position follows.
+/// What was on its way when the conversation became dirty is acknowledged bit by bit: the stored position follows. It
+/// follows during a drain, too: who had a list before may go away before the list under way is acknowledged.
 void account_delivery::settle(dialog& c) {
-  if (c.now != state::dirty || c.marks != 0 || !c.known) return;
-  uint64_t to = std::max(c.live_to, written_before(c.id));
+  const bool waits = c.now == state::dirty || c.now == state::draining;
+  if (!waits || c.marks != 0 || !c.known) return;
+  uint64_t to = written_before(c.id);
+  if (c.now == state::dirty) to = std::max(to, c.live_to);
   if (to <= c.floor) return;
   if (const uint64_t first = first_awaited(c.id); first != 0) to = std::min(to, first - 1);
   if (to <= c.floor) return;

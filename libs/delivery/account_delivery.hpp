@@ -119,6 +119,8 @@ class port {
   virtual void load_backlog() = 0;
   /// Answered by on_page or on_page_failed with the same token.
   virtual void read(const conversation_id& conversation, uint64_t after, uint64_t token) = 0;
+  /// Those of the terminals that are to get lists of the room; the others have positions of their own behind it.
+  virtual terminal_set listeners(const conversation_id& room, terminal_set all) = 0;
   /// A drain of a room has come to `reached`. 0: from here on its messages come without us; else the mid to go on to.
   virtual uint64_t make_live(const conversation_id& room, uint64_t reached) = 0;
   /// Answered by on_notices_dropped.
@@ -305,6 +307,7 @@ class account_delivery {
   void drain_some();
   bool exhausted() const noexcept;
   bool wanted(const dialog& c) const noexcept;
+  terminal_set audience_of(const dialog& c);
   void start_drain(dialog& c);
   void go_on(dialog& c);
   void read_on(dialog& c);

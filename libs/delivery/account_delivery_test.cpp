@@ -31,6 +31,7 @@ class recorder final : public port {
     say("read " + std::to_string(after));
     last_token = token;
   }
+  terminal_set listeners(const conversation_id&, terminal_set all) override { return all & ~placed; }
   uint64_t make_live(const conversation_id&, uint64_t reached) override {
     say("live " + std::to_string(reached));
     return std::exchange(newer, 0);
@@ -42,7 +43,8 @@ class recorder final : public port {
 
   std::vector<std::string> said;
   uint64_t last_token = 0;
-  uint64_t newer = 0;  // the next answer of make_live
+  uint64_t newer = 0;       // the next answer of make_live
+  terminal_set placed = 0;  // have positions of their own in the room
 
  private:
   void say(std::string what) { said.push_back(std::move(what)); }

@@ -99,12 +99,16 @@ void account_delivery::drain_some() {
   check_end();
 }
 
+terminal_set account_delivery::audience_of(const dialog& c) {
+  return c.room ? out_.listeners(c.id, terminals_) : terminals_;
+}
+
 void account_delivery::start_drain(dialog& c) {
   if (first_awaited(c.id) != 0) return;  // messages of it are on the wire: their acknowledgements come first
   c.floor = std::max(c.floor, c.live_to);
   c.now = state::draining;
   c.work = std::make_unique<drain>();
-  c.work->audience = terminals_;
+  c.work->audience = audience_of(c);
   c.work->position = c.work->began = c.floor;
   c.base = c.drained == 0 ? c.floor : std::min(c.base, c.floor);
   c.drained = std::max(c.drained, c.floor);
@@ -139,7 +143,7 @@ void account_delivery::go_on(dialog& c) {
     work.audience = holders;
     return;
   }
-  if (work.head == 0) work.audience = terminals_;
+  if (work.head == 0) work.audience = audience_of(c);
   read_on(c);
 }
 
@@ -153,6 +157,9 @@ void account_delivery::on_page(const conversation_id& conversation, uint64_t tok
   account_delivery::dialog* c = find(conversation);
   if (c == nullptr || c->now != state::draining || c->work->token != token) return;
   drain& work = *c->work;
+  if (work.audience == 0) work.audience = audience_of(*c);
+  if (work.audience == 0)
+    return finish(*c, c->floor);  // all have positions of their own: they get the rest one by one
   work.head = found.head;
   if (work.first_head == 0) work.first_head = found.head;
   // A recall that was there before the drain began: the log had the target no more. One of what came after the last
@@ -209,8 +216,8 @@ void account_delivery::advance(dialog& c) {
     finish(c, work.reached);
     return;
   }
-  c.floor = work.position;
-  out_.put_cursor(c.id, c.other, cursor_change::advance, work.position);
+  c.floor = std::max(c.floor, work.position);
+  out_.put_cursor(c.id, c.other, cursor_change::advance, c.floor);
   go_on(c);
 }
 

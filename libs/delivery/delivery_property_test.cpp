@@ -45,7 +45,9 @@ struct connection {
   std::deque<frame> link;     // on the way from the owner
   std::vector<frame> window;  // written, unacknowledged
   std::map<conversation_number, uint64_t> written;
-  uint64_t room_at = 0;                                     // what the hub brings comes after this
+  uint64_t room_at = 0;  // what the hub brings comes after this
+  bool placed = false;   // something of the room came live before it was bound here: no lists of the room
+  uint64_t listed = 0;   // lists of the room were acknowledged up to here
   std::map<conversation_number, uint64_t> newest;           // mid shown
   std::map<conversation_number, std::set<uint64_t>> shown;  // that the owner has a way to know of
   std::set<entry_key> recalled;                             // targets of recalls shown
@@ -61,22 +63,11 @@ class world final : public port {
 
   void step() {
     switch (random_() % 22) {
-      case 0:
-      case 1:
-      case 2:
-      case 3: write(); break;
-      case 4:
-      case 5:
-      case 6: dispatch(); break;
-      case 7:
-      case 8:
-      case 9: answer_one(random_() % 16 == 0); break;
-      case 10:
-      case 11:
-      case 12: transport(); break;
-      case 13:
-      case 14:
-      case 15: acknowledge(); break;
+      case 0 ... 3: write(); break;
+      case 4 ... 6: dispatch(); break;
+      case 7 ... 9: answer_one(random_() % 16 == 0); break;
+      case 10 ... 12: transport(); break;
+      case 13 ... 15: acknowledge(); break;
       case 16:
         if (connections_.size() < 40 && random_() % 3 == 0) log_on();
         break;
@@ -190,14 +181,19 @@ class world final : public port {
       owner_->on_page(conversation, token, std::move(found));
     });
   }
+  terminal_set listeners(const conversation_id&, terminal_set all) override {
+    for (const connection& c : connections_) all &= c.bound && c.placed ? ~only(c.slot) : ~terminal_set{0};
+    return all;
+  }
   uint64_t make_live(const conversation_id& room, uint64_t reached) override {
     EXPECT_EQ(number_of(room), room_number);
     const uint64_t head = heads_[room_number];
-    if (reached < head && random_() % 2 == 0) return head;
+    const bool all = std::ranges::all_of(connections_, [](const connection& c) { return !c.bound || c.placed; });
+    if (!all && reached < head && random_() % 2 == 0) return head;
     room_live_ = true;
     for (connection& c : connections_) {
       if (!c.bound) continue;
-      c.room_at = std::max(c.room_at, reached);
+      c.room_at = std::max(c.room_at, c.placed ? c.listed : reached);
       catch_up(c);
     }
     return 0;
@@ -258,9 +254,11 @@ class world final : public port {
     for (uint64_t mid = c.room_at + 1; mid <= heads_[room_number]; ++mid) put_room(c, mid);
   }
   void enter_room(connection& c, bool fresh, bool again) {
-    if (awaited_) return;  // all together
     const uint64_t head = heads_[room_number];
     const uint64_t written = c.written.contains(room_number) ? c.written[room_number] : 0;
+    c.placed = written != 0;
+    if (c.placed) c.room_at = std::max({c.room_at, written, c.listed});
+    if (awaited_) return;  // all together
     if (again) {
       c.room_at = std::max(c.room_at, written);
       if (room_live_) catch_up(c);
@@ -364,13 +362,16 @@ class world final : public port {
     for (const auto& [number, mid] : c.written) {
       if (number != room_number) what.written.push_back({id_of(number), mid});
     }
+    if (c.listed != 0) what.written.push_back({id_of(room_number), c.listed});
+    room_cursor_ = std::max(room_cursor_, c.listed);
     std::erase_if(what.messages, [](const position& one) { return number_of(one.conversation) == room_number; });
     const bool again = std::exchange(c.bound, true);
-    // The acknowledgement of a batch may have been lost: what nobody knows of any more may come again.
+    // What nobody knows of any more may come again.
     for (auto& [number, mids] : c.shown) {
       if (moved && !crashes_) break;
-      const uint64_t live = c.written[number];
-      std::erase_if(mids, [&](uint64_t mid) { return mid > live; });
+      std::erase_if(mids, [&, number = number](uint64_t mid) {
+        return mid > std::max(c.written[number], number == room_number ? c.listed : 0);
+      });
     }
     if (!moved || crashes_) c.newest = c.written;
     for (const frame& one : c.window) {
@@ -530,6 +531,8 @@ class world final : public port {
     const frame one = std::move(c.window[index]);
     c.window.erase(c.window.begin() + static_cast<std::ptrdiff_t>(index));
     for (const uint64_t mid : one.mids) acknowledged_.insert({one.conversation, mid});
+    uint64_t& known = one.room() ? c.listed : c.written[one.conversation];
+    if (one.batch) known = std::max(known, one.ref);
     const position where{id_of(one.conversation), one.ref};
     if (random_() % 10 == 0 && !settling()) return relink(c);  // the acknowledgement is lost with the link
     if (one.room() && !one.batch) return room_acknowledged(c);

@@ -195,6 +195,7 @@ class client final : public websocket::connection_handler, public slot_member, p
   phase phase_ = phase::connecting;
   wire::encoding enc_ = wire::encoding::thrift;
   uint8_t attempts_ = 0;  // refusals in a row of those who should be the owner
+  uint8_t binds_ = 0;     // number of the last Bind
   bool binding_ = false;  // a Bind over stream_ is unanswered
   bool paused_ = false;   // too much unconfirmed
   bool shed_ = false;     // in this batch

@@ -184,6 +184,8 @@ void client::send_bind(const owner& to, bool fresh) {
   bind.set_next_seq(state.next_seq);
   bind.set_fresh(fresh);
   bind.set_epoch(to.epoch);
+  if (++binds_ == 0) binds_ = 1;
+  bind.set_number(binds_);
 }
 
 void client::on_bind_result(const session::v1::BindResult& result) {
@@ -203,7 +205,9 @@ void client::on_bind_result(const session::v1::BindResult& result) {
   } else if (code != errc::ok) {
     close(close_policy, "the session ended", websocket::close_reason::error);
   } else if (phase_ == phase::rebinding) {
-    if (result.epoch() != 0 && result.epoch() < epoch_) return shared().metrics.rejected_epoch.add();
+    // Behind the answer to an earlier Bind comes what the newest one does not know of, and so comes again behind its.
+    const bool earlier = result.number() != 0 && result.number() != binds_;
+    if (earlier || (result.epoch() != 0 && result.epoch() < epoch_)) return shared().metrics.rejected_epoch.add();
     if (std::exchange(binding_, false)) lane_.places().ended(stream_);
     epoch_ = std::max(epoch_, result.epoch());
     phase_ = phase::bound;

@@ -147,6 +147,34 @@ TEST_F(moves, have_a_bounded_number_of_binds_unanswered_at_one_node) {
   EXPECT_EQ(b->binds(), 0U);
 }
 
+TEST_F(moves, take_nothing_that_came_before_the_newest_binds_answer) {
+  give("b", 2);
+  run();
+  const uint32_t first = b->items.at(0).bind().number();
+  const uint64_t conn = b->items.at(0).bind().conn();
+  EXPECT_NE(first, 0U);
+  const auto say = [&](uint32_t number) {
+    lane_batch batch;
+    session::v1::BindResult& result = *batch.items.emplace_back().mutable_bind_result();
+    result.set_conn(conn);
+    result.set_epoch(2);
+    result.set_number(number);
+    session::v1::Out& out = *batch.items.emplace_back().mutable_out();
+    out.set_conn(conn);
+    out.set_type(static_cast<uint32_t>(wire::frame_type::ack));
+    lane_of().on_items({1, 1}, batch);
+    run();
+  };
+  auto* const at = *std::find_if(clients.begin(), clients.end(), [&](auto* each) { return each->id() == conn; });
+  const auto& who = static_cast<client&>(at->handler());
+  say(first + 1);  // as if another one had been sent since
+  EXPECT_EQ(who.state(), phase::rebinding);
+  EXPECT_EQ(metric("tern_gateway_frames_rejected_total{reason=\"epoch\"}"), 2.0);
+  say(first);
+  EXPECT_EQ(who.state(), phase::bound);
+  EXPECT_EQ(metric("tern_gateway_frames_rejected_total{reason=\"epoch\"}"), 2.0);
+}
+
 TEST_F(moves, reach_everybody_although_clients_close_and_the_node_refuses_at_first) {
   give("b", 2);
   run();

@@ -212,7 +212,8 @@ TEST(terminal_rooms_property, tell_what_is_acknowledged_and_nothing_else) {
     }
     for (const auto& each : it.take_room_acks()) look(each.mid);
     if (!messages.empty()) {
-      ASSERT_EQ(told, messages.rbegin()->first);
+      ASSERT_GE(told, messages.rbegin()->first);
+      ASSERT_LE(told, mid);
     }
   }
 }

@@ -22,7 +22,7 @@ terminal::verdict terminal::admit(const delivery_ref& ref, size_t bytes, const t
   if (!room && (waiting() >= limits.waiting_frames || waiting_bytes() + bytes > limits.waiting_bytes)) {
     return verdict::too_slow;
   }
-  remember(ref, limits.conversations);
+  if (ref.kind != ref_kind::batch) remember(ref, limits.conversations);
   return room ? verdict::write : verdict::wait;
 }
 
@@ -60,9 +60,12 @@ std::optional<terminal::acknowledged> terminal::acknowledge(int32_t sync_id, uin
   if (found == window_.end()) return std::nullopt;
   const acknowledged result{found->ref, found->trace, found->written_ms};
   window_.erase(found);
-  // A list is written as far as its last message, for an owner whose predecessor did not hear of this.
-  if (result.ref.kind == ref_kind::batch && result.ref.conversation.lo != 0) {
-    remember({ref_kind::message, result.ref.conversation, result.ref.mid}, limits.conversations);
+  // A list is written as far as its last message, for an owner whose predecessor did not hear of this. One of a room
+  // counts as such: what comes after it is not live yet.
+  if (result.ref.kind == ref_kind::batch) {
+    const bool of_room = result.ref.conversation.lo == 0;
+    remember({of_room ? ref_kind::batch : ref_kind::message, result.ref.conversation, result.ref.mid},
+             limits.conversations);
   }
   while (window_.size() < limits.window && waiting() > 0) {
     outbound_frame next = std::move(queues_->waiting.front());
@@ -110,10 +113,11 @@ terminal::newest_mid* terminal::find_newest(const conversation_id& conversation)
 
 void terminal::remember(const delivery_ref& ref, size_t most) {
   // A receipt may overtake an older message of the other side: counted here it would hide that message for ever.
-  if (ref.kind != ref_kind::message && ref.kind != ref_kind::room) return;
+  if (ref.kind == ref_kind::receipt || ref.kind == ref_kind::notice) return;
   ++uses_;
   if (newest_mid* known = find_newest(ref.conversation)) {
     known->mid = std::max(known->mid, ref.mid);
+    if (ref.kind == ref_kind::room) known->kind = ref.kind;
     known->used = uses_;
     return;
   }

@@ -242,11 +242,20 @@ TEST_F(terminal_test, counts_a_list_as_written_when_it_is_acknowledged_and_not_b
   ASSERT_TRUE(it.acknowledge(1, tick, limits, out));
   ASSERT_EQ(it.state().written.size(), 1U);
   EXPECT_EQ(it.state().written[0], (delivery_ref{ref_kind::message, {1, 2}, 40}));
-  // One of a room is told with the room's own acknowledgements.
+  // One of a room says so, until something of the room comes live.
   list.ref = {ref_kind::batch, {7, 0}, 9};
   EXPECT_TRUE(offer(list));
-  ASSERT_TRUE(it.acknowledge(2, tick, limits, out));
   EXPECT_EQ(it.state().written.size(), 1U);
+  ASSERT_TRUE(it.acknowledge(2, tick, limits, out));
+  ASSERT_EQ(it.state().written.size(), 2U);
+  EXPECT_EQ(it.state().written[1], (delivery_ref{ref_kind::batch, {7, 0}, 9}));
+  outbound_frame live = delivery(9);
+  live.ref = {ref_kind::room, {7, 0}, 9};
+  EXPECT_TRUE(offer(live));
+  EXPECT_EQ(it.unacked(), 0U) << "it was in the list";
+  live.ref.mid = 10;
+  EXPECT_TRUE(offer(live));
+  EXPECT_EQ(it.state().written[1], (delivery_ref{ref_kind::room, {7, 0}, 10}));
 }
 
 }  // namespace

@@ -36,16 +36,21 @@ uint64_t acked_in(const v1::Bind& bind, room_id room, uint64_t written) {
   return acked;
 }
 
+/// As written: lists were acknowledged up to this message, and nothing came live since.
+bool is_list_of_room(const v1::DeliveryRef& ref) {
+  return ref.kind() == v1::DeliveryRef::BATCH && is_room(ref.conversation());
+}
+
 /// What a Bind says of rooms.
 void note_bind(delivery::terminal_slot slot, uint32_t generation, const v1::Bind& bind, bound_rooms& into) {
   for (const v1::DeliveryRef& ref : bind.written()) {
-    if (ref.kind() != v1::DeliveryRef::ROOM) continue;
     const room_id room{ref.conversation().hi()};
-    into.written.push_back({slot, generation, room, ref.mid(), acked_in(bind, room, ref.mid())});
+    if (ref.kind() == v1::DeliveryRef::ROOM)
+      into.written.push_back({slot, generation, room, ref.mid(), acked_in(bind, room, ref.mid())});
+    if (is_list_of_room(ref)) into.written.push_back({slot, generation, room, std::nullopt, ref.mid()});
   }
   for (const v1::DeliveryRef& ref : bind.unacked()) {
-    if (ref.kind() == v1::DeliveryRef::BATCH && is_room(ref.conversation()))
-      into.listed.push_back(room_id{ref.conversation().hi()});
+    if (is_list_of_room(ref)) into.listed.push_back(room_id{ref.conversation().hi()});
   }
 }
 
@@ -54,8 +59,9 @@ room_terminal bound_terminal(const terminal& mine, const v1::Bind& bind, room_id
   room_terminal out{mine.gateway, mine.conn};
   for (const v1::DeliveryRef& ref : bind.written()) {
     if (of_room(ref, v1::DeliveryRef::ROOM, room)) out.written = std::max(out.written.value_or(0), ref.mid());
+    if (of_room(ref, v1::DeliveryRef::BATCH, room)) out.acked = std::max(out.acked, ref.mid());
   }
-  if (out.written) out.acked = acked_in(bind, room, *out.written);
+  if (out.written) out.acked = std::max(out.acked, acked_in(bind, room, *out.written));
   return out;
 }
 
@@ -158,8 +164,8 @@ void session_state::join_room(own_room& room, bool fresh) {
     if (told != nullptr) {
       for (const auto& of : told->written) {
         if (of.slot != i || of.generation != terminals_[i]->generation || of.room != room.room) continue;
-        one.written = of.written;
-        one.acked = of.acked;
+        if (of.written) one.written = of.written;
+        one.acked = std::max(one.acked, of.acked);
       }
     }
     who.terminals.push_back(std::move(one));
@@ -218,6 +224,16 @@ void session_state::look_for_news(room_id room) {
 bool session_state::came_since_login(int64_t stored_ns) const {
   return std::any_of(terminals_.begin(), terminals_.end(),
                      [stored_ns](const auto& one) { return one && stored_ns + clocks_differ_ns >= one->login_ns; });
+}
+
+delivery::terminal_set session_state::listeners(const conversation_id& room, delivery::terminal_set all) {
+  for (size_t i = 0; i < terminals_.size(); ++i) {
+    const auto& one = terminals_[i];
+    if (one && env_->hub->placed(room_id{room.hi}, account_, *one->gateway, one->conn)) {
+      all &= ~(delivery::terminal_set{1} << i);
+    }
+  }
+  return all;
 }
 
 uint64_t session_state::make_live(const conversation_id& room, uint64_t reached) {

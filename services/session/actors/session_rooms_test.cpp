@@ -265,6 +265,51 @@ TEST_F(session_rooms_test, a_new_owner_goes_on_from_what_was_written_to_each_ter
   EXPECT_TRUE(frames(conn, frame_type::offlinemsg).empty());
 }
 
+TEST_F(session_rooms_test, lists_at_a_new_owner_go_to_those_who_had_nothing_live) {
+  terminal_of(manager);
+  const uint64_t conn = terminal_of(member);
+  say(manager, 3);
+  dir.end_if([](account_id) { return true; });
+  run();
+  store(manager);
+  rooms.on_source_down(1);
+  attach = connect_gateway(1);
+  bind(bind_of(900, member, true));  // comes first: for all that is known it has all before it
+  v1::Bind back = bind_of(conn, member, false);
+  *back.add_unacked() = ref_of(v1::DeliveryRef::ROOM, 3);
+  *back.add_written() = ref_of(v1::DeliveryRef::ROOM, 3);
+  bind(std::move(back));
+  pass(std::chrono::seconds(2));
+  EXPECT_EQ(drained(900, member), (std::vector<int64_t>{1, 2, 3, 4}));
+  EXPECT_TRUE(frames(conn, frame_type::offlinemsg).empty());
+  EXPECT_EQ(live(conn), mids{4});
+  forget_all();
+  store(manager);
+  rooms.on_source_down(1);
+  sweep();
+  EXPECT_EQ(live(conn), mids{5});
+  EXPECT_EQ(live(900), mids{5});
+}
+
+TEST_F(session_rooms_test, a_list_whose_acknowledgement_was_lost_does_not_come_again) {
+  terminal_of(manager);
+  say(manager, 3);
+  bind(bind_of(900, member, false));
+  frames(900, frame_type::offlinemsg);
+  dir.end_if([](account_id) { return true; });
+  run();
+  attach = connect_gateway(1);
+  v1::Bind back = bind_of(900, member, false);
+  *back.add_written() = ref_of(v1::DeliveryRef::BATCH, 3);
+  bind(std::move(back));
+  store(manager);
+  rooms.on_source_down(1);
+  sweep();
+  EXPECT_EQ(drained(900, member), std::vector<int64_t>{});
+  EXPECT_EQ(live(900), mids{4});
+  EXPECT_GE(stored_position(member), 3U);
+}
+
 TEST_F(session_rooms_test, a_terminal_that_had_nothing_of_the_room_is_drained_by_itself_at_a_new_owner) {
   terminal_of(manager);
   say(manager, 2);

@@ -124,8 +124,8 @@ struct bound_rooms {
     delivery::terminal_slot slot = 0;
     uint32_t generation = 0;
     room_id room;
-    uint64_t written = 0;  // newest mid
-    uint64_t acked = 0;    // as room_terminal
+    std::optional<uint64_t> written;  // newest mid that came live
+    uint64_t acked = 0;               // as room_terminal
   };
   std::vector<one> written;
   std::vector<room_id> listed;  // lists of a former owner are under way
@@ -255,6 +255,7 @@ class session_state : private delivery::port {
                   uint64_t delivered) override;
   void load_backlog() override;
   void read(const conversation_id& conversation, uint64_t after, uint64_t token) override;
+  delivery::terminal_set listeners(const conversation_id& room, delivery::terminal_set all) override;
   uint64_t make_live(const conversation_id& room, uint64_t reached) override;
   void drop_notices(const std::vector<uint64_t>& ids) override;
   void suppressed() override { env_->metrics.count(kind::message, outcome::suppressed); }

@@ -6,6 +6,7 @@
 #include "services/session/commands/answers.hpp"
 #include "services/session/commands/commands.hpp"
 #include "services/session/relay/relay_message.hpp"
+#include "services/session/rooms/hub.hpp"
 #include "services/session/wheel.hpp"
 
 namespace tern::session {
@@ -113,6 +114,7 @@ void session_state::rebind(bind_event& what) {
   result.set_conn(bind.conn());
   // The gateway's own: of two Binds under way only the newer one's answer counts.
   result.set_epoch(bind.epoch() != 0 ? bind.epoch() : epoch());
+  result.set_number(bind.number());
   delivery_.reattach(*slot, restored_of(bind));
   enter_rooms(*slot, bind, old);
   terminal_came(bind.conn());
@@ -267,7 +269,11 @@ void session_state::on(acked_event& what) {
   for (const v1::DeliveryRef& ref : what.acked.refs()) {
     switch (ref.kind()) {
       case v1::DeliveryRef::MESSAGE: delivery_.on_message_ack(*slot, {conversation_of(ref), ref.mid()}); break;
-      case v1::DeliveryRef::BATCH: delivery_.on_batch_ack(*slot, {conversation_of(ref), ref.mid()}); break;
+      case v1::DeliveryRef::BATCH:
+        if (ref.conversation().lo() == 0)
+          env_->hub->listed(room_id{ref.conversation().hi()}, account_, *what.from, what.acked.conn(), ref.mid());
+        delivery_.on_batch_ack(*slot, {conversation_of(ref), ref.mid()});
+        break;
       case v1::DeliveryRef::NOTICE: delivery_.on_notice_ack(*slot, ref.mid()); break;
       default: break;  // receipts are not delivered again
     }

@@ -136,6 +136,19 @@ hub::standing hub::standing_of(room_id room, account_id account) {
   return {one->room.place_of(account).value_or(room_place::live), one->room.position(account), one->room.newest_ns()};
 }
 
+void hub::listed(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn, uint64_t mid) {
+  part& in = part_of(room.value);
+  const lock held(in.mutex);
+  if (entry* one = find(in, room.value)) one->room.listed(account, gateway, conn, mid);
+}
+
+bool hub::placed(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn) {
+  part& in = part_of(room.value);
+  const lock held(in.mutex);
+  const entry* one = find(in, room.value);
+  return one != nullptr && one->room.placed(account, gateway, conn);
+}
+
 bool hub::reaches(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn) {
   part& in = part_of(room.value);
   const lock held(in.mutex);

@@ -59,6 +59,8 @@ class hub final : public group_listener {
   uint64_t make_live(room_id room, account_id account, uint64_t reached);
   /// Live, too, when the account is no member here: nothing waits for it then.
   standing standing_of(room_id room, account_id account);
+  void listed(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn, uint64_t mid);
+  bool placed(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn);
   bool reaches(room_id room, account_id account, const gateway_stream& gateway, uint64_t conn);
 
   // ---- from links ----

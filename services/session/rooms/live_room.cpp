@@ -168,15 +168,33 @@ uint64_t live_room::make_live(account_id account, uint64_t reached) {
   who->listed = false;
   who->drained = true;
   if (who->place == room_place::live) return 0;  // its terminals have positions of their own
-  if (known_ && reached + near < last_) return last_;
+  const auto placed = [this](const bound& one) { return near_enough(one); };
+  const bool all = !who->terminals.empty() && std::all_of(who->terminals.begin(), who->terminals.end(), placed);
+  if (known_ && !all && reached + near < last_) return last_;
   if (who->place == room_place::behind) std::erase(asleep_, account);
   who->place = known_ ? room_place::live : room_place::waiting;
   for (bound& one : who->terminals) {
-    one.at = std::max(one.at, reached);
+    if (!near_enough(one)) one.at = std::max(one.at, reached);  // else the lists were for others
     one.placed = true;
     if (known_) put(account, one, one.at, 0);
   }
   return 0;
+}
+
+void live_room::listed(account_id account, const gateway_stream& gateway, uint64_t conn, uint64_t mid) {
+  member* who = find(account);
+  if (who == nullptr || who->place == room_place::live) return;
+  if (bound* one = find_bound(*who, gateway, conn)) one->at = std::max(one->at, mid);
+}
+
+bool live_room::near_enough(const bound& one) const { return one.placed && one.at + near >= last_; }
+
+bool live_room::placed(account_id account, const gateway_stream& gateway, uint64_t conn) const {
+  const auto at = members_.find(account);
+  if (at == members_.end()) return false;
+  return std::any_of(at->second.terminals.begin(), at->second.terminals.end(), [&](const bound& one) {
+    return near_enough(one) && one.conn == conn && same(lanes_[one.lane].stream, gateway);
+  });
 }
 
 bool live_room::reaches(account_id account, const gateway_stream& gateway, uint64_t conn) const {

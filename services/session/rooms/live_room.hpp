@@ -99,6 +99,10 @@ class live_room {
   /// A drain has brought everything up to `reached`. 0: live (or live as soon as the newest mid is known); else the
   /// mid to drain on to.
   uint64_t make_live(account_id account, uint64_t reached);
+  /// The terminal has acknowledged a list that ends there.
+  void listed(account_id account, const gateway_stream& gateway, uint64_t conn, uint64_t mid);
+  /// The terminal has a position of its own: what comes after is sent to it when the member is live, so no list is.
+  bool placed(account_id account, const gateway_stream& gateway, uint64_t conn) const;
   /// The terminal gets every message of the room by itself.
   bool reaches(account_id account, const gateway_stream& gateway, uint64_t conn) const;
   /// Members that wait for the newest mid count as behind from now on; returns them.
@@ -179,6 +183,7 @@ class live_room {
   void put(account_id account, bound& one, uint64_t have, uint64_t offline_to);
   void take_out(bound& one);
   void drop(bound& one);
+  bool near_enough(const bound& one) const;
   void promote();
   void emit(const room_row& row, bool to_live, uint64_t from, std::vector<room_send>& out);
   std::vector<uint64_t> all_terminals(uint32_t of) const;
