@@ -12,6 +12,7 @@
 #include "libs/log/log.hpp"
 #include "libs/placement/membership.hpp"
 #include "services/storage/dependencies.hpp"
+#include "services/storage/erasure/erasure_service.hpp"
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/login/redis_soft_store.hpp"
 #include "services/storage/redis_metrics.hpp"
@@ -190,6 +191,7 @@ result<void> storage_service::start() {
   membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
   with_.network.serve<rpc::storage_stream>(
       with_.address, make_storage_acceptor(shards_, metrics_, membership_->cluster(), with_.time));
+  with_.network.serve<rpc::erasure_stream>(with_.address, make_erasure_acceptor(shards_, with_.time));
 
   supervisor_ = with_.actors.spawn<caf::detached>(supervisor_behavior, supervision());
   alive_at_->store(std::chrono::nanoseconds(with_.time.now().time_since_epoch()).count());
@@ -254,6 +256,7 @@ void storage_service::stop() {
   self->wait_for(supervisor_);
   supervisor_ = nullptr;
   with_.network.withdraw<rpc::storage_stream>(with_.address);
+  with_.network.withdraw<rpc::erasure_stream>(with_.address);
   logins_->stop();
   for (const auto& [name, slot] : *shards_) slot->readers->stop();
 }

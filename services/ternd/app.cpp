@@ -5,6 +5,7 @@
 #include "services/routing/app.hpp"
 #include "services/session/app.hpp"
 #include "services/storage/app.hpp"
+#include "services/ternd/erase_account.hpp"
 
 namespace tern::ternd {
 
@@ -28,6 +29,11 @@ std::vector<app::service_entry> service_entries(ternd_config& o) {
   out.push_back({"gateway", [&o](config::schema& into) { gateway::declare(into, o.gateway); },
                  [&o] { return gateway::complaints(o.gateway); },
                  [&o](app::context& with) { return gateway::make_gateway_service(with, o.gateway); }});
+  out.push_back({"erasure",
+                 {},
+                 {},
+                 [&o](app::context& with) { return make_account_eraser(with, o.erase_account); },
+                 [&o] { return !o.erase_account.empty() && o.session.stores(); }});
   return out;
 }
 

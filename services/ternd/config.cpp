@@ -11,6 +11,10 @@ namespace tern::ternd {
 void declare(config::schema& into, ternd_config& options) {
   into.add("ternd.data_dir", options.data_dir,
            "directory of the databases and of the secrets made at the first start");
+  into.add("ternd.erase_account", options.erase_account,
+           "An account (its node, as clients see it, or its id as 0x...) whose data is destroyed, for ever; the "
+           "process writes "
+           "the receipt and ends");
 }
 
 std::string default_meta_dsn(const std::string& dir) { return "sqlite:" + dir + "/meta.db"; }

@@ -15,6 +15,7 @@ namespace tern::ternd {
 
 struct ternd_config {
   std::string data_dir = "./tern-data";
+  std::string erase_account;
   gateway::gateway_config gateway;
   session::session_config session;
   routing::routing_config routing;

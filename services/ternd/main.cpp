@@ -23,9 +23,11 @@ int main(int argc, char** argv) {
     std::fflush(stdout);
   };
   what.defaults = {{"routing.shards", ternd::shard_name}, {"routing.settle_ms", "0"}, {"log.format", "text"}};
-  what.flags = {{"data-dir", "DIR", "ternd.data_dir", "where everything is kept"},
-                {"listen", "HOST:PORT", "gateway.listen_address", "where clients and browsers connect"},
-                {"metrics", "HOST:PORT", "metrics.listen_address", "metrics and health for operators"}};
+  what.flags = {
+      {"data-dir", "DIR", "ternd.data_dir", "where everything is kept"},
+      {"listen", "HOST:PORT", "gateway.listen_address", "where clients and browsers connect"},
+      {"erase-account", "ACCOUNT", "ternd.erase_account", "destroys an account's data, shows the receipt, ends"},
+      {"metrics", "HOST:PORT", "metrics.listen_address", "metrics and health for operators"}};
   what.declare = [&](config::schema& into) { ternd::declare(into, options); };
   what.prepare = [&](config::schema& schema, bool dry) -> result<void> {
     const std::string dir = schema.value_of("ternd.data_dir").value_or(options.data_dir);

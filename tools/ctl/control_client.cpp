@@ -173,6 +173,10 @@ result<std::unique_ptr<control_client>> control_client::make(const settings& how
   return std::unique_ptr<control_client>(new control_client(std::move(parts)));
 }
 
+rpc::network& control_client::network() { return *impl_->network; }
+
+const rpc::peer& control_client::self() const { return impl_->self; }
+
 result<ControlReply> control_client::call(ControlRequest request) {
   const auto until = std::chrono::steady_clock::now() + impl_->how.timeout;
   do {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "libs/base/result.hpp"
+#include "libs/rpc/network.hpp"
 #include "tools/ctl/settings.hpp"
 
 namespace tern::ctl {
@@ -26,6 +27,10 @@ class control_client {
   /// The next Status, as soon as something has changed (the first at once). errc::deadline when nothing has for
   /// `limit`; errc::unavailable as above, another stream is tried meanwhile.
   result<routing::v1::Status> watch(std::chrono::milliseconds limit);
+
+  /// For streams to other nodes.
+  rpc::network& network();
+  const rpc::peer& self() const;
 
  private:
   struct impl;

@@ -416,6 +416,11 @@ void session_state::change_stored(room_id room, errc code, uint64_t notice_id, c
 
 void session_state::stored_notice(delivery_event& what) {
   const v1::StoredNotice& notice = what.delivery.notice();
+  if (notice.id() == 0) {  // no notice has that number: the account is being erased
+    log_out_others({}, errc::no_such_object);
+    done({what.source, what.delivery.entry()});
+    return;
+  }
   if (delivery_.terminals() == 0) env_->metrics.count(kind::notice, outcome::offline);
   delivery_.on_notice(notice.id(), notice.body());
   done({what.source, what.delivery.entry()});

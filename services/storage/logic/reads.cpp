@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "services/storage/convert.hpp"
+#include "services/storage/erasure/erased_account.hpp"
 #include "services/storage/logic/beans.hpp"
 #include "services/storage/logic/room_rules.hpp"
 
@@ -17,7 +18,7 @@ result<v1::StorageReply> get_account(reader_store& store, const v1::StorageReque
   const account_id id{request.account_get().account()};
   auto found = store.account(id);
   if (!found) return found.error();
-  if (!*found) return reply_to(request, errc::not_found);
+  if (!*found || is_erased(**found)) return reply_to(request, errc::not_found);
   auto reply = reply_to(request);
   reply.mutable_account()->set_account(id.value);
   reply.mutable_account()->set_domain((*found)->domain);

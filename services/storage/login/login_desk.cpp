@@ -10,6 +10,7 @@
 #include "libs/crypto/password.hpp"
 #include "libs/crypto/token.hpp"
 #include "services/storage/convert.hpp"
+#include "services/storage/erasure/erased_account.hpp"
 
 namespace tern::storage {
 namespace {
@@ -53,7 +54,9 @@ result<found_account> find_account(reader_store& store, const std::string& name_
     auto row = store.account(id);
     if (!row) return row.error();
     if (!*row) return found_account{std::nullopt, id};
-    if (crypto::equal_constant_time((*row)->name_key, name_key)) return found_account{std::move(*row), {}};
+    // The name of an erased account stays taken, and no password fits.
+    if (crypto::equal_constant_time((*row)->name_key, name_key) || is_erased(**row))
+      return found_account{std::move(*row), {}};
   }
   return found_account{};
 }
@@ -205,8 +208,9 @@ errc login_desk::password_look(reader_store& store, const job_ptr& job) {
   }
   hash(job, [this, job, account = std::move(found->row)] {
     const auto& shown = *credentials(job->message).second;
-    const bool right = crypto::verify_password(account ? account->password_hash : nobody_hash_, shown);
-    password_checked(job, account, right && account.has_value());
+    const bool there = account && !is_erased(*account);
+    const bool right = crypto::verify_password(there ? account->password_hash : nobody_hash_, shown);
+    password_checked(job, account, right && there);
   });
   return errc::ok;
 }
