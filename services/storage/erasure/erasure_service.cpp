@@ -98,9 +98,11 @@ result<void> run(shard_slot& slot, const ErasureRequest& ask, int64_t now_ns, Er
   if (!ring) return error{errc::unavailable, "the shard is not open"};
   auto database = ring->connect();
   if (!database) return database.error();
-  // What is deleted from a file is overwritten there, too.
-  if ((*database)->dialect() == sql::dialect::sqlite) {
-    if (auto set = (*database)->query("pragma secure_delete = on"); !set) return set.error();
+  // Pages of a file keep pieces of rows that once were there, wherever they were moved to: it is written anew. Before
+  // the end is recorded, so that it is done again should it be cut short.
+  if ((*database)->dialect() == sql::dialect::sqlite && ask.step() == ErasureRequest::FINISH) {
+    if (auto anew = (*database)->script("vacuum"); !anew) return anew.error();
+    if (auto kept = (*database)->script("pragma wal_checkpoint(truncate)"); !kept) return kept.error();
   }
   const account_id account{ask.account()};
   erasure_job job(**database, account, now_ns);
