@@ -56,7 +56,7 @@ void note_bind(delivery::terminal_slot slot, uint32_t generation, const v1::Bind
 
 /// The terminal as the room is told of it.
 room_terminal bound_terminal(const terminal& mine, const v1::Bind& bind, room_id room) {
-  room_terminal out{mine.gateway, mine.conn};
+  room_terminal out{mine.gateway, mine.conn, {}, 0, mine.login_ns};
   for (const v1::DeliveryRef& ref : bind.written()) {
     if (of_room(ref, v1::DeliveryRef::ROOM, room)) out.written = std::max(out.written.value_or(0), ref.mid());
     if (of_room(ref, v1::DeliveryRef::BATCH, room)) out.acked = std::max(out.acked, ref.mid());
@@ -158,7 +158,7 @@ void session_state::join_room(own_room& room, bool fresh) {
   const bound_rooms* told = bound_rooms_.get();
   for (size_t i = 0; i < terminals_.size(); ++i) {
     if (!terminals_[i]) continue;
-    room_terminal one{terminals_[i]->gateway, terminals_[i]->conn};
+    room_terminal one{terminals_[i]->gateway, terminals_[i]->conn, {}, 0, terminals_[i]->login_ns};
     // Who becomes a member while on line gets what comes from then on by itself; who was one at the last owner, too.
     if (fresh) one.written = room.position;
     if (told != nullptr) {

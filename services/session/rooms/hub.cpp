@@ -243,7 +243,7 @@ void hub::on_frame(uint64_t source, group::v1::RoomFrame& frame) {
   const room_row row{frame.mid(),   account_id{frame.sender()}, frame.timestamp_ns(), frame.body(), frame.target(),
                      frame.trace(), frame.accepted_ns()};
   std::vector<room_send> sends;
-  if (one->room.take(row, sends) == live_room::frame_verdict::gap) fill(in, *one);
+  if (one->room.take(row, sends) != live_room::frame_verdict::old) fill(in, *one);
   log::trace(row.trace, "session", "deliver", {{"gateways", sends.size()}});
   hand_over(in, *one, std::move(sends));
   run(in, held);
@@ -290,6 +290,7 @@ void hub::fill(part& in, entry& one) {
   const auto from = one.reading ? std::nullopt : one.room.missing();
   if (!from || env_.time.now() < one.read_at) return;
   one.reading = true;
+  one.room.begin_read();
   storage::v1::StorageRequest request;
   storage::v1::Read& read = *request.mutable_read();
   read.mutable_conversation()->set_hi(one.room.id().value);

@@ -41,6 +41,9 @@ live_room::bound live_room::bind(const room_terminal& from) {
   ++lanes_[made.lane].uses;
   made.placed = from.written.has_value();
   made.at = from.written.value_or(0);
+  made.turn = newest_ = ++turn_;
+  made.login_ns = from.login_ns;
+  newest_login_ns_ = std::max(newest_login_ns_, from.login_ns);
   return made;
 }
 
@@ -74,20 +77,19 @@ void live_room::settle(account_id account, member& who) {
   who.place = room_place::live;
   for (bound& one : who.terminals) {
     // What another terminal has acknowledged since the stored position, this one need not have been sent.
-    put(account, one, one.placed ? std::max(one.at, who.joined) : who.acked, one.placed ? 0 : last_);
+    put(account, one, one.placed ? std::max(one.at, who.joined) : who.acked);
   }
 }
 
-void live_room::put(account_id account, bound& one, uint64_t have, uint64_t offline_to) {
+void live_room::put(account_id account, bound& one, uint64_t have) {
   take_out(one);
   one.at = have;
   one.placed = true;
-  one.offline_to = std::max(one.offline_to, offline_to);
   if (have == last_) {
     lanes_[one.lane].live.push_back(one.conn);
     one.where = listing::live;
   } else {
-    lagging_.push_back({one.conn, have, one.offline_to, account, one.lane});
+    lagging_.push_back({one.conn, have, one.turn, one.login_ns, account, one.lane});
     one.where = listing::lagging;
   }
 }
@@ -121,7 +123,7 @@ void live_room::attach(account_id account, const room_terminal& added) {
   if (who->place != room_place::live) return;
   // A new terminal gets what no other has acknowledged yet, so that its own acknowledgements leave no hole.
   const uint64_t have = one.placed ? std::max(one.at, who->joined) : who->acked;
-  put(account, one, have, one.placed ? 0 : last_);
+  put(account, one, have);
 }
 
 void live_room::rebind(account_id account, const gateway_stream& old, const room_terminal& now) {
@@ -133,13 +135,11 @@ void live_room::rebind(account_id account, const gateway_stream& old, const room
   who->acked = std::max(who->acked, now.acked);
   const uint64_t at = std::max(one->at, now.written.value_or(0));
   const bool placed = one->placed || now.written.has_value();
-  const uint64_t offline_to = one->offline_to;
   drop(*one);
   *one = bind(now);
   one->at = at;
   one->placed = placed;
-  one->offline_to = offline_to;
-  if (who->place == room_place::live) put(account, *one, at, 0);
+  if (who->place == room_place::live) put(account, *one, at);
 }
 
 bool live_room::detach(account_id account, const gateway_stream& gateway, uint64_t conn) {
@@ -176,7 +176,7 @@ uint64_t live_room::make_live(account_id account, uint64_t reached) {
   for (bound& one : who->terminals) {
     if (!near_enough(one)) one.at = std::max(one.at, reached);  // else the lists were for others
     one.placed = true;
-    if (known_) put(account, one, one.at, 0);
+    if (known_) put(account, one, one.at);
   }
   return 0;
 }
@@ -238,10 +238,26 @@ std::vector<account_id> live_room::set_head(uint64_t head) {
   return found;
 }
 
+/// Terminals that are to have nothing of what comes now: they read it.
+template <class Which>
+void live_room::set_back(const Which& which) {
+  for (auto& [account, who] : members_) {
+    for (bound& one : who.terminals) {
+      if (one.where != listing::live || !which(one)) continue;
+      take_out(one);
+      lagging_.push_back({one.conn, last_, one.turn, one.login_ns, account, one.lane});
+      one.where = listing::lagging;
+    }
+  }
+}
+
 live_room::frame_verdict live_room::take(const room_row& row, std::vector<room_send>& out) {
   if (row.mid <= last_) return frame_verdict::old;
   highest_ = std::max(highest_, row.mid);
   if (row.mid != last_ + 1) return frame_verdict::gap;
+  if (row.timestamp_ns < newest_login_ns_) {
+    set_back([&](const bound& one) { return one.login_ns > row.timestamp_ns; });
+  }
   emit(row, true, UINT64_MAX, out);
   last_ = row.mid;
   promote();
@@ -257,6 +273,9 @@ std::optional<uint64_t> live_room::missing() const {
 
 bool live_room::fill(uint64_t from, const std::vector<room_row>& rows, uint64_t reached,
                      std::vector<room_send>& out) {
+  if (from <= last_ && newest_ > read_) {
+    set_back([&](const bound& one) { return one.turn > read_; });
+  }
   for (const room_row& row : rows) {
     emit(row, row.mid > last_ && from <= last_, from, out);
     reached = std::max(reached, row.mid);
@@ -264,7 +283,7 @@ bool live_room::fill(uint64_t from, const std::vector<room_row>& rows, uint64_t 
   if (from <= last_) last_ = std::max(last_, reached);
   highest_ = std::max(highest_, last_);
   for (laggard& one : lagging_) {
-    if (one.have >= from) one.have = std::max(one.have, reached);
+    if (one.have >= from && one.turn < read_) one.have = std::max(one.have, reached);
   }
   promote();
   return reached > from;
@@ -320,8 +339,8 @@ void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vect
       sender_first(row.sender, i, *made[0]->mutable_conns());
     }
     for (const laggard& one : lagging_) {
-      if (one.lane != i || one.have < from || one.have >= row.mid) continue;
-      const size_t which = row.mid <= one.offline_to ? 1 : 0;
+      if (one.lane != i || one.have < from || one.have >= row.mid || one.turn > read_) continue;
+      const size_t which = row.timestamp_ns < one.login_ns ? 1 : 0;
       if (made[which] == nullptr && (made[which] = item(i, which == 1)) == nullptr) return;
       made[which]->add_conns(one.conn);
     }

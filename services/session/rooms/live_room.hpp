@@ -24,6 +24,7 @@ struct room_terminal {
   uint64_t conn = 0;
   std::optional<uint64_t> written = {};  // newest mid of the room written to it before it was bound here
   uint64_t acked = 0;                    // of that, everything up to here was acknowledged; 0: nothing is known
+  int64_t login_ns = 0;                  // wall clock: what was stored before may have come on an earlier connection
 };
 
 /// What is to be sent to one gateway.
@@ -60,7 +61,8 @@ enum class room_place : uint8_t {
 
 /// Not thread-safe. A terminal of a live member is in one of two lists: `live`, it has everything up to last() and
 /// gets every new row, or `lagging`, it has another position: it is brought there by pages of the log (have < last)
-/// or skips what it has already (have > last).
+/// or skips what it has already (have > last). A terminal gets rows older than its login only from a page asked for
+/// since it came: a frame or page that was long on its way may show what has been taken back meanwhile.
 class live_room {
  public:
   /// So far behind a terminal is brought up by the hub; beyond, by lists with the pace of its acknowledgements.
@@ -122,6 +124,8 @@ class live_room {
   void pass_on(live_row row, std::vector<room_send>& out) const;
   /// The mid to read on from, if anything is missing.
   std::optional<uint64_t> missing() const;
+  /// The read for the next fill() begins: terminals that come later get nothing of it.
+  void begin_read() { read_ = ++turn_; }
   /// The page read from there: rows in order, everything up to `reached` looked at. False when it got nobody further.
   bool fill(uint64_t from, const std::vector<room_row>& rows, uint64_t reached, std::vector<room_send>& out);
   /// Members behind that have not been told of a new message yet.
@@ -145,8 +149,9 @@ class live_room {
   enum class listing : uint8_t { none, live, lagging };
   struct bound {
     uint64_t conn = 0;
-    uint64_t at = 0;          // what lies up to here never comes by the hub: written before, drained or acknowledged
-    uint64_t offline_to = 0;  // rows up to here were there before it logged on
+    uint64_t at = 0;    // what lies up to here never comes by the hub: written before, drained or acknowledged
+    uint64_t turn = 0;  // when it came
+    int64_t login_ns = 0;
     uint32_t lane = 0;
     listing where = listing::none;
     bool placed = false;  // `at` is known
@@ -170,7 +175,8 @@ class live_room {
   struct laggard {
     uint64_t conn = 0;
     uint64_t have = 0;
-    uint64_t offline_to = 0;  // of the terminal
+    uint64_t turn = 0;     // of the terminal
+    int64_t login_ns = 0;  // of the terminal
     account_id account;
     uint32_t lane = 0;
   };
@@ -180,7 +186,9 @@ class live_room {
   bound* find_bound(member& of, const gateway_stream& gateway, uint64_t conn);
   bound bind(const room_terminal& from);
   void settle(account_id account, member& who);
-  void put(account_id account, bound& one, uint64_t have, uint64_t offline_to);
+  void put(account_id account, bound& one, uint64_t have);
+  template <class Which>
+  void set_back(const Which& which);
   void take_out(bound& one);
   void drop(bound& one);
   bool near_enough(const bound& one) const;
@@ -194,6 +202,10 @@ class live_room {
   uint64_t last_ = 0;     // every row up to here has been handed out
   uint64_t highest_ = 0;  // newest mid heard of
   int64_t newest_ns_ = 0;
+  int64_t newest_login_ns_ = 0;
+  uint64_t turn_ = 0;
+  uint64_t read_ = 0;    // turn of the read under way
+  uint64_t newest_ = 0;  // turn of the terminal that came last
   std::unordered_map<account_id, member> members_;
   std::vector<lane> lanes_;
   std::vector<laggard> lagging_;

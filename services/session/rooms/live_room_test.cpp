@@ -25,9 +25,15 @@ class live_room_test : public ::testing::Test {
     text.data_string = "hello";
     wire::encode_stored(text, body);
   }
-  room_row row(uint64_t mid, account_id sender = alice) { return {mid, sender, 5, body, 0, 0, 0}; }
+  room_row row(uint64_t mid, account_id sender = alice) {
+    return {mid, sender, static_cast<int64_t>(10 * mid), body, 0, 0, 0};
+  }
   room_terminal terminal(uint64_t conn, std::optional<uint64_t> written = std::nullopt) {
     return {gateway, conn, written};
+  }
+  /// Of a login just after message `mid` was stored.
+  room_terminal login_after(uint64_t mid, uint64_t conn) {
+    return {gateway, conn, {}, 0, static_cast<int64_t>(10 * mid + 5)};
   }
   live_room::frame_verdict take(uint64_t mid, account_id sender = alice) {
     std::vector<room_send> out;
@@ -38,6 +44,11 @@ class live_room_test : public ::testing::Test {
   bool fill(uint64_t from, const std::vector<uint64_t>& found, uint64_t reached) {
     std::vector<room_row> rows;
     for (const uint64_t mid : found) rows.push_back(row(mid));
+    room.begin_read();
+    return answer(from, rows, reached);
+  }
+  /// Of the read that began before.
+  bool answer(uint64_t from, const std::vector<room_row>& rows, uint64_t reached) {
     std::vector<room_send> out;
     const bool further = room.fill(from, rows, reached, out);
     note(out);
@@ -109,9 +120,9 @@ TEST_F(live_room_test, what_was_there_before_a_login_is_offline_when_it_is_repea
     wire::arena memory;
     return wire::decode<wire::tim_message>(wire::encoding::thrift, payload, memory)->is_offline.value_or(false);
   };
-  room.attach(alice, {other, 2, {}});  // has no more than the stored position
+  room.attach(alice, {other, 2, {}, 0, 55});  // has no more than the stored position
   gateway_ptr again = std::make_shared<gateway_stream>();
-  room.rebind(alice, *other, {again, 2, {}});
+  room.rebind(alice, *other, {again, 2, {}, 0, 55});
   ASSERT_TRUE(fill(2, {3, 4, 5}, 5));
   EXPECT_EQ(seen(2), (mids{3, 4, 5}));
   EXPECT_TRUE(offline());
@@ -119,7 +130,7 @@ TEST_F(live_room_test, what_was_there_before_a_login_is_offline_when_it_is_repea
   gateway_ptr third = std::make_shared<gateway_stream>();
   take(6);
   EXPECT_FALSE(offline());
-  room.rebind(alice, *again, {third, 2, {}});
+  room.rebind(alice, *again, {third, 2, {}, 0, 55});
   seen(2);
   ASSERT_TRUE(fill(2, {3, 4, 5}, 5));
   EXPECT_EQ(seen(2), (mids{3, 4, 5}));
@@ -127,6 +138,40 @@ TEST_F(live_room_test, what_was_there_before_a_login_is_offline_when_it_is_repea
   ASSERT_TRUE(fill(5, {6}, 6));
   EXPECT_EQ(seen(2), (mids{6}));
   EXPECT_FALSE(offline());
+}
+
+TEST_F(live_room_test, a_frame_older_than_the_login_is_read_because_it_may_be_taken_back_by_now) {
+  room.set_head(5);
+  room.join(alice, 5, false, {terminal(1)});
+  room.join(bob, 5, false, {login_after(7, 2)});
+  take(6);
+  EXPECT_EQ(seen(1), (mids{6}));
+  EXPECT_TRUE(seen(2).empty());
+  EXPECT_EQ(room.missing(), 5U);
+  take(7);
+  take(8);
+  EXPECT_TRUE(seen(2).empty());  // not before what is older
+  EXPECT_TRUE(fill(5, {7}, 7));  // 6 is a tombstone
+  EXPECT_TRUE(fill(7, {8}, 8));
+  EXPECT_EQ(seen(2), (mids{7, 8}));
+  take(9);
+  EXPECT_EQ(seen(2), (mids{9}));
+  EXPECT_EQ(seen(1), (mids{7, 8, 9}));
+}
+
+TEST_F(live_room_test, who_comes_after_a_read_began_gets_nothing_of_it) {
+  room.set_head(5);
+  room.join(alice, 5, false, {terminal(1)});
+  take(7);
+  room.begin_read();
+  room.join(bob, 5, false, {terminal(2)});
+  EXPECT_TRUE(answer(5, {row(6), row(7)}, 7));
+  EXPECT_EQ(seen(1), (mids{6, 7}));
+  EXPECT_TRUE(seen(2).empty());
+  EXPECT_EQ(room.missing(), 5U);
+  fill(5, {7}, 7);
+  EXPECT_EQ(seen(2), (mids{7}));
+  EXPECT_EQ(room.missing(), std::nullopt);
 }
 
 TEST_F(live_room_test, members_wait_until_the_newest_mid_is_known) {
@@ -235,7 +280,7 @@ TEST_F(live_room_test, a_new_terminal_of_a_live_account_gets_what_is_not_acknowl
   room.join(alice, 0, false, {terminal(1)});
   for (uint64_t mid = 1; mid <= 4; ++mid) take(mid);
   EXPECT_TRUE(room.acked(alice, gateway.get(), 2));
-  room.attach(alice, terminal(2));
+  room.attach(alice, login_after(4, 2));
   EXPECT_EQ(room.missing(), 2U);
   fill(2, {3, 4}, 4);
   EXPECT_EQ(seen(2), (mids{3, 4}));
