@@ -110,6 +110,9 @@ class port {
   virtual void drained(terminal_set to) = 0;
   /// A terminal has acknowledged it; done() follows.
   virtual void acknowledged(const message& what) = 0;
+  /// It was stored well before one of the terminals logged on: for that one it is of the backlog, however late its
+  /// entry comes.
+  virtual bool predates(const message& what) = 0;
   /// The entry may be deleted.
   virtual void done(const entry_ref& entry) = 0;
   /// Answered by on_cursor, in the order of the calls.

@@ -31,6 +31,7 @@ class recorder final : public port {
     say("read " + std::to_string(after));
     last_token = token;
   }
+  bool predates(const message& what) override { return what.timestamp_ns < 0; }
   terminal_set listeners(const conversation_id&, terminal_set all) override { return all & ~placed; }
   uint64_t make_live(const conversation_id&, uint64_t reached) override {
     say("live " + std::to_string(reached));
@@ -87,6 +88,18 @@ TEST_F(account_delivery_test, a_message_goes_to_all_terminals_and_is_done_with_t
   box.on_message_ack(0, {talk, 1});
   EXPECT_EQ(out.take(), effects{});
   EXPECT_EQ(box.unacked(), 0U);
+}
+
+TEST_F(account_delivery_test, what_was_stored_before_the_terminals_logged_on_is_read_from_the_log) {
+  on_line(0);
+  auto old = std::make_shared<message>(*text(1));
+  old->timestamp_ns = -1;
+  box.on_message({nullptr, 1}, old);
+  EXPECT_EQ(out.take(), effects{"mark 0"});
+  box.on_cursor(talk, cursor_change::mark, true);
+  EXPECT_EQ(out.take(), (effects{"done 1", "read 0"}));
+  box.on_page(talk, out.last_token, rows({}, 2, 2));  // taken back meanwhile
+  EXPECT_EQ(out.take(), effects{"clear 2"});
 }
 
 TEST_F(account_delivery_test, the_backlog_is_read_before_the_first_live_message) {

@@ -181,6 +181,7 @@ class world final : public port {
       owner_->on_page(conversation, token, std::move(found));
     });
   }
+  bool predates(const message&) override { return random_() % 8 == 0; }
   terminal_set listeners(const conversation_id&, terminal_set all) override {
     for (const connection& c : connections_) all &= c.bound && c.placed ? ~only(c.slot) : ~terminal_set{0};
     return all;

@@ -44,6 +44,7 @@ void terminal::connect() {
     return;
   }
   order_ = person_.next_order();
+  opened_ = all.in->now();
   name_ = label() + "#" + std::to_string(order_);
   all.in->trace("%s connects to %s", name_.c_str(), to->on().name.c_str());
   socket_ = to->connect(*this);
@@ -178,7 +179,8 @@ void terminal::take(wire::frame_type type, std::string_view payload, std::vector
         back_ = 50ms;
         person_.all().in->trace("%s is on line", name_.c_str());
         connection_ = person_.all().seen->connections.size();
-        person_.all().seen->connections.push_back({person_.node, label(), name_, person_.all().in->now().count(), 0});
+        person_.all().seen->connections.push_back(
+            {person_.node, label(), name_, person_.all().in->now().count(), 0, opened_.count()});
         ask_offline();
         return;
       }

@@ -87,6 +87,7 @@ class terminal final : public socket_user {
   const size_t number_;
   std::shared_ptr<socket> socket_;
   uint64_t order_ = 0;
+  duration opened_{};  // when the present connection was
   std::string name_;
   size_t connection_ = 0;
   bool online_ = false, drained_ = false, leaving_ = false;

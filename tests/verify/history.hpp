@@ -112,6 +112,7 @@ struct connection_op {
   std::string connection;
   instant began = 0;
   instant ended = 0;
+  instant opened = 0;  // the client asked to be let in, and may have been from then on; 0: not known
 };
 
 struct history {

@@ -49,7 +49,7 @@ std::vector<violation> recalled_stays_recalled(const history& seen) {
   const auto recalls = taken(seen);
   const auto notices = first_notices(seen);
   std::unordered_map<std::string, instant> began;
-  for (const auto& op : seen.connections) began[op.connection] = op.began;
+  for (const auto& op : seen.connections) began[op.connection] = op.opened != 0 ? op.opened : op.began;
   for (const auto& op : seen.receives) {
     const auto recall = recalls.find(op.body);
     if (recall == recalls.end() || !is_delivery(op)) continue;

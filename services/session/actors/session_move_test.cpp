@@ -230,6 +230,7 @@ TEST_F(session_move_test, what_waits_goes_on_when_nothing_comes_of_the_move) {
   // The gateway binds bob to a again, and the dispatcher sends again what was refused, in order.
   ASSERT_EQ(a.dir.find(node::bob), caf::actor{});
   v1::Bind bind = a.bind_of(2, node::bob, false);
+  bind.set_login_ns(1);  // before they were stored
   a.bind(bind);
   sent.clear();
   settle();

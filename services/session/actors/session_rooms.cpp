@@ -236,6 +236,12 @@ delivery::terminal_set session_state::listeners(const conversation_id& room, del
   return all;
 }
 
+bool session_state::predates(const delivery::message& what) {
+  return std::any_of(terminals_.begin(), terminals_.end(), [&what](const auto& one) {
+    return one && what.timestamp_ns + clocks_differ_ns < one->login_ns;
+  });
+}
+
 uint64_t session_state::make_live(const conversation_id& room, uint64_t reached) {
   flush();
   return env_->hub->make_live(room_id{room.hi}, account_, reached);

@@ -21,6 +21,7 @@ wire::tim_message text_for(const std::string& room, std::string_view text, int64
 
 class session_rooms_test : public room_fixture {
  protected:
+  session_rooms_test() { storage.time_ns = 1'000; }  // long before anybody logs on
   void say(account_id who, int count = 1) {
     for (int i = 0; i < count; ++i) frame(terminal_of(who), who, frame_type::message, text_for(node, "m"));
     settle();

@@ -255,6 +255,7 @@ class session_state : private delivery::port {
                   uint64_t delivered) override;
   void load_backlog() override;
   void read(const conversation_id& conversation, uint64_t after, uint64_t token) override;
+  bool predates(const delivery::message& what) override;
   delivery::terminal_set listeners(const conversation_id& room, delivery::terminal_set all) override;
   uint64_t make_live(const conversation_id& room, uint64_t reached) override;
   void drop_notices(const std::vector<uint64_t>& ids) override;

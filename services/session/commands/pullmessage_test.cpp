@@ -9,6 +9,7 @@ using wire::frame_type;
 class pullmessage_test : public session_fixture {
  protected:
   void SetUp() override {
+    storage.time_ns = 1'000;
     ASSERT_TRUE(log_on(1, alice));
     for (int i = 0; i < 5; ++i) frame(1, alice, frame_type::message, text_to(bob_node, std::to_string(i)));
     settle();

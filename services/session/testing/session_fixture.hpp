@@ -78,6 +78,7 @@ class session_fixture : public testing::actor_fixture {
         timers(time),
         dir([this](account_id account) { return actors.spawn(session_behavior, &env, account); }),
         env{options, time, metrics, "session-0"} {
+    storage.time_ns = time.wall_ns();
     options.identity_key = identity_key;
     options.auth_min_interval = std::chrono::seconds(10);
     publish("session-0", 1);
