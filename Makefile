@@ -36,8 +36,9 @@ test: build ## all tests; TESTS="-R name" or "-L unit" for some of them
 	  | { read -r failed all && echo "$$((all - failed)) passed, $$failed failed"; } || status=1; \
 	exit $$status
 
-sim: build ## 10,000 seeds of the simulation (tests/sim); SEEDS=number FIRST=seed JOBS=processes
+sim: build ## 10,000 seeds of the simulation (tests/sim), and 1,000 with real routing; SEEDS=number FIRST=seed JOBS=processes
 	@$(BUILD)/bin/tern-sim --first $(or $(FIRST),1) --seeds $(or $(SEEDS),10000) --jobs $(or $(JOBS),2)
+	@$(BUILD)/bin/tern-sim --first $(or $(FIRST),1) --seeds $(or $(SEEDS),1000) --jobs $(or $(JOBS),2) --routing real
 
 soak: build ## rooms under one kill after the other, minutes per seed; SEEDS="1 2 3"
 	@for seed in $(or $(SEEDS),1 2 3); do \

@@ -179,8 +179,8 @@ void account_delivery::accept(dialog& c, entry_ref entry, message_ptr what) {
   const bool clean = c.now == state::clean;
   // What no stored position covers goes to the terminals there are. If it is late that is out of order, which is
   // better than never, and than lowering the position: a drain would show again what came after it.
-  // What was stored before a terminal came may be taken back by now: the log knows. None is left out: what is written to
-  // a terminal later would say that it had this.
+  // What was stored before a terminal came may be taken back by now: the log knows. None is left out: what is written
+  // to a terminal later would say that it had this.
   const bool fits = terminals_ != 0 && (late || (!window_full() && !out_.predates(*what)));
   if (terminals_ != 0 && c.known && (clean ? fits : mid <= std::max(c.floor, c.live_to))) {
     const bool behind = mid < std::max(c.sent, written_before(c.id));  // what somebody there has

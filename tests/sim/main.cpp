@@ -20,7 +20,7 @@ struct arguments {
   tern::sim::planted bug = tern::sim::planted::none;
   bool one = false;
   bool strict = false;
-  bool rooms = false, routing = false;
+  bool rooms = true, routing = false;
 };
 
 arguments read(int argc, char** argv) {

@@ -81,7 +81,7 @@ run_result run(const run_options& how) {
 std::string replay_command(const run_options& how) {
   std::string out = "TERN_SIM_TRACE=1 build/bin/tern-sim --seed " + std::to_string(how.seed);
   if (how.strict) out += " --strict yes";
-  if (how.rooms) out += " --rooms yes";
+  if (!how.rooms) out += " --rooms no";
   if (how.routing) out += " --routing real";
   if (how.bug != planted::none) out += " --bug " + std::string(to_string(how.bug));
   return out;

@@ -14,7 +14,7 @@ struct run_options {
   bool show = false;  // prints the trace
   planted bug = planted::none;
   bool strict = false;  // also what README.md lists as not kept yet
-  bool rooms = false;
+  bool rooms = true;
   bool routing = false;  // the real one, not played
 };
 

@@ -174,7 +174,7 @@ uint64_t live_room::make_live(account_id account, uint64_t reached) {
   if (who->place == room_place::behind) std::erase(asleep_, account);
   who->place = known_ ? room_place::live : room_place::waiting;
   for (bound& one : who->terminals) {
-    if (!near_enough(one)) one.at = std::max(one.at, reached);  // else the lists were for others
+    one.at = std::max(one.at, near_enough(one) ? who->joined : reached);  // near: the lists were for others
     one.placed = true;
     if (known_) put(account, one, one.at);
   }

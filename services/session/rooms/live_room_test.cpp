@@ -304,6 +304,22 @@ TEST_F(live_room_test, a_drain_ends_live_where_the_room_is_or_goes_on) {
   EXPECT_EQ(room.take_position(alice), 0U) << "the drain has stored its position";
 }
 
+TEST_F(live_room_test,
+       after_lists_for_others_a_terminal_goes_on_from_its_own_position_but_not_from_before_the_account_joined) {
+  room.set_head(9);
+  EXPECT_EQ(room.join(alice, 6, false, {terminal(1)}), room_place::behind);
+  room.attach(alice, terminal(2, 8));
+  room.attach(alice, terminal(3, 4));  // it was a member until then, and is one again since 6
+  EXPECT_FALSE(room.placed(alice, *gateway, 1));
+  EXPECT_TRUE(room.placed(alice, *gateway, 2));
+  EXPECT_EQ(room.make_live(alice, 9), 0U);
+  EXPECT_EQ(room.missing(), 6U);
+  fill(6, {7, 8, 9}, 9);
+  EXPECT_TRUE(seen(1).empty());
+  EXPECT_EQ(seen(2), mids{9});
+  EXPECT_EQ(seen(3), (mids{7, 8, 9}));
+}
+
 TEST_F(live_room_test, a_drain_that_saw_more_than_the_hub_skips_those_frames) {
   room.set_head(5);
   room.join(alice, 3, false, {terminal(1)});
