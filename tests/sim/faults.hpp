@@ -14,7 +14,7 @@ enum class planted : uint8_t {
   deliveries_get_lost,      // an outbox entry on its way to a session node, without the stream breaking
   network_reorders,         // items of one stream overtake each other
   gateway_ignores_epochs,   // frames of whoever it was bound to, or will be, reach clients all the same
-  session_loses_held,       // a frame that came while a range stood still to be handed over
+  session_loses_held,       // an entry that came while a range stood still to be handed over
   group_repeats_mid,        // two messages of a room have one place in it
   leader_publishes_early,   // maps go out before the meta database has them
 };

@@ -33,16 +33,9 @@ bool network::tamper(const stream& on, const flow& way, item_list& items) {
 void network::hand_over(const stream& on, const flow& way, receiver& to, item_list& items) {
   const bool up = &way == &on.up;
   const bool attach = on.method == rpc::attach_stream::method;
-  if (bug_ == planted::session_loses_held && up && attach) {
+  if (bug_ == planted::session_loses_held && up && on.method == rpc::deliver_stream::method) {
     const auto at = ordered_.find(way.to->name);
-    if (at != ordered_.end() && world_.now() - at->second < 100ms) {
-      auto kept = to.make_list();
-      for (size_t i = 0; i < items.size(); ++i) {
-        if (!static_cast<session::v1::GatewayItem&>(items.at(i)).has_frame()) kept->append(items.at(i));
-      }
-      if (kept->size() > 0) to.items(*kept);
-      return;
-    }
+    if (at != ordered_.end() && world_.now() - at->second < 100ms) return;
   }
   const uint64_t sender = way.from->incarnation_of(way.from_life);
   for (size_t i = 0; i < items.size(); ++i) referee_.arrived(*way.from, sender, *way.to, on.method, up, items.at(i));
