@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <string_view>
 
 #include "libs/sql/connection.hpp"
 
@@ -83,6 +84,19 @@ std::string shown(const std::string& dsn) {
   const auto host = has["host"].empty() ? (has["hostaddr"].empty() ? "localhost" : has["hostaddr"]) : has["host"];
   const auto port = has["port"].empty() ? "5432" : has["port"];
   return "postgresql " + host + ":" + port + "/" + has["dbname"] + " as " + has["user"];
+}
+
+result<void> without_secrets(const std::string& dsn) {
+  if (is_sqlite(dsn)) return {};
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parts(PQconninfoParse(dsn.c_str(), nullptr),
+                                                                           &PQconninfoFree);
+  if (!parts) return error{errc::bad_parameter, "the DSN is neither sqlite:PATH nor a PostgreSQL connection string"};
+  for (const auto* each = parts.get(); each->keyword != nullptr; ++each) {
+    const std::string_view name = each->keyword;
+    if (name.ends_with("password") && each->val != nullptr)
+      return error{errc::bad_parameter, "the DSN holds a password"};
+  }
+  return {};
 }
 
 }  // namespace tern::sql

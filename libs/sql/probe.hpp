@@ -22,4 +22,8 @@ result<database_report> probe(const std::string& dsn, std::chrono::milliseconds 
 /// Where the database is, without secrets: "postgresql 10.0.0.7:5432/tern as tern", "sqlite /var/lib/tern/shard.db".
 std::string shown(const std::string& dsn);
 
+/// May it be kept and shown as it is? bad_parameter: it holds a password, or is neither "sqlite:PATH" nor what libpq
+/// takes.
+result<void> without_secrets(const std::string& dsn);
+
 }  // namespace tern::sql

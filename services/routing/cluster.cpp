@@ -53,6 +53,9 @@ void cluster::add_configured_shards(meta_state& next) const {
   for (const auto& name : how_.shards) {
     if (next.find_shard(name) == nullptr) next.shards.push_back({name, {}, 0});
   }
+  for (const auto& [name, place] : stored_.shards) {
+    if (next.find_shard(name) == nullptr) next.shards.push_back({name, {}, 0});
+  }
   std::sort(next.shards.begin(), next.shards.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
@@ -91,6 +94,7 @@ std::optional<meta_state> cluster::plan() {
   add_configured_shards(next);
   next.shards = placement::assign_shards(next.shards, candidates("storage"), next.version);
   if (next.storage.ranges().empty()) next.storage = placement::first_storage_map(how_.shards, next.version);
+  shard_moves_.decide(shard_situation(), next);
   // Who owns nothing any more is forgotten when that is committed: if it is not, and a new process of it joins, its
   // ranges and shards are to get a new epoch.
   next.nodes = members_.nodes();
@@ -110,7 +114,9 @@ void cluster::committed(meta_state next) {
   moves_.committed(range_kind::sessions, state_.sessions, next.sessions);
   moves_.committed(range_kind::groups, state_.groups, next.groups);
   state_ = std::move(next);
+  shard_moves_.committed();
   members_.forget_dead(owners(state_));
+  std::erase_if(health_, [&](const auto& each) { return members_.find(each.first) == nullptr; });
 }
 
 bool cluster::on_result(const std::string& node, const placement::move_result& result) {
@@ -131,7 +137,8 @@ bool cluster::owns_any(const std::string& node) const {
 
 bool cluster::tick() {
   const bool members = members_.tick();
-  return moves_.tick() || members;
+  const bool shards = shard_moves_.tick(shard_situation());
+  return moves_.tick() || members || shards;
 }
 
 std::vector<move_record> cluster::preview(const intents& what) const {

@@ -29,6 +29,10 @@ void declare(config::schema& into, routing_config& options) {
   into.add("routing.leader_lease_ms", options.leader_lease,
            "Of several routing replicas another one leads when the leader was not heard of for so long",
            {400, 60'000});
+  into.add(
+      "routing.shard_keep_ms", options.shard_keep,
+      "After a move between shards the source keeps what it had for so long, so that the move can be rolled back",
+      {0, 2'592'000'000});
 }
 
 std::vector<std::string> complaints(const routing_config& options) {

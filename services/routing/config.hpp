@@ -22,6 +22,9 @@ struct routing_config {
   std::chrono::milliseconds move_rest{30'000};   // what has moved stays for so long
   std::chrono::milliseconds move_timeout{2000};  // an order without answer is sent again
   std::chrono::milliseconds leader_lease{4000};  // a leader that was not heard of for so long is replaced
+  std::chrono::milliseconds shard_keep{
+      std::chrono::hours{24}};  // a way back of a move between shards is kept for so long
+  bool embedded = false;        // one process with files of its own; not an option
 };
 
 /// `options` must outlive the schema.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "libs/placement/convert.hpp"
+#include "services/routing/shard_control.hpp"
 
 namespace tern::routing {
 namespace {
@@ -164,6 +165,7 @@ void answer(cluster& at, const v1::ControlRequest& request, v1::ControlReply& re
     if (!request.rebalance().dry_run()) at.rebalance();
     return;
   }
+  if (answer_of_shards(at, request, reply)) return;
   if (!request.has_migrate() && !request.has_drain()) {
     refuse(reply, {errc::bad_parameter, "this replica does not know the request"});
     return;
@@ -222,6 +224,7 @@ void fill(const cluster& at, const clock& time, uint64_t term, v1::Status& statu
     one.set_last(each.last);
     one.set_target(each.target);
   }
+  fill_shards(at, status);
 }
 
 }  // namespace tern::routing

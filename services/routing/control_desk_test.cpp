@@ -85,7 +85,9 @@ TEST_F(control_streams, what_changes_intents_is_answered_when_it_is_stored) {
 }
 
 TEST_F(control_streams, what_changes_nothing_is_answered_at_once) {
-  at.want({{}, {"session-0"}});
+  intents drained;
+  drained.drains.insert("session-0");
+  at.want(std::move(drained));
   EXPECT_FALSE(ask(drain()));
   ASSERT_EQ(out->all.size(), 1U);
   EXPECT_EQ(out->all[0].code(), 0);

@@ -5,6 +5,12 @@
 
 namespace tern::routing {
 
+const shard_move* intents::find_shard_move(uint64_t move) const noexcept {
+  const auto at =
+      std::find_if(shard_moves.begin(), shard_moves.end(), [&](const auto& one) { return one.move == move; });
+  return at == shard_moves.end() ? nullptr : &*at;
+}
+
 void unpin(intents& in, range_kind kind, slot_type first, slot_type last) {
   std::vector<pin> left;
   for (const auto& each : in.pins) {

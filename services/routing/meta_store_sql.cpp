@@ -123,6 +123,27 @@ void write_lists(transaction& in, const meta_state& now, const meta_state& next)
   nodes.flush();
 }
 
+void store_shards(transaction& in, const intents& what) {
+  in.run("DELETE FROM shard_place", {});
+  inserter places(in, "shard_place (name, dsn, term, draining)", 4);
+  for (const auto& [name, one] : what.shards) {
+    places.add({name, one.dsn, number(one.term), number(one.draining ? 1 : 0)});
+  }
+  places.flush();
+  in.run("DELETE FROM shard_move", {});
+  inserter moves(
+      in,
+      "shard_move (move, first_slot, last_slot, source, target, back_of, bytes_per_second, wish, kept_since,"
+      " error)",
+      10);
+  for (const auto& one : what.shard_moves) {
+    moves.add({number(one.move), number(one.first), number(one.last), one.source, one.target, number(one.back_of),
+               number(one.bytes_per_second), static_cast<int64_t>(one.what), one.kept_since, one.error});
+  }
+  moves.flush();
+  in.run("UPDATE shard_move_number SET last = $1 WHERE id = 1", {number(what.last_shard_move)});
+}
+
 class sql_meta_store final : public meta_store {
  public:
   explicit sql_meta_store(std::string dsn) : dsn_(std::move(dsn)) {}
@@ -232,7 +253,26 @@ result<intents> sql_meta_store::load_intents() {
   if (auto here = connected(); !here) return here.error();
   auto rows = database_->query("SELECT kind, first_slot, last_slot, node FROM intent");
   if (!rows) return judge<intents>(error{errc::unavailable, rows.error().detail});
+  const auto places = database_->query("SELECT name, dsn, term, draining FROM shard_place");
+  const auto moves = database_->query(
+      "SELECT move, first_slot, last_slot, source, target, back_of, bytes_per_second, wish, kept_since, error"
+      " FROM shard_move ORDER BY move");
+  const auto last = database_->query("SELECT last FROM shard_move_number WHERE id = 1");
+  for (const auto* each : {&places, &moves, &last}) {
+    if (!*each) return judge<intents>(error{errc::unavailable, each->error().detail});
+  }
   intents found;
+  for (const auto& row : *places) {
+    found.shards[sql::as_text(row[0])] = {sql::as_text(row[1]), as_number(row[2]), sql::as_int(row[3]) != 0};
+  }
+  for (const auto& row : *moves) {
+    const auto wish = sql::as_int(row[7]);
+    if (wish < 0 || wish > 2) return error{errc::internal, "a row of shard_move is of no known kind"};
+    found.shard_moves.push_back({as_number(row[0]), as_slot(row[1]), as_slot(row[2]), sql::as_text(row[3]),
+                                 sql::as_text(row[4]), as_number(row[5]), as_number(row[6]),
+                                 static_cast<shard_move::wish>(wish), sql::as_int(row[8]), sql::as_text(row[9])});
+  }
+  if (!last->empty()) found.last_shard_move = as_number((*last)[0][0]);
   for (const auto& row : *rows) {
     const auto which = sql::as_int(row[0]);
     if (which == 0) {
@@ -258,6 +298,7 @@ result<void> sql_meta_store::store_intents(const intents& what, uint64_t term) {
     rows.add({static_cast<int64_t>(which), number(each.first), number(each.last), each.target});
   }
   rows.flush();
+  store_shards(work, what);
   return judge(work.commit());
 }
 

@@ -112,6 +112,12 @@ TEST_P(meta_stores, keep_what_operators_want_for_who_leads) {
   what.drains = {"gateway-0", "session-3"};
   add_pin(what, {range_kind::sessions, 0, 6399, "session-1"});
   add_pin(what, {range_kind::groups, 0, 63, "group-1"});
+  what.shards["a"] = {"", 7, true};
+  what.shards["pg-2"] = {"host=db dbname=two", 0, false};
+  what.shard_moves.push_back(
+      {3, 0, 9, "a", "pg-2", 2, 1 << 20, shard_move::wish::finish, 1'700'000'000, "it differs"});
+  what.shard_moves.push_back({4, 10, 19, "a", "pg-2", 0, 0, shard_move::wish::go, 0, ""});
+  what.last_shard_move = 9;
   const auto stored = store->store_intents(what, 1);
   ASSERT_TRUE(stored) << stored.error().detail;
   const auto got = store->load_intents();

@@ -33,6 +33,14 @@ routing_metrics::routing_metrics(metrics::registry& in)
       streams(in.gauge("tern_routing_join_streams", "Nodes connected to this routing node")),
       commits_failed(in.counter("tern_routing_commits_failed_total", "Commits of new maps that did not succeed")),
       moves_open(in.gauge("tern_routing_moves_open", "Orders to hand over a range that are under way")),
+      shard_moves_done(in.counter("tern_routing_shard_moves_total", "Moves of slots between shards that have ended",
+                                  {{"outcome", "done"}})),
+      shard_moves_aborted(in.counter("tern_routing_shard_moves_total",
+                                     "Moves of slots between shards that have ended", {{"outcome", "aborted"}})),
+      shard_moves_rolled_back(in.counter("tern_routing_shard_moves_total",
+                                         "Moves of slots between shards that have ended",
+                                         {{"outcome", "rolled_back"}})),
+      registry(in),
       order_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
                                  metrics::latency_buckets(), {{"phase", "order"}})),
       frozen_seconds(in.histogram("tern_routing_move_seconds", "Time a change of the maps takes, by phase",
@@ -52,6 +60,11 @@ routing_metrics::routing_metrics(metrics::registry& in)
   for (const auto& map : maps) {
     ranges_owned[map] = in.gauge("tern_routing_ranges_owned", "Ranges that a live node owns", {{"map", map}});
     unowned_slots[map] = in.gauge("tern_routing_unowned_slots", "Slots that no live node owns", {{"map", map}});
+  }
+  for (size_t i = 0; i < static_cast<size_t>(shard_stage::done); ++i) {
+    const std::string stage(to_string(static_cast<shard_stage>(i)));
+    shard_moves.push_back(
+        in.gauge("tern_routing_shard_moves", "Moves of slots between shards that are not over", {{"state", stage}}));
   }
   for (size_t i = 0; i < move_reasons; ++i) {
     const std::string reason(to_string(static_cast<move_reason>(i)));
@@ -79,7 +92,12 @@ void routing_metrics::show(const meta_state& state) {
     ranges_owned[name].set(static_cast<double>(owned));
     unowned_slots[name].set(static_cast<double>(slot_count - owned_slots));
   }
-  for (const auto& each : state.shards) highest = std::max(highest, each.epoch);
+  for (const auto& each : state.shards) {
+    highest = std::max(highest, each.epoch);
+    auto [slots, fresh] = shard_slots.try_emplace(each.name);
+    if (fresh) slots->second = registry.gauge("tern_routing_shard_slots", "Slots of a shard", {{"shard", each.name}});
+    slots->second.set(static_cast<double>(slots_now(state, each.name)));
+  }
   epoch.set(static_cast<double>(highest));
 }
 
@@ -97,6 +115,16 @@ void routing_metrics::count_orders(const std::vector<move_record>& ended) {
     order_seconds.observe(std::chrono::duration<double>(each.ready_at - each.began).count());
     frozen_seconds.observe(std::chrono::duration<double>(each.frozen).count());
   }
+}
+
+void routing_metrics::show_shard_moves(cluster& at) {
+  std::vector<size_t> count(shard_stages);
+  for (const auto& each : at.shard_move_views()) ++count[static_cast<size_t>(each.stage)];
+  for (size_t i = 0; i < shard_moves.size(); ++i) shard_moves[i].set(static_cast<double>(count[i]));
+  const auto ended = at.take_shard_outcomes();
+  shard_moves_done.add(static_cast<double>(ended.done));
+  shard_moves_aborted.add(static_cast<double>(ended.aborted));
+  shard_moves_rolled_back.add(static_cast<double>(ended.rolled_back));
 }
 
 }  // namespace tern::routing

@@ -13,12 +13,18 @@
 
 namespace tern::ternd {
 
+inline routing::routing_config embedded_routing() {
+  routing::routing_config made;
+  made.embedded = true;
+  return made;
+}
+
 struct ternd_config {
   std::string data_dir = "./tern-data";
   std::string erase_account;
   gateway::gateway_config gateway;
   session::session_config session;
-  routing::routing_config routing;
+  routing::routing_config routing = embedded_routing();
   group::group_config group;
   storage::storage_config storage;
 };

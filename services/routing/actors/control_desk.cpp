@@ -17,6 +17,9 @@ std::string essence(v1::Status status) {
   for (auto& each : *status.mutable_moves()) {
     if (each.state() != "done" && each.state() != "failed") each.set_seconds(0);
   }
+  for (auto& each : *status.mutable_shard_moves()) {
+    if (each.state() != "done" && each.state() != "aborted") each.set_seconds(0);
+  }
   return status.SerializeAsString();
 }
 
@@ -66,8 +69,12 @@ bool control_desk::asked(uint64_t stream, const v1::ControlRequest& request, con
   const auto before = where.at->wanted();
   answer(*where.at, request, reply);
   const bool changed = !(where.at->wanted() == before);
+  if (request.has_shard_add() && reply.code() == 0) {
+    adding_.push_back({stream, std::move(reply), request.shard_add().name()});
+    return true;  // storage nodes are to hear of it
+  }
   if (changed) {
-    waiting_.push_back({stream, std::move(reply)});
+    waiting_.push_back({stream, std::move(reply), {}});
   } else {
     send(stream, std::move(reply));
   }
@@ -89,8 +96,35 @@ void control_desk::stored(errc code) {
   }
 }
 
-void control_desk::tick(const clock& time, const standing& where) {
-  if (where.at == nullptr || time.now() - told_at_ < between_news) return;
+bool control_desk::settle_additions(cluster& at) {
+  bool changed = false;
+  for (auto& each : std::exchange(adding_, {})) {
+    std::string why;
+    switch (at.added(each.shard, why)) {
+      case cluster::adding::waiting: adding_.push_back(std::move(each)); break;
+      case cluster::adding::done:
+        waiting_.push_back(std::move(each));
+        changed = true;
+        break;
+      case cluster::adding::failed:
+        each.reply.set_code(static_cast<int32_t>(errc::unavailable));
+        each.reply.set_text("shard " + each.shard + " was not added: " + why);
+        send(each.stream, std::move(each.reply));
+        changed = true;
+        break;
+    }
+  }
+  return changed;
+}
+
+bool control_desk::tick(const clock& time, const standing& where) {
+  if (where.at == nullptr) return false;
+  const bool changed = settle_additions(*where.at);
+  if (time.now() - told_at_ >= between_news) tell_watchers(time, where);
+  return changed;
+}
+
+void control_desk::tell_watchers(const clock& time, const standing& where) {
   v1::Status status;
   std::string now;
   for (auto& [id, each] : streams_) {
@@ -114,10 +148,11 @@ void control_desk::tick(const clock& time, const standing& where) {
 void control_desk::lost(const std::string& leader) {
   const auto away = [&](uint64_t stream, v1::ControlReply reply) {
     reply.clear_plan();
+    reply.clear_shard_plan();
     turn_away(reply, leader);
     send(stream, std::move(reply));
   };
-  for (auto* list : {&waiting_, &storing_}) {
+  for (auto* list : {&waiting_, &storing_, &adding_}) {
     for (auto& each : std::exchange(*list, {})) away(each.stream, std::move(each.reply));
   }
   for (auto& [id, each] : streams_) {

@@ -32,8 +32,9 @@ class control_desk {
   void stored(errc code);
   /// The intents are on their way to the database: answers that are held from now on wait for the next time.
   void storing();
-  /// Watchers are told what has changed, four times a second at most.
-  void tick(const clock& time, const standing& where);
+  /// Watchers are told what has changed, four times a second at most. True: a shard that was to be added is wanted
+  /// now: store the intents.
+  bool tick(const clock& time, const standing& where);
   /// This replica leads no more: nobody waits for an answer of it.
   void lost(const std::string& leader);
 
@@ -49,15 +50,19 @@ class control_desk {
   struct held {
     uint64_t stream = 0;
     v1::ControlReply reply;
+    std::string shard{};  // that is to be added
   };
 
   void watch_from(uint64_t stream, uint64_t call);
   void send(uint64_t to, v1::ControlReply reply);
+  bool settle_additions(cluster& at);
+  void tell_watchers(const clock& time, const standing& where);
   static void turn_away(v1::ControlReply& reply, const std::string& leader);
 
   std::map<uint64_t, visitor> streams_;
   std::vector<held> waiting_;  // for the next storing
   std::vector<held> storing_;
+  std::vector<held> adding_;  // until a storage node has opened the shard
   clock::time_point told_at_{};
 };
 

@@ -93,6 +93,7 @@ void placement_state::stand_down(const std::string& why) {
   published_item_.reset();
   committing_ = pending_ = storing_ = false;
   told_to_drain_.clear();
+  shards_item_.Clear();
   desk_.lost(standing().leader);
   auto streams = std::exchange(streams_, {});
   for (auto& [id, each] : streams) turn_away(*each.out);
@@ -144,6 +145,10 @@ void placement_state::items(items_message& what) {
       heartbeat(at->second, item.heartbeat());
     } else if (item.has_move_result()) {
       move_ended(at->second, item.move_result());
+    } else if (item.has_shard_move()) {
+      shard_told(at->second, item.shard_move());
+    } else if (item.has_shards_served()) {
+      shards_served(at->second, item.shards_served());
     } else if (item.has_map_wanted()) {
       send_maps(at->second);
     } else if (item.has_leave() && at->second.introduced) {
@@ -175,6 +180,7 @@ void placement_state::hello(uint64_t id, stream& from, const v1::Hello& what) {
   cluster_->members().join(from.said);
   send_maps(from);
   if (what.service() == "gateway") send_drain(what.node(), cluster_->drained(what.node()));
+  if (what.service() == "storage") from.out->send(shards_item_);
   consider();
 }
 
@@ -238,6 +244,7 @@ void placement_state::move_ended(stream& from, const v1::MoveResult& what) {
 }
 
 void placement_state::send_orders() {
+  send_shard_orders();
   setup_.metrics->count_orders(cluster_->take_ended());
   setup_.metrics->moves_open.set(static_cast<double>(cluster_->moves().active().size()));
   const auto orders = cluster_->orders();
@@ -252,9 +259,88 @@ void placement_state::send_orders() {
     order.set_epoch(each.order.epoch);
     order.set_target(each.order.target);
     order.set_address(each.order.address);
-    for (auto& [id, to] : streams_) {
-      if (to.introduced && to.who.node == each.node) to.out->send(item);  // lost: it is sent again
-    }
+    send_item(each.node, item);  // lost: it is sent again
+  }
+}
+
+void placement_state::send_item(const std::string& node, const v1::RoutingItem& what) {
+  for (auto& [id, to] : streams_) {
+    if (to.introduced && to.who.node == node) to.out->send(what);
+  }
+}
+
+// ---- shards ------------------------------------------------------------------------------------------------------
+
+void placement_state::send_shards() {
+  v1::RoutingItem item;
+  auto& list = *item.mutable_shards();
+  for (const auto& [shard, place] : cluster_->known_shards()) {
+    auto& one = *list.add_shards();
+    one.set_name(shard);
+    one.set_dsn(place.dsn);
+    one.set_term(place.term);
+  }
+  if (item.SerializeAsString() == shards_item_.SerializeAsString()) return;
+  shards_item_ = std::move(item);
+  for (auto& [id, to] : streams_) {
+    if (to.introduced && to.who.service == "storage") to.out->send(shards_item_);
+  }
+}
+
+void placement_state::shards_served(stream& from, const v1::ShardsServed& what) {
+  if (!from.introduced || from.who.service != "storage") return;
+  std::map<std::string, shard_health> all;
+  std::vector<std::string> names;
+  for (const auto& each : what.shards()) {
+    all[each.name()] = {each.bytes(), each.term(), each.copies(), each.problem()};
+    names.push_back(each.name());
+  }
+  cluster_->on_shards_served(from.who.node, std::move(all));
+  if (names != from.said.shards) {
+    from.said.shards = std::move(names);
+    cluster_->members().join(from.said);
+    pending_ = true;
+  }
+  store_intents();
+  if (desk_.tick(*setup_.time, standing())) store_intents();
+  if (pending_) consider();
+}
+
+void placement_state::shard_told(stream& from, const v1::ShardMoveProgress& what) {
+  if (!from.introduced || from.who.service != "storage") return;
+  shard_progress told;
+  told.move = what.move();
+  told.told = static_cast<tern::routing::shard_told>(what.state());
+  told.rows = what.rows();
+  told.rows_all = what.rows_all();
+  told.bytes = what.bytes();
+  told.behind = what.behind();
+  told.rows_per_second = what.rows_per_second();
+  told.stalled = std::chrono::microseconds(what.stalled_us());
+  told.error = what.error();
+  if (!cluster_->on_shard_progress(from.who.node, told)) return;
+  pending_ = true;
+  store_intents();
+  consider();
+}
+
+void placement_state::send_shard_orders() {
+  setup_.metrics->show_shard_moves(*cluster_);
+  for (const auto& each : cluster_->shard_orders()) {
+    v1::RoutingItem item;
+    auto& order = *item.mutable_shard_move();
+    order.set_move(each.what.move);
+    order.set_step(static_cast<v1::ShardMoveOrder::Step>(each.step));
+    order.set_first(each.what.first);
+    order.set_last(each.what.last);
+    order.set_source(each.what.source);
+    order.set_target(each.what.target);
+    order.set_source_dsn(each.source_dsn);
+    order.set_target_dsn(each.target_dsn);
+    order.set_epoch(each.epoch);
+    order.set_back_of(each.what.back_of);
+    order.set_bytes_per_second(each.what.bytes_per_second);
+    send_item(each.node, item);
   }
 }
 
@@ -287,6 +373,7 @@ void placement_state::store_intents() {
     if (!each.introduced || each.who.service != "gateway") continue;
     if (wanted.drains.contains(node) != told_to_drain_.contains(node)) send_drain(node, wanted.drains.contains(node));
   }
+  send_shards();
   if (storing_ || wanted == stored_) return;
   storing_ = true;
   desk_.storing();
@@ -296,8 +383,13 @@ void placement_state::store_intents() {
 void placement_state::stored(const stored_message& what) {
   if (what.term != term_ || !cluster_) return;
   storing_ = false;
-  if (what.code == errc::ok) stored_ = what.what;
+  if (what.code == errc::ok) {
+    stored_ = what.what;
+    cluster_->stored(stored_);
+    pending_ = true;  // what waited for it may begin
+  }
   desk_.stored(what.code);  // a tick tries again
+  if (pending_) consider();
 }
 
 void placement_state::send_drain(const std::string& node, bool on) {
@@ -308,9 +400,7 @@ void placement_state::send_drain(const std::string& node, bool on) {
   }
   v1::RoutingItem item;
   item.mutable_drain()->set_on(on);
-  for (auto& [id, to] : streams_) {
-    if (to.introduced && to.who.node == node) to.out->send(item);
-  }
+  send_item(node, item);
 }
 
 // ---- maps --------------------------------------------------------------------------------------------------------
@@ -328,6 +418,7 @@ void placement_state::loaded(const loaded_message& what) {
   cluster_ = std::make_unique<cluster>(*setup_.time, setup_.cluster, *term_);
   cluster_->load(*what.state);
   cluster_->want(what.wanted);
+  cluster_->stored(what.wanted);
   stored_ = what.wanted;
   logger.info("maps loaded", {{"version", what.state->version}});
   setup_.metrics->leader.set(1);
@@ -422,7 +513,7 @@ void placement_state::tick() {
     if (pending_) consider();
     send_orders();
     store_intents();
-    desk_.tick(*setup_.time, standing());
+    if (desk_.tick(*setup_.time, standing())) store_intents();
   }
   self_->delayed_send(self_, setup_.tick, tick_message{});
 }
@@ -439,6 +530,8 @@ placement_setup placement_of(const routing_config& options, const std::string& n
   made.cluster.moves.per_node = options.moves_per_node;
   made.cluster.moves.rest = options.move_rest;
   made.cluster.moves.timeout = options.move_timeout;
+  made.cluster.shard_moves.keep = std::chrono::duration_cast<std::chrono::seconds>(options.shard_keep);
+  made.cluster.embedded = options.embedded;
   made.leader.lease = options.leader_lease;
   made.self.node = node;
   made.self.incarnation = incarnation;

@@ -55,6 +55,12 @@ class placement_state {
   void heartbeat(stream& from, const v1::Heartbeat& what);
   void drop_others_of(uint64_t id, const std::string& node);
   void move_ended(stream& from, const v1::MoveResult& what);
+  void shards_served(stream& from, const v1::ShardsServed& what);
+  void shard_told(stream& from, const v1::ShardMoveProgress& what);
+  void send_shard_orders();
+  /// What storage nodes are to know of shards, to all of them when it has changed.
+  void send_shards();
+  void send_item(const std::string& node, const v1::RoutingItem& what);
   /// What the cluster wants of nodes, and what has become of it for the metrics.
   void send_orders();
   /// Writes down what operators want, when it is not what is written down.
@@ -81,6 +87,7 @@ class placement_state {
   intents stored_;  // in the database
   bool storing_ = false;
   std::set<std::string> told_to_drain_;
+  v1::RoutingItem shards_item_;  // what storage nodes were told of shards
   placement::snapshot_ptr published_;
   std::shared_ptr<const v1::Snapshot> published_item_;  // made when somebody needs it
   bool committing_ = false;
