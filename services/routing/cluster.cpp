@@ -49,13 +49,14 @@ std::vector<std::string> cluster::owners(const meta_state& of) {
   return names;
 }
 
-void cluster::add_configured_shards(meta_state& next) const {
+void cluster::renew_shards(meta_state& next) const {
   for (const auto& name : how_.shards) {
     if (next.find_shard(name) == nullptr) next.shards.push_back({name, {}, 0});
   }
   for (const auto& [name, place] : stored_.shards) {
     if (next.find_shard(name) == nullptr) next.shards.push_back({name, {}, 0});
   }
+  std::erase_if(next.shards, [&](const auto& each) { return is_over(each.name); });
   std::sort(next.shards.begin(), next.shards.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
 }
 
@@ -91,7 +92,7 @@ std::optional<meta_state> cluster::plan() {
   };
   next.sessions = plan_of(range_kind::sessions, state_.sessions, sessions);
   next.groups = plan_of(range_kind::groups, state_.groups, groups);
-  add_configured_shards(next);
+  renew_shards(next);
   next.shards = placement::assign_shards(next.shards, candidates("storage"), next.version);
   if (next.storage.ranges().empty()) next.storage = placement::first_storage_map(how_.shards, next.version);
   shard_moves_.decide(shard_situation(), next);

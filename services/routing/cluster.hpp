@@ -116,7 +116,9 @@ class cluster {
   std::vector<placement::candidate> candidates(const std::string& service) const {
     return candidates(service, wanted_);
   }
-  void add_configured_shards(meta_state& next) const;
+  /// Configured and added ones come, those that were drained and that nobody serves any more go.
+  void renew_shards(meta_state& next) const;
+  bool is_over(const std::string& shard) const;
   void forget_intents();
   move_reason reason_of(const std::string& before, const std::string& after) const;
   static std::vector<std::string> owners(const meta_state& of);

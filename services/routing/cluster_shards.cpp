@@ -43,6 +43,20 @@ std::map<std::string, shard_place> cluster::known_shards() const {
   return all;
 }
 
+/// Drained, empty, part of no move, in nobody's configuration.
+bool cluster::is_over(const std::string& shard) const {
+  if (!wanted_.is_draining(shard) || !stored_.is_draining(shard) || slots_now(state_, shard) != 0) return false;
+  if (std::find(how_.shards.begin(), how_.shards.end(), shard) != how_.shards.end()) return false;
+  for (const auto& one : wanted_.shard_moves) {
+    if (one.source == shard || one.target == shard) return false;
+  }
+  for (const auto& [node, who] : members_.all()) {
+    const bool lists = std::find(who.shards.begin(), who.shards.end(), shard) != who.shards.end();
+    if (who.info.alive && lists) return false;
+  }
+  return true;
+}
+
 void cluster::begin_adding(const std::string& name, const std::string& dsn) {
   for (auto& [node, shards] : health_) shards.erase(name);  // of an attempt before
   newcomers_[name] = {dsn, time_.now() + adding_patience};
@@ -59,7 +73,7 @@ cluster::adding cluster::added(const std::string& name, std::string& why) {
     if (!who.info.alive || heard == health_.end()) continue;
     const auto of = heard->second.find(name);
     if (of == heard->second.end() || !of->second.problem.empty()) continue;
-    wanted_.shards[name].dsn = at->second.dsn;
+    wanted_.shards[name] = {at->second.dsn, of->second.term, false};
     newcomers_.erase(at);
     return adding::done;
   }

@@ -10,6 +10,10 @@ namespace tern::routing {
 void declare(config::schema& into, routing_config& options) {
   into.add("routing.meta.dsn", options.meta_dsn,
            "The meta database, where the maps are kept: sqlite:PATH or a PostgreSQL connection string");
+  into.add("routing.meta.import_dsn", options.import_dsn,
+           "A meta database, of a ternd say, that nobody uses any more: at the very first start its shards and the "
+           "storage "
+           "map are taken over from it. Empty: none");
   into.add("routing.shards", options.shards,
            "Names of the storage shards; at the very first start all slots are spread over them in this order");
   into.add("routing.lease_ms", options.lease, "A node that was not heard of for so long is dead", {500, 600'000});

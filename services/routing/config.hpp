@@ -13,6 +13,7 @@ namespace tern::routing {
 
 struct routing_config {
   std::string meta_dsn;                          // "sqlite:PATH", "memory:" or a PostgreSQL connection string
+  std::string import_dsn;                        // of a meta database whose shards an empty one takes over
   std::vector<std::string> shards;               // names, in the order in which slots are spread over them
   std::chrono::milliseconds lease{6000};         // a silent node is dead after this
   std::chrono::milliseconds suspect{2000};       // so is one whose stream broke and which stays away for this long
@@ -24,6 +25,7 @@ struct routing_config {
   std::chrono::milliseconds leader_lease{4000};  // a leader that was not heard of for so long is replaced
   std::chrono::milliseconds shard_keep{
       std::chrono::hours{24}};  // a way back of a move between shards is kept for so long
+  std::string control_socket;   // path of a unix socket where operators are served beside the node's own address
   bool embedded = false;        // one process with files of its own; not an option
 };
 

@@ -54,4 +54,33 @@ std::unique_ptr<meta_store> make_meta_store(const std::string& dsn) {
   return make_sql_meta_store(dsn);
 }
 
+result<bool> import_storage(meta_store& from, meta_store& into) {
+  const auto there = into.load();
+  if (!there) return there.error();
+  if (there->version != 0) return false;
+  const auto known = from.load();
+  if (!known) return known.error();
+  if (known->version == 0) return error{errc::config, "there is nothing in the meta database to import from"};
+  const auto wanted = from.load_intents();
+  if (!wanted) return wanted.error();
+  meta_state next;
+  next.version = known->version;
+  next.storage = known->storage;
+  for (const auto& each : known->shards) next.shards.push_back({each.name, {}, each.epoch});
+  intents shards;
+  shards.shards = wanted->shards;
+  shards.shard_moves = wanted->shard_moves;
+  shards.last_shard_move = wanted->last_shard_move;
+
+  const auto seen = into.leader();
+  if (!seen) return seen.error();
+  if (auto led = into.take_over(*seen, {0, "import", 1, {}, 0}); !led) return led.error();
+  const auto term = seen->term + 1;
+  // The maps come last: as long as they are not there it is begun anew.
+  if (auto stored = into.store_intents(shards, term); !stored) return stored.error();
+  if (auto committed = into.commit(*there, next, term); !committed) return committed.error();
+  if (auto given_back = into.resign(term); !given_back) return given_back.error();
+  return true;
+}
+
 }  // namespace tern::routing

@@ -47,4 +47,9 @@ class meta_store {
 /// "memory:" (for tests: forgotten with the object), "sqlite:PATH" or PostgreSQL. Does not connect yet.
 std::unique_ptr<meta_store> make_meta_store(const std::string& dsn);
 
+/// Gives an empty meta database what another one says of storage: its map, shards, moves between them and the
+/// version, so that epochs go on. Nodes and the other maps are not taken: those are other processes. False: it was
+/// not empty, and stays as it is. Errors as of the stores.
+result<bool> import_storage(meta_store& from, meta_store& into);
+
 }  // namespace tern::routing

@@ -129,6 +129,42 @@ TEST_P(meta_stores, keep_what_operators_want_for_who_leads) {
   EXPECT_EQ(*store->load_intents(), intents{});
 }
 
+TEST_P(meta_stores, an_empty_one_takes_over_what_another_says_of_storage) {
+  const auto old = make_meta_store("sqlite:" + directory.file("old.db"));
+  EXPECT_EQ(import_storage(*old, *store).code(), errc::config) << "nothing is there yet";
+  ASSERT_TRUE(old->open());
+  ASSERT_TRUE(old->take_over({}, self));
+  auto first = state(1, 3);
+  for (uint64_t version = 1; version < 8; ++version) {
+    auto next = state(version, 3);
+    ASSERT_TRUE(old->commit(version == 1 ? meta_state{} : first, next, 1));
+    first = next;
+  }
+  intents what;
+  what.drains = {"session-0"};
+  what.shards["b"] = {"host=db", 3, false};
+  what.last_shard_move = 4;
+  ASSERT_TRUE(old->store_intents(what, 1));
+
+  const auto done = import_storage(*old, *store);
+  ASSERT_TRUE(done) << done.error().detail;
+  EXPECT_TRUE(*done);
+  const auto got = store->load();
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->version, 7U) << "epochs go on";
+  EXPECT_EQ(got->storage, first.storage);
+  EXPECT_EQ(got->shards, (std::vector<placement::shard>{{"a", "", 7}, {"b", "", 0}}));
+  EXPECT_TRUE(got->nodes.empty() && got->sessions.ranges().empty());
+  const auto wanted = store->load_intents();
+  ASSERT_TRUE(wanted);
+  EXPECT_TRUE(wanted->drains.empty());
+  EXPECT_EQ(wanted->shards, what.shards);
+  EXPECT_EQ(wanted->last_shard_move, 4U);
+  const auto again = import_storage(*old, *store);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(*again) << "it is not empty any more";
+}
+
 TEST_P(meta_stores, give_the_leader_row_to_who_saw_it_last) {
   const auto first = store->leader();
   ASSERT_TRUE(first) << first.error().detail;

@@ -453,6 +453,27 @@ TEST_F(shard_moves, a_drained_shard_is_empty_at_the_end_and_stays_so) {
   EXPECT_FALSE(at->wanted().is_draining("a"));
 }
 
+TEST_F(shard_moves, a_drained_shard_that_nobody_lists_any_more_is_forgotten) {
+  at->begin_adding("c", "host=db");
+  at->on_shards_served("storage-0", {{"c", {100, 2, 0, ""}}});
+  std::string why;
+  ASSERT_EQ(at->added("c", why), cluster::adding::done);
+  pass();
+  pass();
+  ASSERT_NE(at->state().find_shard("c"), nullptr);
+  v1::ControlRequest what;
+  what.mutable_shard_drain()->set_shard("c");
+  what.mutable_shard_drain()->set_on(true);
+  ask(what);
+  pass();
+  EXPECT_NE(at->state().find_shard("c"), nullptr) << "storage nodes can still serve it";
+  for (const auto* name : {"storage-0", "storage-1"}) {
+    at->members().join({{name, "storage", "addr", 1, true}, {"a", "b"}, true});
+  }
+  pass();
+  EXPECT_EQ(at->state().find_shard("c"), nullptr);
+}
+
 TEST_F(shard_moves, status_tells_of_shards_and_moves) {
   move(0, 99);
   pass();

@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   what.flags = {
       {"data-dir", "DIR", "ternd.data_dir", "where everything is kept"},
       {"listen", "HOST:PORT", "gateway.listen_address", "where clients and browsers connect"},
+      {"control", "PATH", "routing.control.socket", "a unix socket for ternctl --routing unix:PATH"},
       {"erase-account", "ACCOUNT", "ternd.erase_account", "destroys an account's data, shows the receipt, ends"},
       {"metrics", "HOST:PORT", "metrics.listen_address", "metrics and health for operators"}};
   what.declare = [&](config::schema& into) { ternd::declare(into, options); };
