@@ -40,11 +40,20 @@ inline constexpr pg_statement chat{
     " where o.entry between r.first and r.last)"
     " select fence_check($1::bigint, $2::bigint)"};
 
+// The message whose key u names. By bounds, and in the order of message_send_key: equality would be planned by the
+// primary key just as well, which reads the whole conversation.
+#define TERN_KEY_OF_MESSAGE "(m.slot, m.conv_hi, m.conv_lo, m.sender, m.send_key)"
+#define TERN_KEY_ASKED "(u.slot, u.hi, u.lo, u.sender, u.send_key)"
+#define TERN_MESSAGE_OF_KEY                                                                       \
+  "join lateral (select m.* from message m where m.send_key is not null and " TERN_KEY_OF_MESSAGE \
+  " >= " TERN_KEY_ASKED " and " TERN_KEY_OF_MESSAGE " <= " TERN_KEY_ASKED                         \
+  " order by m.slot, m.conv_hi, m.conv_lo, m.sender, m.send_key limit 1) k on true"
+
 inline constexpr pg_statement release_keys{
     "release_keys",
     "update message m set send_key = null from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[],"
-    " $5::bytea[]) as u (slot, hi, lo, sender, send_key) where m.slot = u.slot and m.conv_hi = u.hi"
-    " and m.conv_lo = u.lo and m.sender = u.sender and m.send_key = u.send_key"};
+    " $5::bytea[]) as u (slot, hi, lo, sender, send_key) " TERN_MESSAGE_OF_KEY
+    " where m.slot = k.slot and m.conv_hi = k.conv_hi and m.conv_lo = k.conv_lo and m.mid = k.mid"};
 
 inline constexpr pg_statement put_roster{
     "put_roster",
@@ -101,9 +110,8 @@ inline constexpr pg_statement load{
             " join conversation c on c.slot = u.slot and c.conv_hi = u.hi and c.conv_lo = u.lo"};
 inline constexpr pg_statement find_keys{
     "find_keys",
-    "select u.n, m.mid, m.timestamp_ns from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])"
-    " with ordinality as u (slot, hi, lo, sender, send_key, n) join message m on m.slot = u.slot"
-    " and m.conv_hi = u.hi and m.conv_lo = u.lo and m.sender = u.sender and m.send_key = u.send_key"};
+    "select u.n, k.mid, k.timestamp_ns from unnest($1::int[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])"
+    " with ordinality as u (slot, hi, lo, sender, send_key, n) " TERN_MESSAGE_OF_KEY};
 inline constexpr pg_statement scan_outbox{
     "scan_outbox",
     "select o.entry, o.recipient, o.conv_hi, o.conv_lo, o.kind, o.mid, o.payload, o.accepted_ns,"
@@ -161,6 +169,9 @@ inline constexpr pg_statement page_backward{
     " order by m.mid desc limit $6::bigint) q) r where before < $7::bigint) p on true"
     " where c.slot = $1::bigint::int and c.conv_hi = $2::bigint and c.conv_lo = $3::bigint order by p.mid desc"};
 
+#undef TERN_MESSAGE_OF_KEY
+#undef TERN_KEY_ASKED
+#undef TERN_KEY_OF_MESSAGE
 #undef TERN_PLAIN_SIZE
 #undef TERN_HEAD_OF_CONVERSATION
 

@@ -1,4 +1,5 @@
-// How PostgreSQL reads a page of a long conversation: by one range of one index, whatever the table's size.
+// How PostgreSQL reads a page of a long conversation, and finds a key in it: by one range of one index, whatever the
+// table's size.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -42,10 +43,13 @@ class store_plans : public ::testing::Test {
 
   /// The plan and how many rows each step of it saw.
   std::string plan_of(const sql::pg_statement& statement, const std::string& more) {
+    return plan_with(statement, std::to_string(slot_of(talk)) + "," + signed_text(talk.hi) + "," +
+                                    signed_text(talk.lo) + "," + more);
+  }
+  std::string plan_with(const sql::pg_statement& statement, const std::string& arguments) {
     run(std::string("prepare p as ") + statement.text);
-    const auto key = std::to_string(slot_of(talk)) + "," + signed_text(talk.hi) + "," + signed_text(talk.lo);
-    auto told = database_->query("explain (analyze, buffers, costs off, timing off, summary off) execute p (" + key +
-                                 "," + more + ")");
+    auto told = database_->query("explain (analyze, buffers, costs off, timing off, summary off) execute p (" +
+                                 arguments + ")");
     EXPECT_TRUE(told) << told.error().detail;
     std::string plan;
     for (const auto& line : *told) plan += sql::as_text(line[0]) + "\n";
@@ -79,6 +83,48 @@ TEST_F(store_plans, a_page_from_the_middle_reads_its_own_rows_only) {
 
 TEST_F(store_plans, a_page_of_what_is_missing_reads_its_own_rows_only) {
   expect_one_range(plan_of(pg_text::page_forward, "10000,0,50,1048576,0"));
+}
+
+/// Arguments that ask for the keys of these mids, all of sender 1.
+std::string keys_asked(std::initializer_list<uint64_t> mids) {
+  std::string slots, highs, lows, senders, keys;
+  for (const auto mid : mids) {
+    const std::string comma = keys.empty() ? "" : ",";
+    slots += comma + std::to_string(slot_of(talk));
+    highs += comma + signed_text(talk.hi);
+    lows += comma + signed_text(talk.lo);
+    senders += comma + "1";
+    keys += comma + "decode(lpad(to_hex(" + std::to_string(mid) + "), 16, '0'), 'hex')";
+  }
+  return "array[" + slots + "],array[" + highs + "]::bigint[],array[" + lows + "]::bigint[],array[" + senders +
+         "]::bigint[],array[" + keys + "]";
+}
+
+/// One entry of the index of keys each, whether the tables' sizes are known or not.
+void expect_key_alone(const std::string& plan, const std::string& rows) {
+  EXPECT_THAT(plan,
+              ::testing::ContainsRegex("Index Scan using message_send_key on message m(_1)? \\(actual rows=" + rows));
+  EXPECT_THAT(plan, Not(HasSubstr("Rows Removed by Filter")));
+}
+
+TEST_F(store_plans, a_key_is_found_by_its_own_entry) {
+  expect_key_alone(plan_with(pg_text::find_keys, keys_asked({10'000, 12'000})), "1 loops=2");
+}
+
+TEST_F(store_plans, a_key_that_is_not_there_reads_no_row) {
+  expect_key_alone(plan_with(pg_text::find_keys, keys_asked({rows_of_talk + 5})), "0 loops=1");
+}
+
+TEST_F(store_plans, a_key_is_found_by_its_own_entry_when_the_table_is_known) {
+  run("analyze message");
+  expect_key_alone(plan_with(pg_text::find_keys, keys_asked({10'000, 12'000})), "1 loops=2");
+}
+
+TEST_F(store_plans, a_key_is_released_by_its_own_entry) {
+  expect_key_alone(plan_with(pg_text::release_keys, keys_asked({10'000})), "1 loops=1");
+  const auto left = database_->query("select count(*) from message where send_key is null");
+  ASSERT_TRUE(left);
+  EXPECT_EQ(sql::as_int((*left)[0][0]), 1);
 }
 
 }  // namespace
