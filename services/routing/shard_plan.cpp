@@ -139,8 +139,10 @@ result<std::vector<shard_move>> plan_move(const meta_state& state, const intents
     return complaint(errc::bad_parameter,
                      "slots are 0 to " + std::to_string(slot_count - 1) + ", the first not after the last");
   }
+  const bool all = slots == slot_span{0, slot_count - 1};
   for (const auto& one : wanted.shard_moves) {
     if (!overlap({one.first, one.last}, slots)) continue;
+    if (all && state.storage.find(one.first)->owner != source) continue;
     return complaint(errc::unavailable, "slots " + text({one.first, one.last}) + " are part of move " +
                                             std::to_string(one.move) +
                                             (one.kept_since != 0 ? ": finish it or roll it back first" : ""));
@@ -149,11 +151,13 @@ result<std::vector<shard_move>> plan_move(const meta_state& state, const intents
   for (const auto& each : state.storage.ranges()) {
     if (!overlap({each.first, each.last}, slots)) continue;
     const slot_span part{std::max(each.first, slots.first), std::min(each.last, slots.second)};
+    if (each.owner != source && all) continue;
     if (each.owner != source) {
       return complaint(errc::bad_parameter, "slots " + text(part) + " are on shard " + each.owner);
     }
     out.push_back(move_of(source, target, part));
   }
+  if (out.empty()) return complaint(errc::unavailable, "shard " + source + " has no slots");
   return out;
 }
 

@@ -28,6 +28,7 @@ placement::range_map given(const placement::range_map& map, const std::string& s
 /// The plans below are moves without numbers; one per range of the map. Errors are for people. Slots that are part of
 /// a move that is not finished are never planned.
 
+/// All slots there are stand for all that the source has.
 /// Errors: not_found: no such shard; bad_parameter: the same shard twice, or slots that are not the source's;
 /// unavailable: the target drains, or slots are part of a move.
 result<std::vector<shard_move>> plan_move(const meta_state& state, const intents& wanted, const std::string& source,

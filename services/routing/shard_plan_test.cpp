@@ -62,7 +62,8 @@ TEST_F(shard_plans, what_makes_no_sense_is_refused) {
   EXPECT_EQ(code("a", "a", {0, 1}), errc::bad_parameter);
   EXPECT_EQ(code("a", "b", {1, 0}), errc::bad_parameter);
   EXPECT_EQ(code("a", "b", {0, slot_count}), errc::bad_parameter);
-  EXPECT_EQ(code("a", "b", {0, slot_count - 1}), errc::bad_parameter) << "half of them are b's";
+  EXPECT_EQ(code("a", "b", {0, slot_count - 2}), errc::bad_parameter) << "half of them are b's";
+  EXPECT_EQ(code("c", "b", {0, slot_count - 1}), errc::unavailable) << "it has none";
   wanted.shards["b"].draining = true;
   EXPECT_EQ(code("a", "b", {0, 1}), errc::unavailable);
   wanted.shards.clear();
@@ -71,6 +72,14 @@ TEST_F(shard_plans, what_makes_no_sense_is_refused) {
   EXPECT_TRUE(plan_move(state, wanted, "a", "b", {10, 20}));
   state.shards[1].owner.clear();
   EXPECT_EQ(code("a", "b", {10, 20}), errc::unavailable) << "nobody serves it";
+}
+
+TEST_F(shard_plans, all_slots_stand_for_all_that_the_source_has) {
+  const auto plan = plan_move(state, wanted, "b", "c", {0, slot_count - 1});
+  ASSERT_TRUE(plan) << plan.error().detail;
+  ASSERT_EQ(plan->size(), 1U);
+  EXPECT_EQ(plan->front().first, slot_count / 2);
+  EXPECT_EQ(plan->front().last, slot_count - 1);
 }
 
 TEST_F(shard_plans, a_split_gives_the_upper_half) {

@@ -150,6 +150,7 @@ const std::vector<command>& all_commands() {
   static const std::vector<command> all = [] {
     auto list = cluster_commands();
     for (auto& each : move_commands()) list.push_back(std::move(each));
+    for (auto& each : shard_commands()) list.push_back(std::move(each));
     for (auto& each : account_commands()) list.push_back(std::move(each));
     for (auto& each : diagnosis_commands()) list.push_back(std::move(each));
     return list;

@@ -47,6 +47,8 @@ struct command {
 /// commands/cluster.cpp, commands/moves.cpp
 std::vector<command> cluster_commands();
 std::vector<command> move_commands();
+/// commands/shards.cpp
+std::vector<command> shard_commands();
 /// commands/account.cpp
 std::vector<command> account_commands();
 /// commands/diagnosis.cpp
