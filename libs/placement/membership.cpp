@@ -58,6 +58,10 @@ void membership::impl::items(uint64_t number, std::vector<rpc::join_stream::down
       take(number, item.delta());
     } else if (item.has_move()) {
       if (what.on_move) what.on_move(order_of(item.move()));
+    } else if (item.has_shards()) {
+      if (what.on_shards) what.on_shards(item.shards());
+    } else if (item.has_shard_move()) {
+      if (what.on_shard_move) what.on_shard_move(item.shard_move());
     } else if (item.has_drain()) {
       if (what.on_drain) what.on_drain(item.drain().on());
     } else if (item.has_not_leader()) {
@@ -158,6 +162,22 @@ void membership::impl::move_done(const move_result& result) {
   send_up(item);
 }
 
+void membership::impl::shard_moved(const routing::v1::ShardMoveProgress& progress) {
+  rpc::join_stream::up item;
+  *item.mutable_shard_move() = progress;
+  send_up(item);
+}
+
+void membership::impl::shards_served(const routing::v1::ShardsServed& all) {
+  rpc::join_stream::up item;
+  *item.mutable_shards_served() = all;
+  {
+    const std::lock_guard lock(mutex);
+    served = item;
+  }
+  send_up(item);
+}
+
 int64_t membership::impl::age_ms() const {
   const std::lock_guard lock(mutex);
   const auto renewed = trust.renewed_at();
@@ -176,6 +196,8 @@ view& membership::cluster() noexcept { return impl_->maps; }
 int64_t membership::lease_age_ms() const { return impl_->age_ms(); }
 void membership::leave() { impl_->leave(); }
 void membership::move_done(const move_result& result) { impl_->move_done(result); }
+void membership::shard_moved(const routing::v1::ShardMoveProgress& progress) { impl_->shard_moved(progress); }
+void membership::shards_served(const routing::v1::ShardsServed& all) { impl_->shards_served(all); }
 void membership::stop() { impl_->stop(); }
 
 bool membership::lease_valid() const {

@@ -13,6 +13,13 @@
 #include "libs/placement/view.hpp"
 #include "libs/rpc/network.hpp"
 
+namespace tern::routing::v1 {
+class ShardList;
+class ShardMoveOrder;
+class ShardMoveProgress;
+class ShardsServed;
+}  // namespace tern::routing::v1
+
 namespace tern::placement {
 
 struct membership_options {
@@ -24,6 +31,10 @@ struct membership_options {
   /// Orders to hand over ranges; empty: ranges of this node change their owner without notice. Called on a transport
   /// thread, must not block. Each order is answered by move_done().
   std::function<void(const move_order&)> on_move = {};
+  /// Storage: shards beside those above, and orders to move slots between shards, each answered by shard_moved() as
+  /// often as there is something to say. As above.
+  std::function<void(const routing::v1::ShardList&)> on_shards = {};
+  std::function<void(const routing::v1::ShardMoveOrder&)> on_shard_move = {};
   /// An operator drains the node, or takes that back. As above.
   std::function<void(bool on)> on_drain = {};
   /// Sessions, rooms or connections here, for heartbeats. Any thread.
@@ -60,6 +71,10 @@ class membership {
   void leave();
   /// The answer to an order. Lost when routing is away: it will ask again.
   void move_done(const move_result& result);
+  /// Lost when routing is away, as above.
+  void shard_moved(const routing::v1::ShardMoveProgress& progress);
+  /// Sent now and, the newest, at the beginning of each stream; in place of membership_options::shards.
+  void shards_served(const routing::v1::ShardsServed& what);
   /// Says goodbye (Leave) and ends the stream. Afterwards the view no longer changes. Idempotent; the destructor does
   /// it.
   void stop();

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -51,6 +52,8 @@ struct membership::impl final : std::enable_shared_from_this<impl> {
   rpc::join_stream::up heartbeat_item(attempt& on);
   void leave();
   void move_done(const move_result& result);
+  void shard_moved(const routing::v1::ShardMoveProgress& progress);
+  void shards_served(const routing::v1::ShardsServed& what);
   int64_t age_ms() const;
 
   // membership_links.cpp
@@ -90,6 +93,7 @@ struct membership::impl final : std::enable_shared_from_this<impl> {
   uint64_t numbers = 0;
   uint64_t sequence = 0;
   bool leaving = false;
+  std::optional<rpc::join_stream::up> served;  // the newest ShardsServed
   bool stopped = false;
   bool look_now = false;
   bool stepped = false;                   // by step()

@@ -49,6 +49,7 @@ membership::impl::attempt* membership::impl::leader() {
 
 void membership::impl::up(uint64_t number, join_sink_ptr to) {
   rpc::join_stream::up hello, heartbeat;
+  std::optional<rpc::join_stream::up> shards;
   const auto load = what.load ? what.load() : 0;
   {
     const std::lock_guard lock(mutex);
@@ -60,10 +61,12 @@ void membership::impl::up(uint64_t number, join_sink_ptr to) {
     at->leased = at->refused = false;
     trust.up(at->stream, at->replica, time.now());
     hello = hello_item();
+    shards = served;
     heartbeat = heartbeat_item(*at);
   }
   heartbeat.mutable_heartbeat()->set_load(load);
   to->send(std::move(hello));
+  if (shards) to->send(std::move(*shards));
   to->send(std::move(heartbeat));
 }
 

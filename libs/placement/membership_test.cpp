@@ -229,6 +229,44 @@ TEST_F(membership_client, gets_orders_and_tells_of_its_load_and_of_what_became_o
   mover.stop();
 }
 
+TEST_F(membership_client, hands_on_shards_and_their_moves_and_says_on_each_stream_what_it_serves) {
+  std::vector<std::string> shards;
+  std::vector<uint64_t> moves;
+  membership_options about{{"storage", "storage-1", 6}, "local:storage-1", {"s0"}, true, "local:routing-0"};
+  about.on_shards = [&](const routing::v1::ShardList& all) {
+    for (const auto& one : all.shards()) shards.push_back(one.name() + "=" + one.dsn());
+  };
+  about.on_shard_move = [&](const routing::v1::ShardMoveOrder& order) { moves.push_back(order.move()); };
+  membership node(*net, time, about);
+  node.start();
+  join_stream::down list, order;
+  auto& place = *list.mutable_shards()->add_shards();
+  place.set_name("s1");
+  place.set_dsn("sqlite:/x");
+  routing.out->send(list);
+  order.mutable_shard_move()->set_move(9);
+  routing.out->send(order);
+  EXPECT_EQ(shards, std::vector<std::string>{"s1=sqlite:/x"});
+  EXPECT_EQ(moves, std::vector<uint64_t>{9});
+  routing::v1::ShardMoveProgress progress;
+  progress.set_move(9);
+  progress.set_state(routing::v1::ShardMoveProgress::READY);
+  node.shard_moved(progress);
+  EXPECT_EQ(routing.items.back().shard_move().state(), routing::v1::ShardMoveProgress::READY);
+  routing::v1::ShardsServed served;
+  served.add_shards()->set_name("s1");
+  node.shards_served(served);
+  EXPECT_EQ(routing.items.back().shards_served().shards(0).name(), "s1");
+  routing.items.clear();
+  net->withdraw<join_stream>("local:routing-0");
+  net->serve<join_stream>("local:routing-0", routing.function());
+  ASSERT_GE(routing.items.size(), 3U);
+  EXPECT_TRUE(routing.items[0].has_hello());
+  ASSERT_TRUE(routing.items[1].has_shards_served());
+  EXPECT_EQ(routing.items[1].shards_served().shards(0).name(), "s1");
+  node.stop();
+}
+
 /// Three replicas. Which of them leads is up to the test; the node's thread finds it out, in real time.
 class membership_of_replicas : public ::testing::Test {
  protected:
