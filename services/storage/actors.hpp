@@ -16,6 +16,7 @@
 #include "services/storage/logic/dispatch_window.hpp"
 #include "services/storage/logic/write_request.hpp"
 #include "services/storage/logic/writer_engine.hpp"
+#include "services/storage/logic/writer_task.hpp"
 
 namespace tern::storage {
 
@@ -47,6 +48,10 @@ struct done_message {
 /// Wanted: the outbox after `after`; answered to the dispatcher with page_message.
 struct page_request {
   uint64_t after = 0;
+};
+/// Work of a mover.
+struct task_message {
+  std::shared_ptr<writer_task> task;
 };
 /// Answer what waits with wrong_owner and quit.
 struct stop_message {};
@@ -82,6 +87,13 @@ struct stream_message {
 struct replies_message {
   std::string node;  // who says so
   std::shared_ptr<std::vector<session::v1::DeliveryReply>> items;
+};
+/// Which slots' entries go from here: at the start, and one change later (`task` ends then).
+struct doors_message {
+  slot_doors doors;
+};
+struct door_message {
+  std::shared_ptr<writer_task> task;
 };
 /// To itself: try again what had to wait.
 struct pump_message {};
@@ -126,7 +138,8 @@ struct writer_state {
   bool done_due = false;
   bool announced_open = false;
   uint64_t statements_counted = 0;
-  uint64_t failures = 0;  // in a row
+  uint64_t failures = 0;                            // in a row
+  std::vector<std::shared_ptr<writer_task>> tasks;  // that wait for writes before them
 };
 /// Spawn it detached.
 caf::behavior writer_behavior(actor::stateful<writer_state>* self, writer_setup setup);
@@ -154,6 +167,9 @@ caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispa
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::write_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::done_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::page_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::task_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::doors_message)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::door_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::stop_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::round_message)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(tern::storage::resume_message)

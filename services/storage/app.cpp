@@ -15,9 +15,11 @@
 #include "services/storage/erasure/erasure_service.hpp"
 #include "services/storage/grpc/storage_service.hpp"
 #include "services/storage/login/redis_soft_store.hpp"
+#include "services/storage/moves/shard_mover.hpp"
 #include "services/storage/redis_metrics.hpp"
 #include "services/storage/refusals.hpp"
 #include "services/storage/repositories/sealing/key_ring.hpp"
+#include "services/storage/shard_reports.hpp"
 #include "services/storage/supervisor.hpp"
 #include "services/storage/upkeep.hpp"
 
@@ -43,8 +45,8 @@ login_options to_login(const storage_config& from) {
 class storage_service final : public app::service {
  public:
   using open_function = std::function<result<std::unique_ptr<store>>(const std::string&)>;
-  storage_service(app::context& with, storage_config options, open_function open)
-      : with_(with), options_(std::move(options)), open_(std::move(open)) {}
+  storage_service(app::context& with, storage_config options, open_function open, mover_options moves)
+      : with_(with), options_(std::move(options)), open_(std::move(open)), moves_(std::move(moves)) {}
   ~storage_service() override { stop(); }
 
   std::string name() const override { return "storage"; }
@@ -55,7 +57,10 @@ class storage_service final : public app::service {
  private:
   result<void> check_shard_keys();
   open_function opener(const std::string& shard) const;
+  slot_options slot_how() const;
   result<void> make_shards();
+  void add_shards(const routing::v1::ShardList& list);
+  void make_membership();
   void start_upkeep(retention_rules kept);
   supervisor_setup supervision();
   bool has_moved_out() const;
@@ -66,14 +71,17 @@ class storage_service final : public app::service {
   app::context& with_;
   const storage_config options_;
   const open_function open_;
+  const mover_options moves_;
   sealing sealing_;
   std::shared_ptr<storage_metrics> metrics_;
   std::shared_ptr<login_desk> logins_;
-  std::shared_ptr<const shard_slots> shards_;
+  const std::shared_ptr<shard_slots> shards_ = std::make_shared<shard_slots>();
   std::shared_ptr<delivery_hub> hub_ = std::make_shared<delivery_hub>();
   std::shared_ptr<std::atomic<int64_t>> alive_at_ = std::make_shared<std::atomic<int64_t>>(0);
   std::shared_ptr<std::atomic<size_t>> at_work_ = std::make_shared<std::atomic<size_t>>(0);
   std::unique_ptr<placement::membership> membership_;
+  std::unique_ptr<shard_movers> movers_;
+  std::unique_ptr<shard_reports> reports_;
   std::unique_ptr<upkeep> upkeep_;
   caf::actor supervisor_;
 };
@@ -104,22 +112,63 @@ result<void> storage_service::check_shard_keys() {
   return all;
 }
 
-result<void> storage_service::make_shards() {
-  std::string problem;
-  const auto settings = parse_shards(options_.shards, problem);
-  if (settings.empty()) return error{errc::config, problem};
+slot_options storage_service::slot_how() const {
   slot_options how;
   how.port.writes_most = how.port.parked_most = options_.queue_requests;
   how.port.request_timeout = options_.request_timeout;
   how.readers = {options_.reader_threads, options_.reader_queue};
-  auto slots = std::make_shared<shard_slots>();
+  return how;
+}
+
+result<void> storage_service::make_shards() {
+  std::string problem;
+  const auto settings = parse_shards(options_.shards, problem);
+  if (settings.empty()) return error{errc::config, problem};
   for (const auto& setting : settings) {
     auto holder = std::make_shared<store_holder>(setting.dsn, opener(setting.name));
-    (*slots)[setting.name] =
-        std::make_shared<shard_slot>(setting.name, std::move(holder), how, with_.time, logins_, metrics_);
+    shards_->add(
+        std::make_shared<shard_slot>(setting.name, std::move(holder), slot_how(), with_.time, logins_, metrics_));
   }
-  shards_ = std::move(slots);
   return {};
+}
+
+/// Shards that were added to the cluster since this node was configured. What is configured here counts.
+void storage_service::add_shards(const routing::v1::ShardList& list) {
+  for (const auto& place : list.shards()) {
+    auto slot = shards_->find(place.name());
+    std::string problem;
+    if (!slot && parse_shards({place.name() + "=" + place.dsn()}, problem).empty()) {
+      logger.error("routing told of a shard that makes no sense", {{"shard", place.name()}, {"why", problem}});
+      continue;
+    }
+    if (!slot) {
+      auto holder = std::make_shared<store_holder>(place.dsn(), opener(place.name()));
+      slot = std::make_shared<shard_slot>(place.name(), std::move(holder), slot_how(), with_.time, logins_, metrics_);
+      shards_->add(slot);
+      for (auto& each : dependencies_of({{place.name(), place.dsn()}}, {}))
+        with_.health.add_dependency(std::move(each));
+      logger.info("shard is known", {{"shard", place.name()}});
+    }
+    slot->store->require_term(place.term());
+  }
+}
+
+/// What comes from routing leads to parts that are made before it is joined and ended after it was left.
+void storage_service::make_membership() {
+  placement::membership_options about;
+  about.self = {"storage", with_.node, with_.incarnation};
+  about.address = with_.address;
+  for (const auto& slot : shards_->preferred()) about.shards.push_back(slot->name());
+  about.slots_wanted = true;
+  about.routing_address = with_.routing_address;
+  about.on_shards = [this](const routing::v1::ShardList& list) { add_shards(list); };
+  about.on_shard_move = [this](const routing::v1::ShardMoveOrder& order) { movers_->order(order); };
+  membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
+  movers_ = std::make_unique<shard_movers>(
+      shards_, with_.time,
+      [this](const routing::v1::ShardMoveProgress& progress) { membership_->shard_moved(progress); }, moves_);
+  reports_ = std::make_unique<shard_reports>(
+      shards_, [this](const routing::v1::ShardsServed& served) { membership_->shards_served(served); });
 }
 
 void storage_service::start_upkeep(retention_rules kept) {
@@ -131,7 +180,8 @@ void storage_service::start_upkeep(retention_rules kept) {
   how.expire_per_second = options_.retention_rows;
   upkeep_ = std::make_unique<upkeep>(how, with_.time, [shards = shards_] {
     std::vector<std::shared_ptr<shard_slot>> all;
-    for (const auto& [name, slot] : *shards) all.push_back(slot);
+    const auto known = shards->all();
+    for (const auto& [name, slot] : *known) all.push_back(slot);
     return all;
   });
   upkeep_->start();
@@ -182,13 +232,7 @@ result<void> storage_service::start() {
     with_.health.add_dependency(std::move(each));
   }
 
-  placement::membership_options about;
-  about.self = {"storage", with_.node, with_.incarnation};
-  about.address = with_.address;
-  for (const auto& [name, slot] : *shards_) about.shards.push_back(name);
-  about.slots_wanted = true;
-  about.routing_address = with_.routing_address;
-  membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
+  make_membership();
   with_.network.serve<rpc::storage_stream>(
       with_.address, make_storage_acceptor(shards_, metrics_, membership_->cluster(), with_.time));
   with_.network.serve<rpc::erasure_stream>(with_.address, make_erasure_acceptor(shards_, with_.time));
@@ -199,10 +243,12 @@ result<void> storage_service::start() {
     const auto now = std::chrono::nanoseconds(time->now().time_since_epoch()).count();
     return now - at->load() < std::chrono::nanoseconds(std::chrono::seconds{30}).count();
   });
-  membership_->cluster().subscribe(
-      [supervisor = supervisor_](const placement::snapshot_ptr&, const placement::snapshot_ptr& current) {
-        caf::anon_send(supervisor, map_message{current});
-      });
+  membership_->cluster().subscribe([supervisor = supervisor_, movers = movers_.get()](
+                                       const placement::snapshot_ptr&, const placement::snapshot_ptr& current) {
+    caf::anon_send(supervisor, map_message{current});
+    movers->map_changed(current);
+  });
+  reports_->start();
   membership_->start();
   start_upkeep(std::move(*kept));
   return {};
@@ -223,7 +269,8 @@ bool storage_service::others_could_take() const {
 
 size_t storage_service::waiting() const {
   size_t sum = 0;
-  for (const auto& [name, slot] : *shards_) sum += slot->port->waiting() + slot->readers->waiting();
+  const auto all = shards_->all();
+  for (const auto& [name, slot] : *all) sum += slot->port->waiting() + slot->readers->waiting();
   return sum;
 }
 
@@ -249,6 +296,8 @@ void storage_service::drain(std::chrono::milliseconds limit) {
 void storage_service::stop() {
   if (!supervisor_) return;
   upkeep_->stop();
+  movers_->stop();
+  reports_->stop();
   membership_->stop();
   // Its writers answer what they have before the streams go.
   caf::anon_send(supervisor_, stop_message{});
@@ -258,15 +307,16 @@ void storage_service::stop() {
   with_.network.withdraw<rpc::storage_stream>(with_.address);
   with_.network.withdraw<rpc::erasure_stream>(with_.address);
   logins_->stop();
-  for (const auto& [name, slot] : *shards_) slot->readers->stop();
+  const auto all = shards_->all();
+  for (const auto& [name, slot] : *all) slot->readers->stop();
 }
 
 }  // namespace
 
 std::unique_ptr<app::service> make_storage_service(
     app::context& with, const storage_config& options,
-    std::function<result<std::unique_ptr<store>>(const std::string&)> open) {
-  return std::make_unique<storage_service>(with, options, std::move(open));
+    std::function<result<std::unique_ptr<store>>(const std::string&)> open, mover_options moves) {
+  return std::make_unique<storage_service>(with, options, std::move(open), std::move(moves));
 }
 
 }  // namespace tern::storage

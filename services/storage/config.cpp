@@ -6,6 +6,7 @@
 
 #include "libs/config/schema.hpp"
 #include "libs/config/secret_file.hpp"
+#include "libs/sql/connection.hpp"
 #include "services/storage/repositories/sealing/key_ring.hpp"
 #include "services/storage/retention/retention_rules.hpp"
 
@@ -138,6 +139,21 @@ std::vector<std::string> complaints(const storage_config& options) {
   if (!problem.empty()) out.push_back(problem);
   if (const auto kept = retention_of(options); !kept) out.push_back(kept.error().detail);
   if (const auto how = sealing_of(options); !how) out.push_back(how.error().detail);
+  return out;
+}
+
+std::vector<std::string> cluster_complaints(const storage_config& options) {
+  auto out = complaints(options);
+  std::string problem, files, servers;
+  for (const auto& one : parse_shards(options.shards, problem)) {
+    (sql::is_sqlite(one.dsn) ? files : servers) += " " + one.name;
+  }
+  if (!files.empty() && !servers.empty()) {
+    out.push_back("storage.shards: a cluster has either SQLite files or PostgreSQL databases, not" + files +
+                  " of the one kind and" + servers +
+                  " of the other: another node could not serve the files. To bring files into PostgreSQL run ternd "
+                  "with both kinds of shards and move the slots (docs/storage.md, From a file to a cluster)");
+  }
   return out;
 }
 

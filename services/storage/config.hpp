@@ -61,6 +61,9 @@ std::optional<int64_t> utc_time(const std::string& text);
 /// What is wrong with the options, one line each.
 std::vector<std::string> complaints(const storage_config& options);
 
+/// The same for a node of a cluster, which has more to ask for: shards of one kind.
+std::vector<std::string> cluster_complaints(const storage_config& options);
+
 /// A shard of the list.
 struct shard_setting {
   std::string name;

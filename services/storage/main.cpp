@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   program.summary = "Tern storage service: shards of accounts, relations and messages";
   program.services.push_back(
       {"storage", [&](tern::config::schema& schema) { tern::storage::declare(schema, options); },
-       [&] { return tern::storage::complaints(options); },
+       [&] { return tern::storage::cluster_complaints(options); },
        [&](tern::app::context& with) { return tern::storage::make_storage_service(with, options); }});
   return tern::app::run_main(argc, argv, program);
 }

@@ -122,6 +122,22 @@ shard_metrics::shard_metrics(metrics::registry& registry, const std::string& sha
   retention_progress =
       registry.gauge("tern_storage_retention_progress_ratio",
                      "How far the shard has been looked through for them; 1: once more, or none is", of);
+  move_rows = registry.counter("tern_storage_move_rows_total", "Rows copied to other shards by moves of slots", of);
+  move_bytes = registry.counter("tern_storage_move_bytes_total", "Bytes of these rows", of);
+  move_behind = registry.gauge("tern_storage_move_behind_rows",
+                               "Rows of a range on the move that changed and are not copied again yet", of);
+  move_state = registry.gauge("tern_storage_move_state",
+                              "What the newest move out of the shard has come to: 0 none under way, 1 copying, "
+                              "2 ready, 3 sealed, 7 failed",
+                              of);
+  move_sealed_seconds = registry.histogram(
+      "tern_storage_move_sealed_seconds",
+      "From closing the slots of a move to their being handed over, sealed: requests wait so long, "
+      "and until the map says so",
+      metrics::latency_buckets(), of);
+  move_seals_given_up = registry.counter("tern_storage_move_seals_given_up_total",
+                                         "Seals taken back because they took too long or the database refused", of);
+  moves_failed = registry.counter("tern_storage_moves_failed_total", "Moves given back to routing as failed", of);
 }
 
 storage_metrics::storage_metrics(metrics::registry& to)

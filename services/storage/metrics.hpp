@@ -63,6 +63,11 @@ struct shard_metrics {
   metrics::gauge reseal_progress;
   metrics::counter expired;  // messages deleted because of their age
   metrics::gauge retention_progress;
+  metrics::counter move_rows, move_bytes;  // copied out of the shard
+  metrics::gauge move_behind;
+  metrics::gauge move_state;  // ShardMoveProgress.State of the newest move out of it; 0: none is under way
+  metrics::histogram move_sealed_seconds;
+  metrics::counter move_seals_given_up, moves_failed;
 };
 
 /// Of the whole service.

@@ -77,6 +77,20 @@ TEST(reader_pool, tries_again_on_a_new_connection_and_gives_up_at_the_deadline) 
   EXPECT_EQ(late.get_future().get(), errc::unavailable);
 }
 
+TEST(storage_config, a_cluster_has_shards_of_one_kind) {
+  storage_config options;
+  options.encryption_key = std::string(64, 'e');
+  options.shards = {"a=sqlite:/tmp/a.db", "b=host=h dbname=d"};
+  EXPECT_TRUE(complaints(options).empty()) << "ternd moves from one to the other";
+  const auto mixed = cluster_complaints(options);
+  ASSERT_EQ(mixed.size(), 1U);
+  EXPECT_NE(mixed[0].find("not a of the one kind and b of the other"), std::string::npos) << mixed[0];
+  options.shards = {"a=sqlite:/tmp/a.db", "c=sqlite:/tmp/c.db"};
+  EXPECT_TRUE(cluster_complaints(options).empty());
+  options.shards = {"a=host=g dbname=d", "b=host=h dbname=d"};
+  EXPECT_TRUE(cluster_complaints(options).empty());
+}
+
 class shard_port_test : public ::testing::Test {
  protected:
   void ask(uint64_t call, uint64_t epoch, const std::shared_ptr<reply_sink>& from = nullptr) {
@@ -174,6 +188,69 @@ TEST_F(shard_port_test, what_waits_of_a_stream_goes_with_it) {
   port_.suspend(false, refused_);
   EXPECT_EQ(written_, (std::vector<uint64_t>{2}));
   EXPECT_TRUE(refused_.empty());
+}
+
+TEST_F(shard_port_test, requests_of_a_closed_door_wait_in_order_and_the_others_go_on) {
+  const auto slot = [](account_id one, account_id other) { return slot_of(testing::talk_of(one, other)); };
+  const auto closed = slot(ann, ben);
+  ASSERT_NE(closed, slot(ann, testing::cat));
+  const auto admit = [this](v1::StorageRequest one) {
+    one.set_epoch(7);
+    std::vector<v1::StorageRequest> items{std::move(one)};
+    port_.admit(std::move(items), nullptr, refused_);
+  };
+  open(7);
+  ASSERT_TRUE(port_.set_door(7, {closed, closed, slot_door::wait}, refused_));
+  EXPECT_FALSE(port_.set_door(6, {closed, closed, slot_door::open}, refused_));
+  admit(append(1, ann, ben, "a"));
+  admit(append(2, ann, testing::cat, "b"));
+  admit(append(3, ann, ben, "c"));
+  EXPECT_EQ(written_, (std::vector<uint64_t>{2}));
+  EXPECT_TRUE(port_.set_door(7, {closed, closed, slot_door::open}, refused_));
+  EXPECT_EQ(written_, (std::vector<uint64_t>{2, 1, 3}));
+}
+
+TEST_F(shard_port_test, where_slots_have_gone_requests_wait_for_the_map_a_moment_and_are_refused_then) {
+  open(7);
+  ASSERT_TRUE(port_.set_door(7, {0, slot_count - 1, slot_door::wait}, refused_));
+  ask(1, 7);
+  EXPECT_TRUE(port_.set_door(7, {0, slot_count - 1, slot_door::gone}, refused_));
+  port_.expire(refused_);
+  EXPECT_TRUE(refused_.empty());
+  port_.expire(refused_);
+  ASSERT_EQ(refused_.size(), 1U);
+  EXPECT_EQ(refused(0), errc::wrong_owner);
+  EXPECT_TRUE(written_.empty());
+}
+
+TEST_F(shard_port_test, nothing_is_handed_on_before_the_doors_are_known_and_they_stay_for_the_epoch) {
+  const auto begin = [this](uint64_t epoch) {
+    port_.open(
+        epoch,
+        [this](std::vector<write_request>&& items) {
+          for (auto& item : items) written_.push_back(item.message.call());
+        },
+        refused_, {}, false);
+  };
+  begin(7);
+  ask(1, 7);
+  EXPECT_TRUE(written_.empty());
+  EXPECT_EQ(port_.open_epoch(), 0U);
+  port_.know_doors(7, slot_doors{}, refused_);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{1}));
+  EXPECT_EQ(port_.open_epoch(), 7U);
+  ASSERT_TRUE(port_.set_door(7, {0, slot_count - 1, slot_door::wait}, refused_));
+  begin(7);  // its writer had died
+  EXPECT_TRUE(port_.knows_doors(7));
+  ask(2, 7);
+  EXPECT_EQ(written_.size(), 1U);
+  // The writer of the next epoch may know them before the port hears of the epoch.
+  port_.know_doors(8, slot_doors{}, refused_);
+  EXPECT_FALSE(port_.knows_doors(8));
+  begin(8);
+  EXPECT_TRUE(port_.knows_doors(8));
+  ask(3, 8);
+  EXPECT_EQ(written_, (std::vector<uint64_t>{1, 3}));
 }
 
 }  // namespace

@@ -56,6 +56,13 @@ void shard_slot::read(v1::StorageRequest&& message, const std::shared_ptr<reply_
       answer_with(errc::wrong_owner);
       return errc::ok;
     }
+    if (port->door_of(*request) != slot_door::open) {
+      std::vector<answer> refused;
+      port->admit_again(v1::StorageRequest(*request), from, arrived, refused);
+      service_metrics->operations.observe(refused, time_.now());
+      send_answers(refused);
+      return errc::ok;
+    }
     auto reply = execute_read(in, *request);
     if (reply) {
       respond(from, request->op_case(), arrived, std::move(*reply));

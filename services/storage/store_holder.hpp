@@ -18,6 +18,7 @@ class store_holder {
   explicit store_holder(std::string dsn, open_function open = open_store)
       : dsn_(std::move(dsn)), open_(std::move(open)) {}
 
+  const std::string& dsn() const noexcept { return dsn_; }
   /// A writer that has acquired the shard in `epoch`.
   result<std::unique_ptr<writer_store>> writer(uint64_t epoch);
   result<std::unique_ptr<reader_store>> reader();

@@ -21,7 +21,7 @@ struct supervisor_setup {
   std::function<bool()> lease_valid;
   /// Told when every shard has been given to somebody and all owned ones are served (or why not), and of each change.
   std::function<void(bool ready, const std::string& why)> readiness;
-  std::shared_ptr<const shard_slots> shards;
+  std::shared_ptr<const shard_slots> shards;  // followed as it grows
   std::shared_ptr<delivery_hub> hub;
   std::shared_ptr<login_desk> logins;
   writer_options writer;  // shard and epoch are filled in

@@ -121,6 +121,12 @@ caf::behavior dispatcher_behavior(actor::stateful<dispatcher_state>* self, dispa
         pump(self);
       },
       [self](const page_message& m) { take_page(self, m); },
+      [self](doors_message& m) { self->state.window.set_doors(std::move(m.doors)); },
+      [self](const door_message& m) {
+        self->state.window.set_door(m.task->change);
+        m.task->end({});
+        pump(self);
+      },
       [self](const resync_message&) {
         self->state.window.fall_behind();
         pump(self);

@@ -190,7 +190,7 @@ TEST_F(storage_actors, above_the_bound_of_waiting_writes_overload_is_answered_at
   database.away = true;
   node_options how;
   how.open = database.open();
-  how.slots.port.writes_most = 10;
+  how.slots.port.writes_most = how.slots.port.parked_most = 10;
   start(how);
   while (!node_->slot().port->serves(1)) std::this_thread::yield();
   for (uint64_t i = 1; i <= 30; ++i) client_->send(append(i, ann, ben, "k" + std::to_string(i)));

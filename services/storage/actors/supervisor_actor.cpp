@@ -2,9 +2,11 @@
 // stops them when the shard moves on; keeps a stream to every session node.
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "libs/log/log.hpp"
+#include "services/storage/moves/move_side.hpp"
 #include "services/storage/supervisor.hpp"
 
 namespace tern::storage {
@@ -42,7 +44,7 @@ void stop_shard(supervisor_self* self, const std::string& name) {
   const auto at = state.running.find(name);
   if (at == state.running.end()) return;
   auto& shard = at->second;
-  auto& slot = *state.setup.shards->at(name);
+  auto& slot = *state.setup.shards->find(name);
   std::vector<answer> refused;
   slot.port->close(shard.epoch, refused);
   send_refused(state, slot, refused);
@@ -54,10 +56,37 @@ void stop_shard(supervisor_self* self, const std::string& name) {
   state.running.erase(at);
 }
 
+/// How the shard is acquired. Before anything of it is served its database says which slots are, and the port and the
+/// dispatcher know. Called on the writer's thread, again after each failure; from the first time on the doors are
+/// changed by the movers alone.
+writer_engine::open_function opening(supervisor_state& state, shard_slot& slot, uint64_t epoch,
+                                     const caf::actor& dispatcher) {
+  const auto told = std::make_shared<bool>(false);
+  return [time = state.setup.time, store = slot.store, port = slot.port, metrics = slot.service_metrics, epoch,
+          dispatcher, told]() -> result<std::unique_ptr<writer_store>> {
+    auto writer = store->writer(epoch);
+    if (!writer || *told) return writer;
+    std::optional<slot_doors> found;
+    if (!port->knows_doors(epoch)) {
+      auto doors = doors_in(store->dsn());
+      if (!doors) return doors.error();
+      found = std::move(*doors);
+    }
+    caf::anon_send(dispatcher, doors_message{found ? *found : port->doors()});
+    *told = true;
+    if (!found) return writer;
+    std::vector<answer> refused;
+    port->know_doors(epoch, std::move(*found), refused);
+    metrics->operations.observe(refused, time->now());
+    send_answers(refused);
+    return writer;
+  };
+}
+
 void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
                  std::shared_ptr<shard_counters> counters) {
   auto& state = self->state;
-  auto& slot = *state.setup.shards->at(name);
+  auto& slot = *state.setup.shards->find(name);
   auto& shard = state.running[name];
   shard.epoch = epoch;
   shard.counters = std::move(counters);
@@ -69,7 +98,7 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
   setup.options.shard = name;
   setup.options.epoch = epoch;
   setup.time = state.setup.time;
-  setup.open = [store = slot.store, epoch] { return store->writer(epoch); };
+  setup.open = opening(state, slot, epoch, shard.dispatcher);
   setup.port = slot.port;
   setup.metrics = slot.metrics;
   setup.service_metrics = slot.service_metrics;
@@ -92,7 +121,11 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
       [writer = shard.writer, supervisor = setup_supervisor](std::vector<write_request>&& items) {
         caf::anon_send(writer, write_message{std::make_shared<write_parcel>(std::move(items), supervisor)});
       },
-      refused);
+      refused,
+      [writer = shard.writer](std::shared_ptr<writer_task> task) {
+        caf::anon_send(writer, task_message{std::move(task)});
+      },
+      false);
   send_refused(state, slot, refused);
   logger.info("shard is taken over", {{"shard", name}, {"epoch", epoch}});
 }
@@ -108,7 +141,7 @@ void break_shard(supervisor_self* self, const std::string& name, running_shard& 
   if (shard.broken) return;
   shard.broken = true;
   shard.open = false;
-  auto& slot = *state.setup.shards->at(name);
+  auto& slot = *state.setup.shards->find(name);
   logger.error("an actor of the shard died, it is started again", {{"shard", name}, {"epoch", shard.epoch}});
   slot.metrics->restarts.add();
   slot.metrics->up.set(0);
@@ -146,7 +179,8 @@ void follow_shards(supervisor_self* self) {
   // again with each epoch, and what it left in the outbox has them already.
   const auto* me = state.map->find_node(state.setup.self.node);
   const bool former_life = me != nullptr && me->incarnation != state.setup.self.incarnation;
-  for (const auto& [name, slot] : *state.setup.shards) {
+  const auto shards = state.setup.shards->all();
+  for (const auto& [name, slot] : *shards) {
     const auto* known = state.map->find_shard(name);
     const auto at = state.running.find(name);
     const bool runs = at != state.running.end();
@@ -192,7 +226,8 @@ void follow_lease(supervisor_state& state) {
     if (!suspended) logger.info("lease held: shards are served");
     report_readiness(state);
   }
-  for (const auto& [name, slot] : *state.setup.shards) {
+  const auto shards = state.setup.shards->all();
+  for (const auto& [name, slot] : *shards) {
     std::vector<answer> refused;
     slot->port->suspend(suspended, refused);
     slot->port->expire(refused);
@@ -221,7 +256,8 @@ void count_reads(supervisor_state& state, const std::string& name, shard_slot& s
 
 void measure(supervisor_state& state) {
   const auto now = state.setup.time->now();
-  for (const auto& [name, slot] : *state.setup.shards) {
+  const auto shards = state.setup.shards->all();
+  for (const auto& [name, slot] : *shards) {
     slot->metrics->writes_waiting.set(static_cast<double>(slot->port->waiting()));
     slot->metrics->reads_waiting.set(static_cast<double>(slot->readers->waiting()));
     const auto pool = slot->readers->connections();
@@ -233,14 +269,17 @@ void measure(supervisor_state& state) {
     slot->metrics->copies.set(servers.copies);
     slot->metrics->degraded.set(servers.degraded ? 1 : 0);
     if (now < state.sizes_at || !state.running.contains(name)) continue;
-    auto run = [holder = slot->store, metrics = slot->metrics](reader_store&) {
-      if (auto bytes = holder->size_bytes()) metrics->bytes.set(static_cast<double>(*bytes));
+    auto run = [of = slot](reader_store&) {
+      if (auto bytes = of->store->size_bytes()) {
+        of->metrics->bytes.set(static_cast<double>(*bytes));
+        of->bytes = *bytes;
+      }
       return errc::ok;
     };
     slot->readers->submit({now, now + sizes_every, std::move(run), [](errc) {}});
   }
   if (now >= state.sizes_at) state.sizes_at = now + sizes_every;
-  for (const auto& [name, slot] : *state.setup.shards) {
+  for (const auto& [name, slot] : *shards) {
     slot->service_metrics->hashes_waiting.set(static_cast<double>(state.setup.logins->hashes_waiting()));
     slot->service_metrics->delivery_links.set(static_cast<double>(state.setup.hub->streams()));
     break;

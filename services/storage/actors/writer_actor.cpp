@@ -107,6 +107,31 @@ void count(writer_state& state, const round& done, double seconds) {
   reason.add();
 }
 
+/// Between two batches. What a shard's other writes made of the range is not remembered here afterwards.
+void run_task(writer_self* self, const std::shared_ptr<writer_task>& task) {
+  auto& state = self->state;
+  if (const auto done = task->work(state.engine->counters()); !done) {
+    task->end(done);
+    return;
+  }
+  self->send(state.setup.dispatcher, door_message{task});
+  if (task->change.door == slot_door::open) self->send(state.setup.dispatcher, resync_message{});
+  state.engine->forget(task->change.first, task->change.last);
+}
+
+void run_tasks(writer_self* self) {
+  auto& state = self->state;
+  if (state.tasks.empty()) return;
+  std::vector<std::shared_ptr<writer_task>> due, later;
+  for (auto& task : state.tasks) {
+    if (task->given_up()) continue;
+    const bool now = !task->behind_writes || state.engine->settled(task->change.first, task->change.last);
+    (now ? due : later).push_back(std::move(task));
+  }
+  state.tasks = std::move(later);
+  for (const auto& task : due) run_task(self, task);
+}
+
 void run_round(writer_self* self) {
   auto& state = self->state;
   state.round_due = false;
@@ -130,6 +155,7 @@ void run_round(writer_self* self) {
       return;
     default:
       if (!state.engine->open()) return;
+      run_tasks(self);
       state.pause.reset();
       state.failures = 0;
       announce(self, true, false);
@@ -144,6 +170,7 @@ void resume(writer_self* self) {
   auto opened = state.engine->ensure_open();
   if (opened) {
     announce(self, true, false);
+    run_tasks(self);
     schedule_round(self);
   } else if (opened.code() == errc::stale_epoch) {
     finish(self, true);
@@ -200,6 +227,10 @@ caf::behavior writer_behavior(actor::stateful<writer_state>* self, writer_setup 
       [self](write_message& m) {
         self->state.engine->add(std::move(m.parcel->items));
         schedule_round(self);
+      },
+      [self](task_message& m) {
+        self->state.tasks.push_back(std::move(m.task));
+        run_tasks(self);
       },
       [self](const round_message&) { run_round(self); },
       [self](const done_message& m) { take_done(self, *m.entries); },

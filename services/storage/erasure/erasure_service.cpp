@@ -136,19 +136,19 @@ class work_handler final : public rpc::server_handler<rpc::erasure_stream> {
   }
 
   void take(const std::shared_ptr<const ErasureRequest>& ask) {
-    const auto at = shards_->find(ask->shard());
-    if (at == shards_->end()) return answer(out_, *ask, error{errc::wrong_owner, "the shard is not served here"});
+    const auto shard = shards_->find(ask->shard());
+    if (!shard) return answer(out_, *ask, error{errc::wrong_owner, "the shard is not served here"});
     const auto give_up = [out = out_, ask](errc code) {
       answer(out, *ask, error{code, "the shard's readers are busy or its database does not answer"});
     };
     read_job job{time_.now(), time_.now() + longest_wait, {}, give_up};
-    job.run = [slot = at->second.get(), out = out_, ask, &time = time_](reader_store&) {
+    job.run = [slot = shard.get(), out = out_, ask, &time = time_](reader_store&) {
       ErasureReply reply;
       const auto done = run(*slot, *ask, time.wall_ns(), reply);
       answer(out, *ask, done, std::move(reply));
       return errc::ok;
     };
-    if (!at->second->readers->submit(std::move(job))) give_up(errc::overload);
+    if (!shard->readers->submit(std::move(job))) give_up(errc::overload);
   }
 
   const std::shared_ptr<const shard_slots> shards_;

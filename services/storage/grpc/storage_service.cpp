@@ -56,7 +56,8 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
 
   /// What a writer has is still executed: the other side asks again on its next stream.
   void on_down() override {
-    for (const auto& [name, shard] : *shards_) shard->port->forget(out_);
+    const auto all = shards_->all();
+    for (const auto& [name, shard] : *all) shard->port->forget(out_);
   }
 
  private:
@@ -72,14 +73,14 @@ class exchange_handler final : public rpc::server_handler<rpc::storage_stream> {
   }
 
   void admit(std::vector<v1::StorageRequest>& items, size_t first, size_t end, std::vector<answer>& refused) {
-    const auto at = shards_->find(items[first].shard());
-    if (at == shards_->end()) {
+    const auto shard = shards_->find(items[first].shard());
+    if (!shard) {
       for (size_t i = first; i < end; ++i) refused.push_back(refuse(items[i], out_, errc::wrong_owner, time_.now()));
       return;
     }
     std::vector<v1::StorageRequest> run(std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(first)),
                                         std::make_move_iterator(items.begin() + static_cast<std::ptrdiff_t>(end)));
-    at->second->port->admit(std::move(run), out_, refused);
+    shard->port->admit(std::move(run), out_, refused);
   }
 
   const std::shared_ptr<const shard_slots> shards_;

@@ -1,6 +1,7 @@
 #include "services/storage/logic/batch_builder.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "services/storage/convert.hpp"
@@ -34,6 +35,18 @@ std::string key_name(const conversation_id& conversation, account_id sender, std
   }
   name.append(key);
   return name;
+}
+
+void shard_cache::forget(slot_type first, slot_type last) {
+  const auto in = [first, last](slot_type slot) { return slot >= first && slot <= last; };
+  conversations.erase_if([&](const conversation_id& id) { return in(slot_of(id)); });
+  keys.erase_if([&](const std::string& name) {
+    uint64_t hi = 0;
+    std::memcpy(&hi, name.data(), sizeof hi);
+    return in(slot_of(hi));
+  });
+  rooms.erase_if([&](room_id id) { return in(slot_of(id)); });
+  members.erase_if([&](const member_key& key) { return in(slot_of(key.room)); });
 }
 
 batch_builder::batch_builder(std::string_view shard, uint64_t epoch, shard_cache& cache, shard_counters& counters,

@@ -61,6 +61,8 @@ struct shard_cache {
     rooms.clear();
     members.clear();
   }
+  /// What is of slots first..last: another shard may change it from now on.
+  void forget(slot_type first, slot_type last);
   lru_map<conversation_id, conversation_row> conversations;
   lru_map<std::string, seen_key> keys;  // by key_name()
   lru_map<room_id, room_ptr> rooms;

@@ -20,7 +20,7 @@ void dispatch_window::offer(std::vector<delivery>& entries) {
 
 void dispatch_window::page(std::vector<delivery>& entries, bool last) {
   page_asked_ = false;
-  if (!behind_) return;
+  if (std::exchange(page_late_, false) || !behind_) return;
   for (auto& entry : entries) take(std::move(entry));
   if (last && !overtaken_) behind_ = false;
 }
@@ -33,6 +33,10 @@ void dispatch_window::take(delivery&& entry) {
   const uint64_t number = entry.entry();
   if (number <= position_) return;
   position_ = number;
+  if (!doors_.empty() && doors_.at(slot_of(entry.conversation().hi())) != slot_door::open) {
+    left_out_ = true;
+    return;
+  }
   if (entry.has_message() && entry.message().target() != 0) forget_recalled(entry);
   auto [node, epoch] = owner_of(entry);
   auto& to = lanes_[node];
@@ -81,6 +85,34 @@ void dispatch_window::map_changed(placement::snapshot_ptr map) {
   }
   for (auto& [to, entries] : again) resend(*to, std::move(entries));
   for (auto& [node, one] : lanes_) release_held(one, clock::time_point::max());  // the new map may have healed it
+}
+
+void dispatch_window::set_door(slot_door_range change) {
+  doors_ = doors_.with(change);
+  if (change.door == slot_door::open) {
+    if (std::exchange(left_out_, false)) restart();
+    return;
+  }
+  left_out_ = true;
+  std::vector<uint64_t> closed;
+  for (const auto& [entry, at] : lane_of_) {
+    const slot_type slot = slot_of(at->items.at(entry).what.conversation().hi());
+    if (slot >= change.first && slot <= change.last) closed.push_back(entry);
+  }
+  for (const uint64_t entry : closed) drop(entry);
+}
+
+void dispatch_window::restart() {
+  for (auto& [node, one] : lanes_) {
+    one.items.clear();
+    one.unsent.clear();
+    one.held_entries.clear();
+  }
+  lane_of_.clear();
+  position_ = 0;
+  behind_ = true;
+  overtaken_ = false;
+  page_late_ = page_asked_;
 }
 
 void dispatch_window::resend(lane& to, std::vector<uint64_t> entries) {

@@ -18,6 +18,7 @@
 #include "libs/base/clock.hpp"
 #include "libs/placement/view.hpp"
 #include "libs/rpc/network.hpp"
+#include "services/storage/moves/slot_doors.hpp"
 
 namespace tern::storage {
 
@@ -32,6 +33,9 @@ struct dispatch_options {
 /// Entries go to the owner of their recipient's slot, in entry order per account, and stay until done. They go again,
 /// in order, when the stream to the node was lost, the slot's owner or epoch changed, or the node said wrong_owner.
 /// The entry of a recall takes the text of its message away from those that are still here: they do not go again.
+///
+/// Entries of slots whose door is not open are not taken and those that are here are dropped: another shard sends
+/// them. Should such a door open again the outbox is read again from its beginning.
 ///
 /// Two modes. Live: the writer's entries are taken as they are committed. Behind (at the start, after an overflow,
 /// after an unknown commit): they are not taken; the outbox is read page by page from position() until the end is
@@ -59,11 +63,15 @@ class dispatch_window {
   bool wants_page() const noexcept;
   void page_asked() noexcept {
     page_asked_ = true;
-    overtaken_ = false;
+    overtaken_ = page_late_ = false;
   }
   /// All entries up to here have been taken.
   uint64_t position() const noexcept { return position_; }
   bool behind() const noexcept { return behind_; }
+
+  /// Before the first entry.
+  void set_doors(slot_doors doors) { doors_ = std::move(doors); }
+  void set_door(slot_door_range change);
 
   void map_changed(placement::snapshot_ptr map);
   void link_up(const std::string& node, std::shared_ptr<delivery_sink> out);
@@ -98,6 +106,7 @@ class dispatch_window {
   using lanes = std::map<std::string, lane>;
 
   void take(delivery&& entry);
+  void restart();
   void forget_recalled(const delivery& recall);
   std::pair<std::string, uint64_t> owner_of(const delivery& entry) const;
   void resend(lane& to, std::vector<uint64_t> entries);
@@ -116,6 +125,9 @@ class dispatch_window {
   bool behind_ = true;
   bool page_asked_ = false;
   bool page_failed_ = false;
+  bool page_late_ = false;  // the page asked for is of no use any more
+  slot_doors doors_;
+  bool left_out_ = false;   // entries may be in the outbox because their door was closed
   bool overtaken_ = false;  // the page asked for may miss the newest entries
 };
 

@@ -254,5 +254,61 @@ TEST_F(dispatch_window_test, a_failed_page_is_asked_for_again_only_after_the_pau
   EXPECT_TRUE(window_.wants_page());
 }
 
+/// Entries of a conversation in the lower or upper half of the slots, all to one account.
+std::vector<delivery> entries_in(std::vector<std::pair<uint64_t, uint64_t>> of) {
+  std::vector<delivery> out = entries([&] {
+    std::vector<std::pair<uint64_t, uint64_t>> all;
+    for (const auto& [entry, hi] : of) all.emplace_back(entry, low);
+    return all;
+  }());
+  for (size_t i = 0; i < of.size(); ++i) out[i].mutable_conversation()->set_hi(of[i].second);
+  return out;
+}
+
+TEST(dispatch_window, entries_of_slots_that_move_go_from_the_other_shard_or_again_from_the_outbox) {
+  dispatch_window window;
+  const auto sink = std::make_shared<fake_sink>();
+  std::vector<uint64_t> deletable;
+  const auto pump = [&] { window.pump(clock::time_point{}, deletable, [](const delivery&) {}); };
+  window.map_changed(map_of(1, "a", 1, "a", 1));
+  window.page_asked();
+  auto outbox = entries_in({{1, low}, {2, high}, {3, low}});
+  window.page(outbox, true);
+  // Taken away before a node is there to send them to.
+  window.set_door({slot_count / 2, slot_count - 1, slot_door::wait});
+  window.link_up("a", sink);
+  pump();
+  EXPECT_EQ(sink->take(), (std::vector<uint64_t>{1, 3}));
+  auto more = entries_in({{4, high}, {5, low}});
+  window.offer(more);
+  pump();
+  EXPECT_EQ(sink->take(), (std::vector<uint64_t>{5}));
+  std::vector<uint64_t> done;
+  window.done("a", {1, 2, 3, 4, 5}, done);
+  EXPECT_EQ(done, (std::vector<uint64_t>{1, 3, 5})) << "the others are not here";
+  // Given up: they are in the outbox still.
+  window.set_door({slot_count / 2, slot_count - 1, slot_door::open});
+  ASSERT_TRUE(window.wants_page());
+  EXPECT_EQ(window.position(), 0U);
+  window.page_asked();
+  auto again = entries_in({{2, high}, {4, high}});
+  window.page(again, true);
+  pump();
+  EXPECT_EQ(sink->take(), (std::vector<uint64_t>{2, 4}));
+  EXPECT_FALSE(window.behind());
+}
+
+TEST(dispatch_window, a_page_that_was_asked_for_before_a_door_opened_is_not_taken) {
+  dispatch_window window;
+  window.map_changed(map_of(1, "a", 1, "a", 1));
+  window.set_door({0, slot_count - 1, slot_door::wait});
+  window.page_asked();
+  window.set_door({0, slot_count - 1, slot_door::open});
+  auto late = entries_in({{7, low}});
+  window.page(late, true);
+  EXPECT_EQ(window.position(), 0U);
+  EXPECT_TRUE(window.wants_page());
+}
+
 }  // namespace
 }  // namespace tern::storage

@@ -43,6 +43,19 @@ class lru_map {
     index_.erase(at);
   }
 
+  /// Forgets all for which `which(key)` is true.
+  template <class Which>
+  void erase_if(const Which& which) {
+    for (auto at = order_.begin(); at != order_.end();) {
+      if (!which(at->first)) {
+        ++at;
+        continue;
+      }
+      index_.erase(at->first);
+      at = order_.erase(at);
+    }
+  }
+
   void clear() {
     index_.clear();
     order_.clear();

@@ -6,6 +6,7 @@
 
 #include "libs/log/log.hpp"
 #include "services/storage/convert.hpp"
+#include "services/storage/request_slot.hpp"
 
 namespace tern::storage {
 namespace {
@@ -55,6 +56,14 @@ void writer_engine::add(std::vector<write_request>&& items) {
 
 void writer_engine::add_done(const std::vector<uint64_t>& entries) {
   done_.insert(done_.end(), entries.begin(), entries.end());
+}
+
+bool writer_engine::settled(slot_type first, slot_type last) const {
+  if (!store_ || doubt_) return false;
+  return std::none_of(items_.begin(), items_.end(), [&](const write_request& item) {
+    const auto slot = slot_asked(item.message);
+    return slot && *slot >= first && *slot <= last;
+  });
 }
 
 void writer_engine::flush_done() {
@@ -219,7 +228,7 @@ void writer_engine::unanswerable(round& out) {
   for (size_t i = 0; i < count; ++i) {
     if (items_[i].from) out.answers.push_back(make_answer(items_[i], errc::deadline));
   }
-  forget(count);
+  forget_first(count);
   done_in_batch_ = 0;
   out.deliveries.clear();
   out.resync = true;
@@ -303,12 +312,12 @@ void writer_engine::settle(batch_builder& builder, size_t count, round& out) {
   }
   out.deliveries = std::move(builder.deliveries());
   out.what = round::outcome::served;
-  forget(count);
+  forget_first(count);
   done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
   done_in_batch_ = 0;
 }
 
-void writer_engine::forget(size_t count) {
+void writer_engine::forget_first(size_t count) {
   items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(count));
   solo_ -= std::min(solo_, count);
 }
@@ -346,7 +355,7 @@ void writer_engine::fail(const error& why, size_t count, bool committing, round&
     solo_ = count;
   } else if (count == 1) {
     out.answers.push_back(make_answer(items_.front(), errc::database));
-    forget(1);
+    forget_first(1);
   } else {
     // Only confirmations: they stay in the outbox, and whoever scans it next delivers them again, which is harmless.
     done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));

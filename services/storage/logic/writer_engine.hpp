@@ -71,6 +71,13 @@ class writer_engine {
   /// Answers what waited beyond its deadline.
   std::vector<answer> expire();
 
+  /// Are all writes of slots first..last that were added committed and answered? False while the database is away:
+  /// what was sent to it last may still be done.
+  bool settled(slot_type first, slot_type last) const;
+  /// Nothing of these slots is remembered.
+  void forget(slot_type first, slot_type last) { cache_.forget(first, last); }
+  shard_counters& counters() noexcept { return *counters_; }
+
   size_t waiting() const noexcept { return items_.size(); }
   size_t done_waiting() const noexcept { return done_.size(); }
   bool open() const noexcept { return store_ != nullptr; }
@@ -91,7 +98,7 @@ class writer_engine {
   void settle(batch_builder& builder, size_t count, round& out);
   void fail(const error& why, size_t count, bool committing, round& out);
   void drop_store();
-  void forget(size_t count);
+  void forget_first(size_t count);
 
   writer_options how_;
   const clock& time_;

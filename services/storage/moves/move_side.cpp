@@ -345,17 +345,20 @@ result<void> move_side::import_outbox(slot_range of, const std::vector<sql::row>
   return {};
 }
 
-result<size_t> move_side::open_outbox(slot_range of, uint64_t first) {
-  auto rows = outbox(of, true);
+result<size_t> move_side::imported(slot_range of) {
+  auto rows = read("select count(*) from outbox_import where slot >= $1 and slot <= $2", {of.first, of.last});
   if (!rows) return rows.error();
-  const std::string text =
-      std::string("insert into outbox (") + outbox_columns + ") values (" + parameters(1, outbox_width) + ")";
-  for (auto& row : *rows) {
-    row[0] = static_cast<int64_t>(first++);
-    if (auto done = run(text, row); !done) return done.error();
-  }
-  if (auto done = erase_outbox(of, true); !done) return done.error();
-  return rows->size();
+  return static_cast<size_t>(sql::as_int(rows->front()[0]));
+}
+
+result<void> move_side::open_outbox(slot_range of, uint64_t first) {
+  const std::string columns = outbox_columns;
+  const auto others = columns.substr(columns.find(',') + 2);
+  auto put = run("insert into outbox (" + columns + ") select $1" + (pg() ? "::bigint" : "") +
+                     " + row_number() over (order by entry) - 1, " + others +
+                     " from outbox_import where slot >= $2 and slot <= $3",
+                 {static_cast<int64_t>(first), of.first, of.last});
+  return put ? erase_outbox(of, true) : put;
 }
 
 result<void> move_side::erase_outbox(slot_range of, bool imported) {
@@ -423,6 +426,11 @@ result<void> move_side::write(const range_row& row) {
               row.mover, int64_t{row.seen}, row.phase, row.tab, row.place, row.rows, row.bytes, row.rows_all});
 }
 
+result<void> move_side::mark_seen(const range_row& row) {
+  return run("update slot_owner set seen = 1 where first = $1 and move = $2 and state = 4",
+             {row.range.first, row.move});
+}
+
 result<void> move_side::remove(slot_range of) { return run("delete from slot_owner where first = $1", {of.first}); }
 
 result<void> move_side::start_logging() {
@@ -439,12 +447,23 @@ result<void> move_side::start_logging() {
   return {};
 }
 
+result<void> move_side::wait_briefly() { return pg() ? run("set local lock_timeout = 100") : result<void>{}; }
+
+result<bool> move_side::logging() {
+  auto rows =
+      read(pg() ? "select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid where t.tgname like "
+                  "'move\\_%' and c.relnamespace = current_schema()::regnamespace"
+                : "select count(*) from sqlite_master where type = 'trigger' and name like 'move\\_%' escape '\\'",
+           {});
+  if (!rows) return rows.error();
+  return sql::as_int(rows->front()[0]) == static_cast<int64_t>(moved_tables().size() * 3);
+}
+
 result<void> move_side::stop_logging() {
   auto all = ranges();
   if (!all) return all.error();
   for (const auto& one : *all) {
-    if (one.state == slot_state::exporting || one.state == slot_state::sealed || one.state == slot_state::open)
-      return {};
+    if (one.state != slot_state::moved && one.state != slot_state::aborted) return {};
   }
   if (pg()) {
     if (auto set = run("set local lock_timeout = 200"); !set) return set;
@@ -464,6 +483,25 @@ result<void> move_side::check_mover(slot_range of, int64_t move, int64_t mover) 
   if (!rows) return rows.error();
   if (rows->empty()) return error{errc::stale_epoch, "another mover has the range"};
   return {};
+}
+
+slot_doors doors_of(const std::vector<range_row>& ranges) {
+  std::vector<slot_door_range> out;
+  for (const auto& one : ranges) {
+    const auto door = door_of(one.state);
+    if (door == slot_door::open) continue;
+    out.push_back({static_cast<slot_type>(one.range.first), static_cast<slot_type>(one.range.last), door});
+  }
+  return slot_doors(std::move(out));
+}
+
+result<slot_doors> doors_in(const std::string& dsn) {
+  if (dsn == "memory:") return slot_doors{};
+  auto side = move_side::open(dsn);
+  if (!side) return side.error();
+  auto ranges = (*side)->ranges();
+  if (!ranges) return ranges.error();
+  return doors_of(*ranges);
 }
 
 }  // namespace tern::storage

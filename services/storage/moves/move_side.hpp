@@ -20,6 +20,9 @@ struct slot_range {
   int64_t last = 0;  // inclusive
 };
 
+/// slot_owner.phase. Numbers are stored. Checked and deleted: of a range that was moved for good.
+constexpr int64_t phase_copying = 0, phase_copied = 1, phase_compared = 2, phase_checked = 3, phase_deleted = 4;
+
 /// A row of slot_owner.
 struct range_row {
   slot_range range;
@@ -29,7 +32,7 @@ struct range_row {
   int64_t epoch = 0;
   int64_t mover = 0;
   bool seen = false;
-  int64_t phase = 0;  // 0: first copy, 1: to be compared, 2: compared
+  int64_t phase = phase_copying;
   int64_t tab = 0;
   std::string place{};
   int64_t rows = 0, bytes = 0, rows_all = 0;
@@ -68,8 +71,9 @@ class move_side {
   /// The outbox (or what of it was imported), in entry order, with columns as in `outbox_columns`.
   result<std::vector<sql::row>> outbox(slot_range of, bool imported = false);
   result<void> import_outbox(slot_range of, const std::vector<sql::row>& rows);
-  /// Gives the imported entries numbers from `first` on and puts them into the outbox.
-  result<size_t> open_outbox(slot_range of, uint64_t first);
+  /// Gives the imported entries numbers from `first` on, in their order, and puts them into the outbox.
+  result<void> open_outbox(slot_range of, uint64_t first);
+  result<size_t> imported(slot_range of);
   result<void> erase_outbox(slot_range of, bool imported);
 
   /// The shard's data keys, wrapped; and those of another shard, to open rows that come from there with.
@@ -79,10 +83,16 @@ class move_side {
   result<std::vector<range_row>> ranges();
   result<std::optional<range_row>> range_of(int64_t move);
   result<void> write(const range_row& row);
+  /// The shard's owner lets nobody in to an import.
+  result<void> mark_seen(const range_row& row);
   result<void> remove(slot_range of);
+  /// Inside transact: locks of others are waited for 100 ms at most (PostgreSQL).
+  result<void> wait_briefly();
   /// Waits for all who are changing rows and has every later change logged (where slot_owner says so).
   result<void> start_logging();
-  /// Ends logging when no range needs it.
+  /// Is there what logs changes (of ranges that want it)?
+  result<bool> logging();
+  /// Ends logging when no range needs it, or will.
   result<void> stop_logging();
 
   /// Runs `work` in a transaction; not done at all if it fails. Refused (stale_epoch) unless the shard's writer is
@@ -110,5 +120,9 @@ class move_side {
   std::unique_ptr<sql::connection> database_;
   bool inside_ = false;
 };
+
+/// Which slots of a shard are served, as its database has it.
+slot_doors doors_of(const std::vector<range_row>& ranges);
+result<slot_doors> doors_in(const std::string& dsn);
 
 }  // namespace tern::storage

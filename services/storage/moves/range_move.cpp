@@ -5,13 +5,11 @@
 #include <thread>
 
 #include "libs/crypto/random.hpp"
-#include "libs/log/log.hpp"
 
 namespace tern::storage {
 namespace {
 
 using std::chrono::steady_clock;
-const log::logger logger{"storage"};
 
 std::map<std::string, const sql::row*> by_key(const moved_table& table, const std::vector<sql::row>& rows) {
   std::map<std::string, const sql::row*> out;
@@ -63,12 +61,14 @@ result<void> range_move::write_own(slot_state state) {
 
 // ---- begin -------------------------------------------------------------------------------------------------------
 
-result<void> range_move::begin() {
+result<void> range_move::begin(bool again) {
   if (auto there = connect(); !there) return there;
   auto known = source_->range_of(plan_.move);
   if (!known) return known.error();
   if (*known) {
     own_ = **known;
+  } else if (again) {
+    return error{errc::config, "nothing of this move is here"};
   } else {
     auto all = source_->ranges();
     if (!all) return all.error();
@@ -86,7 +86,7 @@ result<void> range_move::begin() {
     if (!rows) return rows.error();
     own_ = {plan_.range, slot_state::exporting, before.state, plan_.move, plan_.epoch};
     own_.rows_all = *rows;
-    own_.phase = plan_.back_of != 0 ? 1 : 0;
+    own_.phase = plan_.back_of != 0 ? phase_copied : phase_copying;
     step("export");
     auto done = source_->transact(epoch_, [&]() -> result<void> {
       if (!how_.without_log) {
@@ -134,6 +134,12 @@ result<void> range_move::claim_target() {
       }
     }
     import.mover = drawn;
+    // What logs changes for a way back is there early: making it takes too long for when the target opens the range.
+    auto logged = target_->logging();
+    if (!logged) return logged.error();
+    if (!*logged && !how_.without_log) {
+      if (auto on = target_->start_logging(); !on) return on;
+    }
     return target_->write(import);
   });
   if (!done) return done;
@@ -186,17 +192,26 @@ void range_move::throttle(size_t bytes, steady_clock::duration took) {
   }
 }
 
+/// The shard's own users get the other half of its database's time.
+void range_move::rest(steady_clock::duration worked) const {
+  const auto until = steady_clock::now() + worked;
+  while (!stopped_() && steady_clock::now() < until) {
+    const auto left = std::min<steady_clock::duration>(until - steady_clock::now(), std::chrono::milliseconds{50});
+    if (left.count() > 0) std::this_thread::sleep_for(left);
+  }
+}
+
 result<bool> range_move::advance() {
-  if (own_.phase == 2) return true;
+  if (own_.phase == phase_compared) return true;
   // What changes meanwhile must not pile up.
   if (++pages_ % 8 == 0) {
     if (auto left = catch_up(1); !left) return left.error();
   }
-  if (own_.phase == 0) step("copy");
-  if (own_.phase == 1) step("compare");
-  auto done = own_.phase == 0 ? copy_page() : compare_page();
+  if (own_.phase == phase_copying) step("copy");
+  if (own_.phase == phase_copied) step("compare");
+  auto done = own_.phase == phase_copying ? copy_page() : compare_page();
   if (!done) return done.error();
-  return own_.phase == 2;
+  return own_.phase == phase_compared;
 }
 
 result<void> range_move::copy_page() {
@@ -204,7 +219,7 @@ result<void> range_move::copy_page() {
   if (own_.tab >= static_cast<int64_t>(all.size())) {
     own_.tab = 0;
     own_.place.clear();
-    own_.phase = 1;
+    own_.phase = phase_copied;
     return save(true);
   }
   const auto& table = all[static_cast<size_t>(own_.tab)];
@@ -238,7 +253,7 @@ result<void> range_move::compare_page() {
   if (own_.tab >= static_cast<int64_t>(all.size())) {
     own_.tab = 0;
     own_.place.clear();
-    own_.phase = 2;
+    own_.phase = phase_compared;
     return save(true);
   }
   const auto& table = all[static_cast<size_t>(own_.tab)];
@@ -329,12 +344,15 @@ result<void> range_move::carry_table(const moved_table& table, const std::vector
   return wrong.empty() ? result<void>{} : result<void>{differs(table, wrong.front())};
 }
 
-// ---- seal, decision ----------------------------------------------------------------------------------------------
+// ---- seal --------------------------------------------------------------------------------------------------------
 
 result<bool> range_move::seal() {
   if (own_.state == slot_state::sealed) return false;
   step("seal");
-  auto done = source_->transact(epoch_, [&] { return write_own(slot_state::sealed); });
+  auto done = source_->transact(epoch_, [&]() -> result<void> {
+    if (auto brief = source_->wait_briefly(); !brief) return brief;
+    return write_own(slot_state::sealed);
+  });
   if (!done) return done.error();
   own_.state = slot_state::sealed;
   return true;
@@ -343,7 +361,7 @@ result<bool> range_move::seal() {
 result<void> range_move::hand_over() {
   step("drain");
   while (true) {
-    auto left = catch_up(64);
+    auto left = catch_up(2);
     if (!left) return left.error();
     if (*left == 0) break;
     if (stopped_()) return error{errc::unavailable, "stopped"};
@@ -358,110 +376,6 @@ result<void> range_move::hand_over() {
   });
 }
 
-result<void> range_move::unseal() {
-  auto done = source_->transact(epoch_, [&] { return write_own(slot_state::exporting); });
-  if (done) own_.state = slot_state::exporting;
-  return done;
-}
-
-result<void> range_move::leave() {
-  if (auto begun = begin_decided(); !begun) return begun;
-  if (own_.state != slot_state::sealed) {
-    return own_.state == slot_state::moved ? result<void>{}
-                                           : result<void>{error{errc::internal, "it was not sealed"}};
-  }
-  step("leave");
-  auto done = source_->transact(epoch_, [&]() -> result<void> {
-    if (auto gone = source_->erase_outbox(own_.range, false); !gone) return gone;
-    if (auto gone = source_->drop_log_of(own_.range); !gone) return gone;
-    return write_own(slot_state::moved);
-  });
-  if (!done) return done;
-  own_.state = slot_state::moved;
-  return source_->transact(epoch_, [&] { return source_->stop_logging(); });
-}
-
-result<void> range_move::begin_decided() {
-  if (auto there = connect(); !there) return there;
-  auto known = source_->range_of(plan_.move);
-  if (!known) return known.error();
-  own_ = *known ? **known : range_row{};
-  return {};
-}
-
-result<void> range_move::reopen() {
-  if (!source_) {
-    auto made = move_side::open(plan_.source_dsn);
-    if (!made) return made.error();
-    source_ = std::move(*made);
-  }
-  auto known = source_->range_of(plan_.move);
-  if (!known) return known.error();
-  own_ = *known ? **known : range_row{};
-  if (own_.state == slot_state::moved) return error{errc::config, "the range has been moved"};
-  if (own_.state != slot_state::exporting && own_.state != slot_state::sealed) return {};
-  step("reopen");
-  // The way back of an earlier move goes on: its changes are logged as before.
-  auto done = source_->transact(epoch_, [&] {
-    return write_own(own_.before == slot_state::open ? slot_state::exporting : slot_state::aborted);
-  });
-  if (done) own_.state = own_.before == slot_state::open ? slot_state::exporting : slot_state::aborted;
-  return done;
-}
-
-result<void> range_move::clean_target() {
-  if (auto there = connect(); !there) return there;
-  auto row = target_->range_of(plan_.move);
-  if (!row) return row.error();
-  if (*row && (*row)->state == slot_state::open) return error{errc::config, "the target has opened the range"};
-  if (*row) {
-    if (auto claimed = claim_target(); !claimed) return claimed;
-    // A rollback's target keeps its image: the next one goes on from there.
-    for (const auto& table : moved_tables()) {
-      while (plan_.back_of == 0) {
-        step("clean");
-        size_t gone = 0;
-        auto done = target_->transact(0, [&]() -> result<void> {
-          if (auto mine = target_->check_mover((*row)->range, plan_.move, mover_); !mine) return mine;
-          auto some = target_->erase_some(table, (*row)->range, how_.page_rows);
-          if (!some) return some.error();
-          gone = *some;
-          return {};
-        });
-        if (!done) return done;
-        if (gone == 0) break;
-      }
-    }
-    auto done = target_->transact(0, [&]() -> result<void> {
-      if (auto mine = target_->check_mover((*row)->range, plan_.move, mover_); !mine) return mine;
-      if (auto gone = target_->erase_outbox((*row)->range, true); !gone) return gone;
-      if ((*row)->before != slot_state::moved) return target_->remove((*row)->range);
-      auto kept = **row;
-      kept.state = slot_state::moved;
-      kept.before = slot_state::served;
-      kept.move = plan_.back_of != 0 ? plan_.back_of : -plan_.move;
-      return target_->write(kept);
-    });
-    if (!done) return done;
-  }
-  if (own_.move != plan_.move) return {};
-  step("cleaned");
-  auto done = source_->transact(epoch_, [&]() -> result<void> {
-    if (own_.before == slot_state::open) {
-      auto kept = own_;
-      kept.state = slot_state::open;
-      kept.before = slot_state::served;
-      kept.move = plan_.back_of;
-      return source_->write(kept);
-    }
-    if (auto gone = source_->drop_log_of(own_.range); !gone) return gone;
-    return source_->remove(own_.range);
-  });
-  if (!done) return done;
-  own_ = {};
-  return source_->transact(epoch_, [&] { return source_->stop_logging(); });
-}
-
 // ---- the end -----------------------------------------------------------------------------------------------------
 
 /// The source's image was sealed; what the target changed since is in the target's log.
@@ -470,6 +384,7 @@ result<void> range_move::check_kept() {
     row_key after;
     while (!stopped_()) {
       step("check");
+      const auto begun = steady_clock::now();
       auto rows = source_->page(table, own_.range, after, how_.page_rows);
       if (!rows) return rows.error();
       const bool last = rows->size() < how_.page_rows;
@@ -483,28 +398,31 @@ result<void> range_move::check_kept() {
       }
       if (last) break;
       after = upto;
+      rest(steady_clock::now() - begun);
     }
   }
   return stopped_() ? result<void>{error{errc::unavailable, "stopped"}} : result<void>{};
 }
 
 result<void> range_move::finish() {
-  if (auto begun = begin_decided(); !begun) return begun;
+  if (auto there = connect(); !there) return there;
+  if (auto begun = read_own(); !begun) return begun;
   if (own_.state != slot_state::moved) {
     return error{errc::config, "the source has not left the range"};
   }
   auto row = target_->range_of(plan_.move);
   if (!row) return row.error();
   const bool logged = *row && (*row)->state == slot_state::open;
-  if (own_.phase != 3) {
+  if (own_.phase < phase_checked) {
     if (!logged) return error{errc::config, "the target has not opened the range"};
     if (auto same = check_kept(); !same) return same;
-    own_.phase = 3;
+    own_.phase = phase_checked;
     if (auto saved = save(true); !saved) return saved;
   }
   for (const auto& table : moved_tables()) {
-    while (!stopped_()) {
+    while (!stopped_() && own_.phase != phase_deleted) {
       step("delete");
+      const auto begun = steady_clock::now();
       size_t gone = 0;
       auto done = source_->transact(epoch_, [&]() -> result<void> {
         auto some = source_->erase_some(table, own_.range, how_.page_rows);
@@ -514,9 +432,14 @@ result<void> range_move::finish() {
       });
       if (!done) return done;
       if (gone == 0) break;
+      rest(steady_clock::now() - begun);
     }
   }
   if (stopped_()) return error{errc::unavailable, "stopped"};
+  if (own_.phase != phase_deleted) {
+    own_.phase = phase_deleted;
+    if (auto saved = save(true); !saved) return saved;
+  }
   if (!logged) return {};
   step("finish");
   auto done = target_->transact(0, [&]() -> result<void> {
@@ -524,30 +447,8 @@ result<void> range_move::finish() {
     return target_->remove(own_.range);
   });
   if (!done) return done;
-  return target_->transact(0, [&] { return target_->stop_logging(); });
-}
-
-result<void> range_move::open_target(const move_plan& plan, uint64_t target_epoch,
-                                     const std::function<uint64_t(size_t)>& number) {
-  auto target = move_side::open(plan.target_dsn);
-  if (!target) return target.error();
-  auto& at = **target;
-  return at.transact(target_epoch, [&]() -> result<void> {
-    auto known = at.range_of(plan.move);
-    if (!known) return known.error();
-    if (!*known) return error{errc::config, "nothing of this move is here"};
-    auto row = **known;
-    if (row.state == slot_state::open) return {};
-    if (row.state != slot_state::importing) return error{errc::config, "the range is not an import"};
-    if (auto logged = at.start_logging(); !logged) return logged;
-    auto waiting = at.outbox(row.range, true);
-    if (!waiting) return waiting.error();
-    if (auto put = at.open_outbox(row.range, number(waiting->size())); !put) return put.error();
-    row.state = slot_state::open;
-    row.epoch = plan.epoch;
-    row.mover = 0;
-    return at.write(row);
-  });
+  end_logging(*target_, 0);
+  return {};
 }
 
 }  // namespace tern::storage

@@ -36,8 +36,9 @@ class range_move {
  public:
   range_move(move_plan plan, move_tuning how, uint64_t source_epoch, std::function<bool()> stopped);
 
-  /// From here on changes of the range are logged, and the target knows of the import.
-  result<void> begin();
+  /// From here on changes of the range are logged, and the target knows of the import. `again`: only if that has been
+  /// done before, else errc::config.
+  result<void> begin(bool again = false);
   /// One piece of the first copy or of the comparison. True: the range is ready to be sealed. errc::internal: the
   /// target differs, the move has failed.
   result<bool> advance();
@@ -66,14 +67,20 @@ class range_move {
   /// The target's half of the decision, at the target's node. `number` gives so many numbers of outbox entries.
   static result<void> open_target(const move_plan& plan, uint64_t target_epoch,
                                   const std::function<uint64_t(size_t)>& number);
+  static result<void> open_target(const move_plan& plan, move_side& target, uint64_t target_epoch,
+                                  const std::function<uint64_t(size_t)>& number);
 
   const move_progress& progress() const noexcept { return progress_; }
   slot_state source_state() const noexcept { return own_.state; }
+  /// Copied and compared: only what changes since is carried.
+  bool compared() const noexcept { return own_.phase >= phase_compared; }
 
  private:
   result<void> connect();
-  /// Reads what the source knows of the move, after the decision.
-  result<void> begin_decided();
+  /// Reads what the source knows of the move.
+  result<void> read_own();
+  static void end_logging(move_side& side, uint64_t epoch);
+  void rest(std::chrono::steady_clock::duration worked) const;
   result<void> claim_target();
   /// The keys that rows of the source are sealed with go first: a row that arrives can be opened.
   result<void> copy_keys();

@@ -10,7 +10,7 @@ result<slot_ranges> slots_on_the_move(sql::connection& database) {
   if (pg) {
     if (auto locked = database.query("lock table slot_owner in share mode"); !locked) return locked.error();
   }
-  auto rows = database.query("select first, last from slot_owner");
+  auto rows = database.query("select first, last from slot_owner where not (state = 3 and phase = 4)");
   if (!rows) return rows.error();
   for (const auto& row : *rows) out.emplace_back(sql::as_int(row[0]), sql::as_int(row[1]));
   return out;

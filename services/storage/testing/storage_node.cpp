@@ -179,7 +179,7 @@ storage_node::storage_node(node_options how) : metrics(std::make_shared<storage_
   logins_ = std::make_shared<login_desk>(how.logins, time, how.soft);
   store_ = std::make_shared<store_holder>(how.dsn, how.open);
   auto slots = std::make_shared<shard_slots>();
-  (*slots)["s0"] = std::make_shared<shard_slot>("s0", store_, how.slots, time, logins_, metrics);
+  slots->add(std::make_shared<shard_slot>("s0", store_, how.slots, time, logins_, metrics));
   shards_ = std::move(slots);
   network_->serve<rpc::storage_stream>("local:storage-0", make_storage_acceptor(shards_, metrics, cluster, time));
   supervisor_setup setup;

@@ -117,7 +117,7 @@ class storage_node {
 
   caf::actor_system& actors() { return *actors_; }
   rpc::network& network() { return *network_; }
-  shard_slot& slot() { return *shards_->at("s0"); }
+  shard_slot& slot() { return *shards_->find("s0"); }
 
   /// Waits until it says that it is not ready for this reason; empty: that it is ready.
   bool wait_unready(const std::string& why);
