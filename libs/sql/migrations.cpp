@@ -61,6 +61,17 @@ result<bool> step(connection& database, std::span<const migration> all) {
 
 }  // namespace
 
+result<bool> is_migrated(connection& database, std::span<const migration> all) {
+  auto there = database.query(database.dialect() == dialect::pg
+                                  ? "select (to_regclass('schema_migration') is not null)::int"
+                                  : "select count(*) from sqlite_master where name = 'schema_migration'");
+  if (!there) return there.error();
+  if (as_int(there->front()[0]) == 0) return false;
+  auto applied = check_applied(database, all);
+  if (!applied) return applied.error();
+  return *applied == all.size();
+}
+
 result<void> migrate(connection& database, std::span<const migration> all) {
   while (true) {
     if (auto begun = database.begin_exclusive(migration_lock); !begun) return begun;

@@ -21,4 +21,7 @@ struct migration {
 /// errc::config: the database has a migration this binary does not know, or one whose text was changed.
 result<void> migrate(connection& database, std::span<const migration> all);
 
+/// Whether all are applied. Changes nothing, waits for nobody. Errors as migrate().
+result<bool> is_migrated(connection& database, std::span<const migration> all);
+
 }  // namespace tern::sql

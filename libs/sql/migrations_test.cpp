@@ -27,6 +27,19 @@ TEST_P(migrations, are_applied_once_and_in_order) {
   EXPECT_EQ(count("schema_migration"), 3);
 }
 
+TEST_P(migrations, are_known_to_be_there_or_not_without_being_applied) {
+  const migration some[] = {first, second};
+  const migration all[] = {first, second, third};
+  EXPECT_FALSE(*is_migrated(*connection_, some));
+  EXPECT_EQ(count("schema_migration"), -1);
+  ASSERT_TRUE(migrate(*connection_, some));
+  EXPECT_TRUE(*is_migrated(*connection_, some));
+  EXPECT_FALSE(*is_migrated(*connection_, all));
+  EXPECT_EQ(count("one"), 1);
+  ASSERT_TRUE(migrate(*connection_, all));
+  EXPECT_EQ(is_migrated(*connection_, some).code(), errc::config);
+}
+
 TEST_P(migrations, wait_for_each_other_when_started_at_once) {
   const migration all[] = {first, second, third};
   std::vector<std::thread> threads;

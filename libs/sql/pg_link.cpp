@@ -204,7 +204,10 @@ result<std::vector<pg_rows>> pg_link::collect(std::span<const call> calls, const
       if (handle == nullptr || (status == PGRES_FATAL_ERROR && ends_connection(handle))) {
         return lost(handle == nullptr ? "no answer" : error_of(handle).detail);
       }
-      if (status == PGRES_FATAL_ERROR && !failed) failed = error_of(handle);
+      if (status == PGRES_FATAL_ERROR && !failed) {
+        failed = error_of(handle);
+        violated_ = field(handle, PG_DIAG_CONSTRAINT_NAME);
+      }
       const bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
       if (good && part == 0) prepared_.insert(calls[i].statement);
       if (good && part == 1) rows.push_back(std::move(answer));

@@ -93,6 +93,8 @@ class pg_link {
   /// sent.
   result<std::vector<pg_rows>> run(std::span<const call> calls);
   uint64_t statements() const noexcept { return statements_; }
+  /// After run() said `database`: the constraint that was violated.
+  const std::string& violated() const noexcept { return violated_; }
 
  private:
   enum class wait_for : uint8_t { answer, room };
@@ -119,6 +121,7 @@ class pg_link {
   bool cancelled_ = false;    // we told the server not to wait for them
   bool local_ = false;
   pg_server server_;
+  std::string violated_;
   uint64_t generation_ = 0;
   uint64_t statements_ = 0;
 };

@@ -1,7 +1,11 @@
 // The small parts of the service: shard list, pools, and the port's decisions.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <functional>
 #include <future>
+#include <thread>
 
 #include "libs/testing/fake_clock.hpp"
 #include "services/storage/bounded_pool.hpp"
@@ -49,6 +53,56 @@ TEST(bounded_pool, refuses_what_its_queue_has_no_room_for) {
   go.set_value();
   pool.stop();
   EXPECT_FALSE(pool.submit([] {}));
+}
+
+/// Until it is so, for at most five seconds.
+bool becomes(const std::function<bool()>& so) {
+  for (int i = 0; i < 500 && !so(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return so();
+}
+
+TEST(reader_pool, makes_all_its_connections_when_told_and_only_once) {
+  auto store = std::move(*open_store("memory:"));
+  ASSERT_TRUE(store->migrate());
+  std::atomic<int> opened{0};
+  reader_pool pool({.threads = 3, .queue_most = 8}, system_clock(), [&] {
+    ++opened;
+    return store->open_reader();
+  });
+  EXPECT_EQ(pool.connections().idle, 0U);
+  pool.warm();
+  EXPECT_TRUE(becomes([&] { return pool.connections().idle == 3; }));
+  pool.warm();
+  std::promise<void> read;
+  const auto now = system_clock().now();
+  auto run = [&](reader_store&) {
+    read.set_value();
+    return errc::ok;
+  };
+  ASSERT_TRUE(pool.submit({now, now + std::chrono::seconds(5), run, [](errc) {}}));
+  read.get_future().wait();
+  EXPECT_EQ(opened, 3);
+}
+
+TEST(reader_pool, reads_after_it_could_not_connect_ahead) {
+  auto store = std::move(*open_store("memory:"));
+  ASSERT_TRUE(store->migrate());
+  std::atomic<int> asked{0};
+  reader_pool pool({.threads = 1, .queue_most = 8}, system_clock(), [&]() -> result<std::unique_ptr<reader_store>> {
+    if (++asked == 1) return errc::unavailable;
+    return store->open_reader();
+  });
+  pool.warm();
+  ASSERT_TRUE(becomes([&] { return asked == 1; }));
+  std::promise<void> read;
+  const auto now = system_clock().now();
+  auto run = [&](reader_store&) {
+    read.set_value();
+    return errc::ok;
+  };
+  ASSERT_TRUE(pool.submit({now, now + std::chrono::seconds(5), run, [](errc) {}}));
+  read.get_future().wait();
+  EXPECT_EQ(asked, 2);
 }
 
 TEST(reader_pool, tries_again_on_a_new_connection_and_gives_up_at_the_deadline) {

@@ -44,12 +44,19 @@ void reader_pool::stop() {
 
 void reader_pool::run() {
   std::unique_ptr<reader_store> store;
+  uint64_t warmed = 0;
   for (;;) {
     read_job job;
     {
       std::unique_lock guard(mutex_);
-      wake_.wait(guard, [&] { return stopping_ || !queue_.empty(); });
+      wake_.wait(guard, [&] { return stopping_ || !queue_.empty() || warmed != warmings_; });
       if (stopping_) return;
+      warmed = warmings_;
+      if (queue_.empty()) {
+        guard.unlock();
+        warm(store);
+        continue;
+      }
       job = std::move(queue_.front());
       queue_.pop_front();
     }
@@ -57,6 +64,26 @@ void reader_pool::run() {
     if (waited_) waited_(stood.count());
     execute(store, job);
   }
+}
+
+void reader_pool::warm() {
+  {
+    const std::lock_guard guard(mutex_);
+    ++warmings_;
+  }
+  wake_.notify_all();
+}
+
+void reader_pool::warm(std::unique_ptr<reader_store>& store) {
+  if (!store) {
+    auto opened = open_();
+    if (!opened) return;
+    store = std::move(*opened);
+    ++open_count_;
+  }
+  if (store->connect()) return;
+  store.reset();
+  --open_count_;
 }
 
 void reader_pool::execute(std::unique_ptr<reader_store>& store, read_job& job) {

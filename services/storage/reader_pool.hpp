@@ -45,6 +45,8 @@ class reader_pool {
   /// False when the queue is full or the pool has stopped; the job was not taken and must be answered by the caller.
   bool submit(read_job job);
   size_t waiting() const;
+  /// Has each thread that is idle make its connection, as the first read would; failures are the first read's matter.
+  void warm();
   struct connection_count {
     size_t busy = 0, idle = 0;
   };
@@ -60,6 +62,7 @@ class reader_pool {
 
  private:
   void run();
+  void warm(std::unique_ptr<reader_store>& store);
   void execute(std::unique_ptr<reader_store>& store, read_job& job);
   bool pause();
 
@@ -73,6 +76,7 @@ class reader_pool {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<read_job> queue_;
+  uint64_t warmings_ = 0;  // asked for
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -14,6 +14,18 @@ result<store*> store_holder::opened() {
   return store_.get();
 }
 
+void store_holder::prepare() {
+  const std::lock_guard guard(mutex_);
+  if (store_) return;
+  auto made = open_(dsn_);
+  if (!made) return;
+  (*made)->require_term(least_term_);
+  if (auto ready = (*made)->prepare(); !ready || !*ready) return;
+  store_ = std::move(*made);
+  seen_ = store_.get();
+  store_->require_term(least_term_);
+}
+
 result<std::unique_ptr<writer_store>> store_holder::writer(uint64_t epoch) {
   std::unique_ptr<writer_store> writer;
   {

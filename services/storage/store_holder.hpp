@@ -22,6 +22,9 @@ class store_holder {
   /// A writer that has acquired the shard in `epoch`.
   result<std::unique_ptr<writer_store>> writer(uint64_t epoch);
   result<std::unique_ptr<reader_store>> reader();
+  /// Before the shard is this node's: opens its database, so that writer() is one connection and one statement. Does
+  /// nothing where migrations are missing: they wait for the shard's owner.
+  void prepare();
   result<uint64_t> size_bytes();
   /// Empty before it was first opened.
   store_health health();

@@ -74,12 +74,19 @@ void upkeep::renew_key(shard_slot& slot, key_ring& ring) {
 upkeep::time_point upkeep::look_after(shard_slot& slot) {
   auto& work = work_[slot.name()];
   if (!slot.port->serving()) {
+    const auto due = work.prepare_due;
     work = {};
+    work.prepare_due = due;
+    if (steady::now() >= due) {
+      slot.store->prepare();
+      work.prepare_due = steady::now() + after_failure;
+    }
     return time_point::max();
   }
   auto ring = slot.store->keys();
   if (!ring) return time_point::max();  // not opened yet, or kept in memory
   if (work.ring != ring) {
+    if (!ring->load()) return time_point::max();  // its former owner may have made a new key
     work = {};
     work.ring = ring;
     work.reseal = std::make_unique<reseal_job>(ring);

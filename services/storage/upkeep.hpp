@@ -28,6 +28,7 @@ struct upkeep_options {
 };
 
 /// One thread for all shards of the node. A shard is worked on while this node serves it; who serves it next goes on.
+/// The databases of the others are opened, so that the node can serve them soon after it is told to.
 class upkeep {
  public:
   /// `shards`: those of this node at the moment. From any thread, as long as this lives.
@@ -47,7 +48,7 @@ class upkeep {
     std::shared_ptr<key_ring> ring;
     std::unique_ptr<reseal_job> reseal;
     std::unique_ptr<retention_job> retention;
-    time_point reseal_due{}, retention_due{};
+    time_point reseal_due{}, retention_due{}, prepare_due{};
     bool reseal_failing = false, retention_failing = false;
     bool told = false;  // that everything is sealed
   };

@@ -84,6 +84,38 @@ TEST_F(upkeep_of_a_node, a_shard_that_is_opened_later_is_looked_after_soon) {
   EXPECT_EQ(metric("tern_storage_retention_progress_ratio"), 1) << "nothing is to be deleted";
 }
 
+/// Counts how often it is opened ahead; `migrated` from the second time on.
+class counted_store final : public store {
+ public:
+  explicit counted_store(std::atomic<int>& prepared) : prepared_(prepared) {}
+  result<std::unique_ptr<writer_store>> open_writer() override { return real_->open_writer(); }
+  result<std::unique_ptr<reader_store>> open_reader() override { return real_->open_reader(); }
+  result<bool> prepare() override { return ++prepared_ > 1; }
+  result<void> migrate() override { return real_->migrate(); }
+  result<uint64_t> size_bytes() override { return real_->size_bytes(); }
+  store_health health() const override { return {.term = 77}; }
+
+ private:
+  std::unique_ptr<store> real_ = std::move(*open_store("memory:"));
+  std::atomic<int>& prepared_;
+};
+
+TEST_F(upkeep_of_a_node, the_database_of_another_nodes_shard_is_opened_ahead_once_it_is_migrated) {
+  std::atomic<int> prepared{0};
+  testing::node_options node;
+  node.open = [&](const std::string&) { return std::unique_ptr<store>(std::make_unique<counted_store>(prepared)); };
+  node_ = std::make_unique<testing::storage_node>(std::move(node));
+  node_->publish(1, "storage-9");
+  upkeep_ = std::make_unique<upkeep>(upkeep_options{}, system_clock(), [this] {
+    return std::vector{std::shared_ptr<shard_slot>(std::shared_ptr<void>(), &node_->slot())};
+  });
+  upkeep_->start();
+  ASSERT_TRUE(comes([&] { return prepared == 1; }));
+  EXPECT_EQ(node_->slot().store->health().term, 0U);  // not kept
+  EXPECT_TRUE(comes([&] { return node_->slot().store->health().term == 77; }));
+  EXPECT_EQ(prepared, 2);
+}
+
 TEST_F(upkeep_of_a_node, it_sleeps_when_there_is_nothing_to_do) {
   start({});
   node_->publish(1);

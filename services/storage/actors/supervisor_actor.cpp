@@ -107,6 +107,7 @@ void start_shard(supervisor_self* self, const std::string& name, uint64_t epoch,
   setup.counters = shard.counters;
   const auto setup_supervisor = setup.supervisor;
   shard.writer = self->spawn<caf::detached>(writer_behavior, std::move(setup));
+  slot.readers->warm();
   for (const auto& child : {shard.writer, shard.dispatcher}) {
     self->monitor(child);
     state.children.push_back(child);

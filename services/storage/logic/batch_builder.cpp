@@ -59,11 +59,11 @@ void batch_builder::plan(write_request& item) {
   const auto& message = item.message;
   errc code = errc::ok;
   switch (message.op_case()) {
-    case v1::StorageRequest::kAppend: replies_.push_back(plan_append(item)); return;
+    case v1::StorageRequest::kAppend: add_keyed(plan_append(item)); return;
     case v1::StorageRequest::kRelate: replies_.push_back(plan_relate(item)); return;
     case v1::StorageRequest::kRecall: replies_.push_back(plan_recall(item)); return;
     case v1::StorageRequest::kRoomCreate: replies_.push_back(plan_room_create(item)); return;
-    case v1::StorageRequest::kRoomAppend: replies_.push_back(plan_room_append(item)); return;
+    case v1::StorageRequest::kRoomAppend: add_keyed(plan_room_append(item)); return;
     case v1::StorageRequest::kRoomChange: replies_.push_back(plan_room_change(item)); return;
     case v1::StorageRequest::kRosterPut: plan_roster(message.roster_put()); break;
     case v1::StorageRequest::kCursorPut: code = plan_cursor(message.cursor_put()); break;
@@ -80,6 +80,12 @@ void batch_builder::plan(write_request& item) {
   replies_.push_back(reply_to(message, code));
   if (message.has_token_issue() && code == errc::ok)
     replies_.back().mutable_token_issued()->set_token(item.token_text);
+}
+
+/// The answer to a request with a key.
+void batch_builder::add_keyed(v1::StorageReply reply) {
+  misled_ = misled_ || (guessed_ && reply.code() != 0);
+  replies_.push_back(std::move(reply));
 }
 
 conversation_row* batch_builder::conversation(const conversation_id& id, account_id one, account_id other) {

@@ -115,6 +115,14 @@ class batch_builder {
   /// After learn_conversations: keys in conversations that do not exist need no look.
   const std::vector<message_key>& keys_wanted();
   void learn_keys(std::span<const found_key> found);
+  /// Instead of learn_keys(): keys that were not asked for count as new. The commit says when one is not.
+  void guess_keys() noexcept { guessed_ = !keys_wanted_.empty(); }
+  bool guessed() const noexcept { return guessed_; }
+  /// A request asked for here may not be planned upon a guess.
+  bool must_know_keys() const noexcept { return must_know_keys_; }
+  /// After plan(): something was refused upon a guess. If its key was there, it was done before, and that is its
+  /// answer.
+  bool misled() const noexcept { return misled_; }
 
   /// Adds the request's rows and its answer. The answer is valid once the batch is committed.
   void plan(write_request& item);
@@ -157,6 +165,7 @@ class batch_builder {
   const message_row* message(const message_place& place) const;
   bool is_recalled(const message_place& place) const;
 
+  void add_keyed(v1::StorageReply reply);
   v1::StorageReply plan_append(write_request& item);
   v1::StorageReply plan_relate(write_request& item);
   void relation_entries(const v1::Relate& ask, const conversation_row& row, bool both_sides, uint32_t notice);
@@ -208,6 +217,7 @@ class batch_builder {
   std::vector<message_place> messages_wanted_;
   std::vector<account_id> profiles_wanted_;
   std::vector<message_key> keys_wanted_;
+  bool must_know_keys_ = false, guessed_ = false, misled_ = false;
   std::vector<std::string> key_names_;                                          // of keys_wanted_
   std::set<room_id> rooms_of_managers_;                                         // whose list of managers may change
   std::unordered_map<conversation_id, std::optional<conversation_row>> known_;  // nothing: does not exist

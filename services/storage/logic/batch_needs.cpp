@@ -56,6 +56,7 @@ void batch_builder::need_recall(const v1::Recall& ask) {
   for (const auto& other : messages_wanted_) wanted = wanted || other == place;
   if (!wanted) messages_wanted_.push_back(place);
   key_needs_.push_back({id, actor, recall_key(ask.mid())});
+  must_know_keys_ = true;  // what is recalled already tells nothing of who did it
 }
 
 void batch_builder::need_change(const v1::RoomChange& ask) {

@@ -103,6 +103,7 @@ result<void> writer_engine::ensure_open() {
   const auto term = store_->term();
   if (term_ && *term_ != term) cache_.clear();
   term_ = term;
+  look_for_keys();
   return {};
 }
 
@@ -162,14 +163,22 @@ void writer_engine::run_batch(round& out) {
     return;
   }
   const size_t count = in_batch_ = batch_size();
+  const bool look = !store_->tell_keys() || time_.now() < look_until_;
+  if (!run_planned(count, look, out)) run_planned(count, true, out);
+}
+
+/// False: nothing was done, because keys have to be looked up first.
+bool writer_engine::run_planned(size_t count, bool look, round& out) {
   batch_builder builder(how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns());
-  if (auto known = read(builder, count); !known) {
+  if (auto known = read(builder, count, look); !known) {
     fail(known.error(), count, false, out);
-    return;
+    return true;
   }
   for (size_t i = 0; i < count; ++i) builder.plan(items_[i]);
-  commit(builder, count, out);
+  return !builder.misled() && commit(builder, count, out);
 }
+
+void writer_engine::look_for_keys() { look_until_ = time_.now() + how_.look_for_keys; }
 
 /// Answers what was committed by the batch whose outcome was unknown; the rest is done as if it had never been tried.
 result<void> writer_engine::resolve(round& out) {
@@ -236,7 +245,21 @@ void writer_engine::unanswerable(round& out) {
   out.failure = errc::internal;
 }
 
-result<void> writer_engine::read(batch_builder& builder, size_t count) {
+result<void> writer_engine::read_keys(batch_builder& builder, bool ask) {
+  const auto& wanted = builder.keys_wanted();
+  if (wanted.empty()) return {};
+  if (!ask && !builder.must_know_keys()) {
+    builder.guess_keys();
+    return {};
+  }
+  const auto found = store_->find_keys(wanted);
+  if (!found) return found.error();
+  if (!found->empty()) look_for_keys();
+  builder.learn_keys(*found);
+  return {};
+}
+
+result<void> writer_engine::read(batch_builder& builder, size_t count, bool ask_keys) {
   for (size_t i = 0; i < count; ++i) builder.need(items_[i]);
   const auto look = [&](const auto& wanted, const auto& ask, const auto& learn) -> result<void> {
     if (wanted.empty()) return {};
@@ -276,12 +299,11 @@ result<void> writer_engine::read(batch_builder& builder, size_t count) {
       !done) {
     return done;
   }
-  return look(
-      builder.keys_wanted(), [&](auto& keys) { return store.find_keys(keys); },
-      [&](const auto& found) { builder.learn_keys(found); });
+  return read_keys(builder, ask_keys);
 }
 
-void writer_engine::commit(batch_builder& builder, size_t count, round& out) {
+/// False: nothing was written, because a key is there that was taken for new.
+bool writer_engine::commit(batch_builder& builder, size_t count, round& out) {
   auto& batch = builder.batch();
   done_in_batch_ = std::min(done_.size(), how_.done_rows);
   batch.outbox_done.assign(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
@@ -290,17 +312,22 @@ void writer_engine::commit(batch_builder& builder, size_t count, round& out) {
   if (batch.empty()) {
     builder.committed({});
     settle(builder, count, out);
-    return;
+    return true;
   }
   auto outcome = guarded([&] { return store_->commit(batch); }, errc::internal);
+  if (!outcome && outcome.code() == errc::exists && builder.guessed()) {
+    look_for_keys();
+    return false;
+  }
   if (!outcome) {
     if (outcome.code() != errc::unavailable && outcome.code() != errc::stale_epoch) doubt(builder, count);
     fail(outcome.error(), count, true, out);
-    return;
+    return true;
   }
   durable_ = true;
   builder.committed(*outcome);
   settle(builder, count, out);
+  return true;
 }
 
 void writer_engine::settle(batch_builder& builder, size_t count, round& out) {

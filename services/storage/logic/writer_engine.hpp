@@ -22,6 +22,9 @@ struct writer_options {
   size_t batch_requests = 1024;    // per commit
   size_t batch_bytes = 4U << 20U;  // of bodies, per commit; one request always fits
   size_t done_rows = 4096;         // confirmed outbox entries deleted by one commit
+  // How long keys are looked up before each commit, after the store was opened or a key was found: that is when
+  // senders repeat themselves. Else the commit says when a key is there already, and is done anew with a look.
+  std::chrono::milliseconds look_for_keys{10'000};
   cache_bounds cached;
 };
 
@@ -93,8 +96,11 @@ class writer_engine {
   result<bool> was_committed(const batch_witness& witness);
   void doubt(batch_builder& builder, size_t count);
   void unanswerable(round& out);
-  result<void> read(batch_builder& builder, size_t count);
-  void commit(batch_builder& builder, size_t count, round& out);
+  bool run_planned(size_t count, bool look, round& out);
+  result<void> read(batch_builder& builder, size_t count, bool ask_keys);
+  result<void> read_keys(batch_builder& builder, bool ask);
+  void look_for_keys();
+  bool commit(batch_builder& builder, size_t count, round& out);
   void settle(batch_builder& builder, size_t count, round& out);
   void fail(const error& why, size_t count, bool committing, round& out);
   void drop_store();
@@ -111,6 +117,7 @@ class writer_engine {
   std::deque<write_request> items_;
   std::deque<uint64_t> done_;
   std::optional<batch_witness> doubt_;  // of the batch whose outcome is not known; its requests are in_doubt
+  clock::time_point look_until_{};      // for keys
   size_t in_batch_ = 0;                 // requests of the batch under way
   bool durable_ = false;                // it is committed
   size_t done_in_batch_ = 0;

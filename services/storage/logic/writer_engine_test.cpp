@@ -29,11 +29,12 @@ class writer_engine_test : public ::testing::Test {
     return std::move(*writer);
   }
 
-  std::unique_ptr<writer_engine> engine(uint64_t epoch, size_t batch_requests = 1024) {
+  std::unique_ptr<writer_engine> engine(uint64_t epoch, size_t batch_requests = 1024, size_t keys = 100'000) {
     writer_options how;
     how.shard = "s0";
     how.epoch = epoch;
     how.batch_requests = batch_requests;
+    how.cached.keys = keys;
     return std::make_unique<writer_engine>(how, time_, [this, epoch] { return open(epoch); });
   }
 
@@ -82,6 +83,55 @@ class writer_engine_test : public ::testing::Test {
 };
 
 errc code_of(const v1::StorageReply& reply) { return static_cast<errc>(reply.code()); }
+
+/// Nobody has repeated himself for so long that keys are not looked up any more.
+constexpr auto calm = 11s;
+
+TEST_F(writer_engine_test, a_key_is_looked_up_only_after_the_start_and_after_repeats) {
+  run_one(append(1, ann, ben, "a"));
+  auto before = engine_->statements();
+  run_one(append(2, ann, ben, "b"));
+  EXPECT_EQ(engine_->statements() - before, 2U);
+  time_.advance(calm);
+  before = engine_->statements();
+  EXPECT_EQ(run_one(append(3, ann, ben, "c")).appended().mid(), 3U);
+  EXPECT_EQ(engine_->statements() - before, 1U);
+}
+
+TEST_F(writer_engine_test, a_key_that_only_the_database_knows_is_found_by_the_commit) {
+  engine_ = engine(1, 1024, 1);
+  run_one(append(1, ann, ben, "a"));
+  run_one(append(2, ann, ben, "b"));
+  time_.advance(calm);
+  put(append(3, ann, ben, "c"));
+  put(append(4, ann, ben, "a"));
+  put(append(5, ann, ben, "d"));
+  const auto replies = run();
+  EXPECT_EQ(last_.what, round::outcome::served);
+  ASSERT_EQ(replies.size(), 3U);
+  EXPECT_EQ(replies[0].appended().mid(), 3U);
+  EXPECT_EQ(replies[1].appended().mid(), 1U);
+  EXPECT_TRUE(replies[1].appended().duplicate());
+  EXPECT_EQ(replies[2].appended().mid(), 4U);
+  EXPECT_EQ(history(ann, ben).rows.size(), 4U);
+  EXPECT_EQ(last_.deliveries.size(), 2U);
+  const auto before = engine_->statements();  // whoever repeats himself once does it again
+  run_one(append(6, ann, ben, "e"));
+  EXPECT_EQ(engine_->statements() - before, 2U);
+}
+
+TEST_F(writer_engine_test, a_repeat_that_would_be_refused_today_is_answered_with_what_was_stored) {
+  engine_ = engine(1, 1024, 1);
+  run_one(append(1, ann, ben, "a"));
+  run_one(append(2, ann, ben, "b"));
+  run_one(relate(3, ben, ann, v1::Relate::BLOCK));
+  time_.advance(calm);
+  EXPECT_NE(code_of(run_one(append(4, ann, ben, "c"))), errc::ok);
+  const auto again = run_one(append(5, ann, ben, "a"));
+  EXPECT_EQ(code_of(again), errc::ok);
+  EXPECT_EQ(again.appended().mid(), 1U);
+  EXPECT_TRUE(again.appended().duplicate());
+}
 
 TEST_F(writer_engine_test, many_appends_become_one_commit_with_dense_mids_and_answers_in_order) {
   for (uint64_t i = 1; i <= 100; ++i) put(append(i, i % 2 ? ann : ben, i % 2 ? ben : ann, "k" + std::to_string(i)));

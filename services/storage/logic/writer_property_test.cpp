@@ -30,7 +30,7 @@ class trial {
   void check();
 
  private:
-  static writer_options options();
+  writer_options options() const;
   result<std::unique_ptr<writer_store>> open();
   void read_outbox();
   void offer(const session::v1::Delivery& entry);
@@ -54,13 +54,14 @@ class trial {
   size_t stored_ = 0;
 };
 
-writer_options trial::options() {
+writer_options trial::options() const {
   writer_options how;
   how.shard = "s0";
   how.epoch = 1;
   how.batch_requests = 16;
   how.cached.keys = 8;  // so small that most lookups reach the database
   how.cached.conversations = 3;
+  how.look_for_keys = std::chrono::milliseconds(seed_ % 3 * 200);  // never, seldom, often
   return how;
 }
 

@@ -41,23 +41,27 @@ std::vector<outbox_entry> memory_tables::scan_outbox(uint64_t after, size_t limi
   return rows;
 }
 
-bool memory_tables::acceptable(const write_batch& batch) const {
+errc memory_tables::acceptable(const write_batch& batch) const {
   std::set<key_of_message> released;
   for (const auto& row : batch.released_keys) released.emplace(row.conversation, row.sender, row.key);
   std::set<key_of_message> keys;
   std::set<std::pair<conversation_id, uint64_t>> mids;
   for (const auto& row : batch.messages) {
     if (messages_.contains({row.conversation, row.mid}) || !mids.emplace(row.conversation, row.mid).second)
-      return false;
+      return errc::database;
     if (row.key.empty()) continue;
     const key_of_message key{row.conversation, row.sender, row.key};
-    if ((keys_.contains(key) && !released.contains(key)) || !keys.insert(key).second) return false;
+    if ((keys_.contains(key) && !released.contains(key)) || !keys.insert(key).second) return errc::exists;
   }
-  return std::ranges::none_of(batch.outbox, [&](const outbox_row& row) { return outbox_.contains(row.entry); });
+  const bool doubled =
+      std::ranges::any_of(batch.outbox, [&](const auto& row) { return outbox_.contains(row.entry); });
+  return doubled ? errc::database : errc::ok;
 }
 
 result<write_outcome> memory_tables::write(const write_batch& batch) {
-  if (!acceptable(batch)) return error{errc::database, "memory: a mid, key or entry is there already"};
+  if (const errc code = acceptable(batch); code != errc::ok) {
+    return error{code, "memory: a mid, key or entry is there already"};
+  }
   write_outcome outcome;
   write_messages(batch);
   for (const auto& row : batch.conversations) conversations_[row.id] = row;

@@ -45,7 +45,7 @@ class memory_tables {
     uint64_t dirty_since = 0;  // 0: clean
   };
 
-  bool acceptable(const write_batch& batch) const;
+  errc acceptable(const write_batch& batch) const;
   void write_messages(const write_batch& batch);
   void write_cursor(const cursor_row& row);
   void write_roster(const roster_row& row);

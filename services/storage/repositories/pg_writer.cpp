@@ -225,7 +225,11 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   add_account_changes(batch);
 
   auto answer = link_.run(calls_);
-  if (!answer) return answer.error();
+  if (!answer) {
+    auto failed = answer.error();
+    if (failed.code == errc::database && link_.violated() == "message_send_key") failed.code = errc::exists;
+    return failed;
+  }
   for (const auto& row : pairs) relations_.remember(row);
   write_outcome outcome;
   for (size_t i = 0; i < calls_.size(); ++i) {

@@ -29,6 +29,7 @@ class pg_writer final : public writer_store {
     return scan_readable(after, limit, cipher_, [this](uint64_t from, size_t most) { return scan(from, most); });
   }
   result<write_outcome> commit(const write_batch& batch) override;
+  bool tell_keys() const override { return true; }
   uint64_t statements() const override { return link_.statements(); }
   uint64_t term() const override { return term_; }
 

@@ -245,8 +245,11 @@ class writer_store {
   /// Entries with a number above `after`, lowest first, at most `limit`.
   virtual result<std::vector<outbox_entry>> scan_outbox(uint64_t after, size_t limit) = 0;
   /// One durable transaction, fenced by the acquired epoch. stale_epoch: another writer took over, nothing was
-  /// written. unavailable: nothing was written. deadline: outcome unknown (connection lost around COMMIT).
+  /// written. unavailable: nothing was written. deadline: outcome unknown (connection lost around COMMIT). exists: a
+  /// message's key is there already, nothing was written; told by stores that tell_keys().
   virtual result<write_outcome> commit(const write_batch& batch) = 0;
+  /// Keys need not be looked up before a commit: one that is there is found by the commit.
+  virtual bool tell_keys() const { return false; }
   /// Statements sent to the database so far, transaction control included.
   virtual uint64_t statements() const = 0;
   /// PostgreSQL: timeline of the primary that is written to. After a change commits may be missing that were read or
@@ -258,6 +261,8 @@ class writer_store {
 class reader_store {
  public:
   virtual ~reader_store() = default;
+  /// Makes the connection that the first read would make.
+  virtual result<void> connect() { return {}; }
   virtual result<std::optional<account_row>> account(account_id id) = 0;
   virtual result<std::vector<roster_row>> roster(account_id id) = 0;
   virtual result<backlog> waiting(account_id id, uint32_t limit) = 0;
@@ -296,6 +301,9 @@ class store {
   virtual ~store() = default;
   virtual result<std::unique_ptr<writer_store>> open_writer() = 0;
   virtual result<std::unique_ptr<reader_store>> open_reader() = 0;
+  /// Opens what open_writer() and open_reader() would open first, if the schema is this binary's: they are quick
+  /// then. False: there is nothing to open ahead, or migrations are missing, which is left to migrate().
+  virtual result<bool> prepare() { return false; }
   /// Applies what is missing; refuses (errc::config) a schema newer than this binary or a changed migration.
   virtual result<void> migrate() = 0;
   /// What its rows are sealed with; null: nothing is.

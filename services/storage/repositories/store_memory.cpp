@@ -50,6 +50,7 @@ class memory_writer final : public writer_store {
     if (!tables_->owns(epoch_, session_)) return errc::stale_epoch;
     return tables_->write(batch);
   }
+  bool tell_keys() const override { return true; }
   uint64_t statements() const override { return statements_; }
 
  private:

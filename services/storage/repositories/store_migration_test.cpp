@@ -92,6 +92,16 @@ TEST_P(store_upgrades, everything_stored_is_there_afterwards) {
   EXPECT_TRUE(*reader->room(hall));
 }
 
+TEST_P(store_upgrades, a_store_that_is_opened_ahead_waits_for_the_owners_migrations) {
+  auto ahead = std::move(*open_store(dsn_));
+  EXPECT_FALSE(*ahead->prepare());
+  EXPECT_FALSE(*ahead->prepare());
+  ASSERT_TRUE((*open_store(dsn_))->migrate());
+  EXPECT_EQ(*ahead->prepare(), pg_);
+  auto writer = *ahead->open_writer();
+  EXPECT_TRUE(writer->acquire(9));
+}
+
 TEST_P(store_upgrades, the_previous_release_can_still_write) {
   ASSERT_TRUE((*open_store(dsn_))->migrate());
   run(old_rows(pg_, 3));

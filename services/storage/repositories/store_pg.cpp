@@ -19,6 +19,7 @@ class pg_reader final : public reader_store {
   pg_reader(const std::string& dsn, const std::shared_ptr<sql::pg_terms>& terms, std::shared_ptr<key_ring> keys)
       : link_(dsn, reading(terms)), cipher_(std::move(keys)) {}
 
+  result<void> connect() override { return link_.ensure(); }
   result<std::optional<account_row>> account(account_id id) override {
     auto found = run(pg_text::get_account, of(id, params_[0]));
     if (!found) return found.error();
@@ -195,6 +196,20 @@ class pg_store final : public store {
   result<std::unique_ptr<reader_store>> open_reader() override {
     if (auto done = migrate_once(); !done) return done.error();
     return std::unique_ptr<reader_store>(std::make_unique<pg_reader>(dsn_, watch_->terms(), keys_));
+  }
+
+  result<bool> prepare() override {
+    if (migrated_) return true;
+    const std::unique_lock held(mutex_);
+    auto database = open_primary(dsn_, *watch_);
+    if (!database) return database.error();
+    auto ready = sql::is_migrated(**database, sql::storage_pg_migrations());
+    if (!ready || !*ready) return ready;
+    if (keys_) {
+      if (auto loaded = keys_->load(); !loaded) return loaded.error();
+    }
+    migrated_ = true;
+    return true;
   }
 
   result<void> migrate() override {

@@ -64,6 +64,7 @@ class faulty_writer final : public writer_store {
     }
     return errc::internal;
   }
+  bool tell_keys() const override { return real_->tell_keys(); }
   uint64_t statements() const override { return real_->statements(); }
   uint64_t term() const override { return term_; }
   void set_term(uint64_t term) { term_ = term; }

@@ -46,6 +46,7 @@ class throwing_writer final : public writer_store {
     hook_(batch, true);
     return done;
   }
+  bool tell_keys() const override { return real_->tell_keys(); }
   uint64_t statements() const override { return real_->statements(); }
 
  private:

@@ -11,9 +11,10 @@ namespace tern::storage::bench {
 
 class engine_load {
  public:
-  /// `requests` per commit, over so many conversations. Migrates and acquires the shard.
+  /// `requests` per commit, over so many conversations. Migrates and acquires the shard. `look`: keys are looked up
+  /// before each commit, as if senders repeated themselves.
   static result<std::unique_ptr<engine_load>> open(const std::string& dsn, size_t requests, size_t conversations,
-                                                   size_t body);
+                                                   size_t body, bool look = false);
   /// One commit; how many messages it stored.
   result<size_t> commit();
   uint64_t statements() const { return engine_->statements(); }
