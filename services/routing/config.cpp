@@ -37,6 +37,9 @@ void declare(config::schema& into, routing_config& options) {
       "routing.shard_keep_ms", options.shard_keep,
       "After a move between shards the source keeps what it had for so long, so that the move can be rolled back",
       {0, 2'592'000'000});
+  into.add("routing.control.socket", options.control_socket,
+           "Path of a unix socket where ternctl is served beside the node's own address, for its owner only: what a "
+           "ternd needs for it. Empty: none");
 }
 
 std::vector<std::string> complaints(const routing_config& options) {
