@@ -65,8 +65,11 @@ void cluster::begin_adding(const std::string& name, const std::string& dsn) {
 cluster::adding cluster::added(const std::string& name, std::string& why) {
   const auto at = newcomers_.find(name);
   if (at == newcomers_.end()) {
+    const auto* shard = state_.find_shard(name);
+    if (shard != nullptr && !shard->owner.empty()) return adding::done;
+    if (wanted_.shards.contains(name)) return adding::waiting;
     why = "another request has ended it";
-    return wanted_.shards.contains(name) ? adding::done : adding::failed;
+    return adding::failed;
   }
   for (const auto& [node, who] : members_.all()) {
     const auto heard = health_.find(node);
@@ -75,7 +78,7 @@ cluster::adding cluster::added(const std::string& name, std::string& why) {
     if (of == heard->second.end() || !of->second.problem.empty()) continue;
     wanted_.shards[name] = {at->second.dsn, of->second.term, false};
     newcomers_.erase(at);
-    return adding::done;
+    return adding::accepted;
   }
   const auto* heard = health_of(name);
   const bool over = time_.now() >= at->second.until;

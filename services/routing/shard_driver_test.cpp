@@ -387,9 +387,11 @@ TEST_F(shard_moves, a_shard_is_added_when_a_storage_node_has_opened_it) {
   EXPECT_EQ(ask(what).code(), 0);
   EXPECT_EQ(at->added("c", why), cluster::adding::waiting) << "what was wrong the first time is forgotten";
   at->on_shards_served("storage-1", {{"c", {100, 2, 0, ""}}});
-  EXPECT_EQ(at->added("c", why), cluster::adding::done);
+  EXPECT_EQ(at->added("c", why), cluster::adding::accepted);
+  EXPECT_EQ(at->added("c", why), cluster::adding::waiting) << "nobody serves it yet";
   store();
   pass();
+  EXPECT_EQ(at->added("c", why), cluster::adding::done);
   ASSERT_NE(at->state().find_shard("c"), nullptr);
   EXPECT_FALSE(at->state().find_shard("c")->owner.empty());
   EXPECT_EQ(ask(what).code(), static_cast<int32_t>(errc::bad_parameter)) << "it is there";
@@ -457,7 +459,7 @@ TEST_F(shard_moves, a_drained_shard_that_nobody_lists_any_more_is_forgotten) {
   at->begin_adding("c", "host=db");
   at->on_shards_served("storage-0", {{"c", {100, 2, 0, ""}}});
   std::string why;
-  ASSERT_EQ(at->added("c", why), cluster::adding::done);
+  ASSERT_EQ(at->added("c", why), cluster::adding::accepted);
   pass();
   pass();
   ASSERT_NE(at->state().find_shard("c"), nullptr);

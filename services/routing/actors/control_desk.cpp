@@ -101,11 +101,9 @@ bool control_desk::settle_additions(cluster& at) {
   for (auto& each : std::exchange(adding_, {})) {
     std::string why;
     switch (at.added(each.shard, why)) {
+      case cluster::adding::accepted: changed = true; [[fallthrough]];
       case cluster::adding::waiting: adding_.push_back(std::move(each)); break;
-      case cluster::adding::done:
-        waiting_.push_back(std::move(each));
-        changed = true;
-        break;
+      case cluster::adding::done: send(each.stream, std::move(each.reply)); break;
       case cluster::adding::failed:
         each.reply.set_code(static_cast<int32_t>(errc::unavailable));
         each.reply.set_text("shard " + each.shard + " was not added: " + why);
