@@ -1,10 +1,14 @@
 #include "services/storage/app.hpp"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <caf/all.hpp>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <future>
 #include <mutex>
 #include <utility>
@@ -40,6 +44,16 @@ login_options to_login(const storage_config& from) {
   to.throttling.account_failures = from.account_failures;
   to.throttling.address_failures = from.address_failures;
   return to;
+}
+
+/// The process dies before a step of a move, as if the power had gone: what tests of crashes need.
+mover_options mortal(mover_options how) {
+  const char* step = std::getenv("TERN_MOVE_DIES_AT");
+  if (step == nullptr || how.at_step) return how;
+  how.at_step = [deadly = std::string(step)](const std::string& next) {
+    if (next == deadly) ::kill(::getpid(), SIGKILL);
+  };
+  return how;
 }
 
 class storage_service final : public app::service {
@@ -166,7 +180,7 @@ void storage_service::make_membership() {
   membership_ = std::make_unique<placement::membership>(with_.network, with_.time, about);
   movers_ = std::make_unique<shard_movers>(
       shards_, with_.time,
-      [this](const routing::v1::ShardMoveProgress& progress) { membership_->shard_moved(progress); }, moves_);
+      [this](const routing::v1::ShardMoveProgress& progress) { membership_->shard_moved(progress); }, mortal(moves_));
   reports_ = std::make_unique<shard_reports>(
       shards_, [this](const routing::v1::ShardsServed& served) { membership_->shards_served(served); });
 }

@@ -185,8 +185,8 @@ TEST_F(shard_move_test, a_cluster_grows_and_shrinks_under_load_while_anything_is
 /// The storage node dies before each step of a move, once; whoever serves the shard then goes on.
 TEST_F(shard_move_test, dies_before_each_step_and_goes_on) {
   ASSERT_NO_FATAL_FAILURE(begin(0, 60));
-  const std::vector<std::string> forward{"export", "claim", "copy",   "compare", "carry", "forget",
-                                         "seal",   "drain", "outbox", "leave",   "open"};
+  const std::vector<std::string> forward{"export", "claim", "copy",   "compare", "carry", "forget", "close",
+                                         "seal",   "drain", "outbox", "sealed",  "leave", "left"};
   const std::vector<std::string> backward{"reopen", "clean", "cleaned"};
   const std::vector<std::string> ends{"check", "delete", "finish"};
   uint32_t first = 0;
