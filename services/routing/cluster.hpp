@@ -101,7 +101,8 @@ class cluster {
   bool can_abort(uint64_t move) const { return shard_moves_.can_abort({state_, wanted_}, move); }
   bool embedded() const noexcept { return how_.embedded; }
 
-  /// A shard is only added when a storage node has opened it. begin_adding(), then added() until it is done or failed.
+  /// A shard is only added when a storage node has opened it. begin_adding(), then added() until it is done or
+  /// failed.
   enum class adding : uint8_t { waiting, accepted, done, failed };
   void begin_adding(const std::string& name, const std::string& dsn);
   /// accepted: it is wanted from now on. done: a node serves it. failed: `why`; it is forgotten.
