@@ -352,6 +352,7 @@ std::vector<chaos_case> process_cases() {
 std::vector<chaos_case> all_cases() {
   auto all = process_cases();
   for (auto& each : database_cases()) all.push_back(std::move(each));
+  for (auto& each : shard_cases()) all.push_back(std::move(each));
   for (auto& each : link_cases()) all.push_back(std::move(each));
   return all;
 }

@@ -151,4 +151,14 @@ void shard_operations::wait_some(const std::string& state, std::chrono::millisec
   }
 }
 
+void shard_operations::wait_copied(std::chrono::milliseconds limit) {
+  const auto end = steady_clock::now() + limit;
+  for (; steady_clock::now() < end; std::this_thread::sleep_for(10ms)) {
+    for (const auto& each : moves("copying")) {
+      if (each.progress().rows() > 0) return;
+    }
+  }
+  trouble_ += "nothing was copied in time\n";
+}
+
 }  // namespace tern::testing

@@ -46,6 +46,8 @@ class shard_operations {
   bool wait_all(const std::set<std::string>& states, std::chrono::milliseconds limit);
   /// Until some move is in this state, or none is under way any more.
   void wait_some(const std::string& state, std::chrono::milliseconds limit);
+  /// Until rows of a move that is being copied have arrived.
+  void wait_copied(std::chrono::milliseconds limit);
 
  private:
   std::vector<uint64_t> carry_out(const control_request& what);
