@@ -36,6 +36,28 @@ def storage():
                    (total("tern_disk_size_bytes", by="instance,path", how="min"), "size {{instance}} {{path}}")],
                   runbooks=("TernDiskFullPredicted",)),
         ]),
+        ("Moves between shards", [
+            Panel("Slots", "Of each shard, of 1,048,576.", "short",
+                  [("max by (shard) (tern_routing_shard_slots{%s} and on (namespace, instance) tern_routing_leader{%s} == 1)"
+                    % (ALL, ALL), "{{shard}}")], runbooks=("TernShardImbalance",), stacked=True),
+            Panel("Moves", "Not over, by state; kept: done, and the way back is still there.", "short",
+                  [("max by (state) (tern_routing_shard_moves{%s} and on (namespace, instance) tern_routing_leader{%s} == 1)"
+                    % (ALL, ALL), "{{state}}")], runbooks=("TernShardMoveStalled",)),
+            Panel("Ended", "Within the last hour, by outcome; failed in a storage node; slots opened again because closing took too long.",
+                  "short", [(f"sum by (outcome) (increase(tern_routing_shard_moves_total{{{ALL}}}[1h]))", "{{outcome}}"),
+                            (f"sum by (shard) (increase(tern_storage_moves_failed_total{{{ALL}}}[1h]))", "failed {{shard}}"),
+                            (f"sum by (shard) (increase(tern_storage_move_seals_given_up_total{{{ALL}}}[1h]))",
+                             "opened again {{shard}}")], runbooks=("TernShardMoveFailed",)),
+            Panel("Copied", "Rows per second, by the shard they leave; changed rows still to be carried.", "short",
+                  [(rate("tern_storage_move_rows_total", by="shard"), "rows/s {{shard}}"),
+                   (total("tern_storage_move_behind_rows", by="shard"), "behind {{shard}}")],
+                  runbooks=("TernShardMoveStalled",)),
+            Panel("Bytes copied", "By the shard they leave; step of its newest move: 1 copying, 2 ready, 3 sealed, 7 failed.", "Bps",
+                  [(rate("tern_storage_move_bytes_total", by="shard"), "{{shard}}"),
+                   (total("tern_storage_move_state", by="shard", how="max"), "step {{shard}}")]),
+            Panel("Sealed", "From closing the slots to their being handed over: requests wait so long.", "s",
+                  quantiles("tern_storage_move_sealed_seconds")),
+        ]),
         ("Writes", [
             Panel("Commits", "Group commits per second, and statements sent.", "ops",
                   [(rate("tern_storage_commits_total", by="shard"), "commits {{shard}}"),
