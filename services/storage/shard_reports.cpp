@@ -45,7 +45,7 @@ void shard_reports::run() {
     const auto report = look(due);
     // Sizes change all the time; they are not worth a message of their own.
     auto rough = report;
-    for (auto& one : *rough.mutable_shards()) one.clear_bytes();
+    for (auto& one : *rough.mutable_shards()) one.set_bytes(one.bytes() > 0 ? 1 : 0);
     const auto text = rough.SerializeAsString();
     if (due || text != told) tell_(report);
     if (due) next = std::chrono::steady_clock::now() + tell_every;

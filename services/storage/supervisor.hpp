@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "libs/rpc/network.hpp"
@@ -57,6 +58,7 @@ struct supervisor_state {
   bool suspended = false;
   bool given_out = false;  // a map with an owner for every shard was seen
   clock::time_point sizes_at;
+  std::set<std::string> sized;  // shards whose size was asked for since they began to run
 };
 
 /// Spawn it detached: ending a link waits for its handlers. Takes map_message, shard_state_message, tick_message,

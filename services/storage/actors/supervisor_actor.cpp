@@ -68,7 +68,7 @@ writer_engine::open_function opening(supervisor_state& state, shard_slot& slot, 
     if (!writer || *told) return writer;
     std::optional<slot_doors> found;
     if (!port->knows_doors(epoch)) {
-      auto doors = doors_in(store->dsn());
+      auto doors = doors_in(store->dsn(), epoch);
       if (!doors) return doors.error();
       found = std::move(*doors);
     }
@@ -269,7 +269,12 @@ void measure(supervisor_state& state) {
     slot->metrics->term.set(static_cast<double>(servers.term));
     slot->metrics->copies.set(servers.copies);
     slot->metrics->degraded.set(servers.degraded ? 1 : 0);
-    if (now < state.sizes_at || !state.running.contains(name)) continue;
+    const auto at = state.running.find(name);
+    if (at == state.running.end() || !at->second.open) {
+      state.sized.erase(name);
+      continue;
+    }
+    if (!state.sized.insert(name).second && now < state.sizes_at) continue;
     auto run = [of = slot](reader_store&) {
       if (auto bytes = of->store->size_bytes()) {
         of->metrics->bytes.set(static_cast<double>(*bytes));

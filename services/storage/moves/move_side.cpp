@@ -495,13 +495,19 @@ slot_doors doors_of(const std::vector<range_row>& ranges) {
   return slot_doors(std::move(out));
 }
 
-result<slot_doors> doors_in(const std::string& dsn) {
+result<slot_doors> doors_in(const std::string& dsn, uint64_t epoch) {
   if (dsn == "memory:") return slot_doors{};
   auto side = move_side::open(dsn);
   if (!side) return side.error();
-  auto ranges = (*side)->ranges();
-  if (!ranges) return ranges.error();
-  return doors_of(*ranges);
+  slot_doors out;
+  const auto done = (*side)->transact(epoch, [&]() -> result<void> {
+    auto ranges = (*side)->ranges();
+    if (!ranges) return ranges.error();
+    out = doors_of(*ranges);
+    return {};
+  });
+  if (!done) return error{errc::unavailable, done.error().detail};
+  return out;
 }
 
 }  // namespace tern::storage

@@ -123,6 +123,7 @@ class move_side {
 
 /// Which slots of a shard are served, as its database has it.
 slot_doors doors_of(const std::vector<range_row>& ranges);
-result<slot_doors> doors_in(const std::string& dsn);
+/// By the database whose writer is the one of `epoch`; unavailable: it is another server, or another writer's.
+result<slot_doors> doors_in(const std::string& dsn, uint64_t epoch);
 
 }  // namespace tern::storage

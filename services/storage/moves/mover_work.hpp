@@ -91,8 +91,8 @@ class source_work {
   std::optional<ShardMoveProgress> answered(const ShardMoveOrder& order);
   next step(const ShardMoveOrder& order);
   std::optional<next> begin(const ShardMoveOrder& order);
+  next forward(const ShardMoveOrder& order);
   next copy(const ShardMoveOrder& order);
-  next seal(const ShardMoveOrder& order);
   next try_seal(const ShardMoveOrder& order);
   result<void> close_and_hand_over();
   next now_sealed(const ShardMoveOrder& order);

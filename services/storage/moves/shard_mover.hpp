@@ -18,7 +18,7 @@ struct mover_options {
   uint64_t bytes_per_second = 64U << 20U;  // of the first copy, where an order does not say
   size_t page_rows = 512;
   std::chrono::milliseconds seal_limit{400};   // a seal that takes longer is given up
-  int seal_attempts = 5;                       // then FAILED
+  int seal_attempts = 3;                       // then FAILED
   std::chrono::milliseconds seal_pause{300};   // between them
   std::chrono::milliseconds look_every{500};   // for imports of other nodes' movers
   std::chrono::milliseconds patience{10'000};  // an order for a shard that is not served here is forgotten afterwards
@@ -29,8 +29,8 @@ struct mover_options {
 };
 
 /// Executes orders of routing on the shards this node serves: COPY, SEAL, ABORT and FINISH where the source is
-/// served, OPEN where the target is. An order for a shard that is not served here, or not yet, waits for it a while:
-/// routing gives it again. Thread-safe.
+/// served, OPEN where the target is. COPY of a range that is sealed already is answered SEALED. An order for a shard
+/// that is not served here, or not yet, waits for it a while: routing gives it again. Thread-safe.
 ///
 /// Every step may be ordered again, here or at another node, after a crash anywhere: what has been done is in the two
 /// databases (`slot_owner`). Between SEAL and the decision requests of the range wait at the shard's port; the

@@ -95,8 +95,8 @@ source_work::next source_work::step(const ShardMoveOrder& order) {
     begun_ = false;
   }
   switch (order.step()) {
-    case ShardMoveOrder::COPY: return copy(order);
-    case ShardMoveOrder::SEAL: return seal(order);
+    case ShardMoveOrder::COPY:
+    case ShardMoveOrder::SEAL: return forward(order);
     case ShardMoveOrder::ABORT: return abort(order);
     case ShardMoveOrder::FINISH: return finish(order);
     default: return next::done;
@@ -127,11 +127,20 @@ std::optional<source_work::next> source_work::begin(const ShardMoveOrder& order)
 
 // ---- COPY --------------------------------------------------------------------------------------------------------
 
-source_work::next source_work::copy(const ShardMoveOrder& order) {
+source_work::next source_work::forward(const ShardMoveOrder& order) {
+  if (reported_) return sealed(order);
   if (const auto ends = begin(order)) return *ends;
-  // Whether the decision is under way only routing knows.
-  if (range_move_->source_state() == slot_state::sealed)
-    return failed({errc::config, "the range is sealed already"}, order);
+  if (range_move_->source_state() == slot_state::sealed) {
+    // By somebody who has died since and may have said so, or the routing that heard of it has: it is not unsealed
+    // without an order, and sealed is more than a copy.
+    if (auto done = range_move_->hand_over(); !done) return failed(done.error(), order);
+    return now_sealed(order);
+  }
+  if (order.step() == ShardMoveOrder::COPY || !range_move_->compared()) return copy(order);
+  return try_seal(order);
+}
+
+source_work::next source_work::copy(const ShardMoveOrder& order) {
   if (!range_move_->compared()) {
     if (const auto done = range_move_->advance(); !done) return failed(done.error(), order);
     say(ShardMoveProgress::COPYING);
@@ -150,7 +159,7 @@ source_work::next source_work::copy(const ShardMoveOrder& order) {
 source_work::next source_work::failed(const error& why, const ShardMoveOrder& order) {
   range_move_.reset();
   const bool lost = why.code == errc::unavailable || why.code == errc::deadline || why.code == errc::stale_epoch;
-  const bool waited_for = order.step() != ShardMoveOrder::COPY;
+  const bool waited_for = order.step() == ShardMoveOrder::SEAL;
   if ((lost && (!waited_for || ++refusals_ < refusals_most)) || (why.code == errc::database && ++refusals_ < 5)) {
     if (order.step() == ShardMoveOrder::COPY) say(ShardMoveProgress::COPYING, why.detail);
     pause_ = try_again;
@@ -161,18 +170,6 @@ source_work::next source_work::failed(const error& why, const ShardMoveOrder& or
 }
 
 // ---- SEAL --------------------------------------------------------------------------------------------------------
-
-source_work::next source_work::seal(const ShardMoveOrder& order) {
-  if (reported_) return sealed(order);
-  if (const auto ends = begin(order)) return *ends;
-  if (range_move_->source_state() == slot_state::sealed && !sealed_here_) {
-    // By somebody who has died since and may have said so: it is not unsealed without an order.
-    if (auto done = range_move_->hand_over(); !done) return failed(done.error(), order);
-    return now_sealed(order);
-  }
-  if (!range_move_->compared()) return copy(order);
-  return try_seal(order);
-}
 
 source_work::next source_work::try_seal(const ShardMoveOrder& order) {
   // While writes go on.
