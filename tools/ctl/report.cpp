@@ -5,6 +5,7 @@
 #include <map>
 
 #include "libs/base/ids.hpp"
+#include "tools/ctl/shard_report.hpp"
 
 namespace tern::ctl {
 namespace {
@@ -178,6 +179,7 @@ std::string status_text(const Status& status) {
     if (each.state() == "up") continue;
     away += "\n" + each.name() + " is " + each.state();
   }
+  for (const auto& each : shard_troubles(status)) away += "\n" + each.subject + ": " + each.text;
   return away.empty() ? out : out + away + "\n";
 }
 

@@ -1,10 +1,12 @@
 #include "tools/ctl/shard_report.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "tools/ctl/text.hpp"
 
@@ -12,6 +14,10 @@ namespace tern::ctl {
 namespace {
 
 using nlohmann::json;
+
+constexpr double standing_seconds = 60;
+constexpr std::chrono::seconds longest_refusal{5};
+constexpr const char* given_up_by_operator = "an operator gave it up";  // routing's words for ternctl shard abort
 
 std::string number(double value, const char* format) {
   char text[32];
@@ -50,7 +56,7 @@ void add(table& to, const ShardMoveStatus& move) {
 
 json to_json(const ShardMoveStatus& move) {
   const auto& told = move.progress();
-  return {{"move", move.move()},
+  return {{"move", std::to_string(move.move())},
           {"first", move.first()},
           {"last", move.last()},
           {"source", move.source()},
@@ -64,8 +70,60 @@ json to_json(const ShardMoveStatus& move) {
           {"stalled_us", told.stalled_us()},
           {"seconds", move.seconds()},
           {"left_seconds", move.left_seconds()},
-          {"back_of", move.back_of()},
+          {"back_of", std::to_string(move.back_of())},
           {"error", move.error()}};
+}
+
+const ShardMoveStatus* find(const Status& status, uint64_t number) {
+  const auto& all = status.shard_moves();
+  const auto found = std::find_if(all.begin(), all.end(), [&](const auto& each) { return each.move() == number; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+/// A later move of some of these slots from the same shard is under way or has come to its end.
+bool tried_again(const Status& status, const ShardMoveStatus& failed) {
+  return std::any_of(status.shard_moves().begin(), status.shard_moves().end(), [&](const ShardMoveStatus& each) {
+    return each.move() > failed.move() && each.source() == failed.source() && each.state() != "aborted" &&
+           each.first() <= failed.last() && failed.first() <= each.last();
+  });
+}
+
+/// An order was given, and nobody carries it out: it copies nothing, and there is something to copy.
+bool copies_nothing(const ShardMoveStatus& move) {
+  const auto& told = move.progress();
+  return move.state() == "copying" && move.seconds() > standing_seconds && told.rows_per_second() == 0 &&
+         (told.rows() < told.rows_all() || told.behind() > 0 || told.rows_all() == 0);
+}
+
+std::optional<shard_trouble> trouble(const Status& status, const ShardMoveStatus& move) {
+  const auto subject = "move " + std::to_string(move.move());
+  const auto again = "ternctl shard move " + move.source() + " " + move.target() + " --slots " +
+                     hex_range({move.first(), move.last()}) + " tries it again";
+  if (move.state() == "aborted") {
+    if (move.error() == given_up_by_operator || tried_again(status, move)) return std::nullopt;
+    return shard_trouble{subject, move.source(), "was given up: " + move.error(), again, false};
+  }
+  if (move.state() == "kept" && !move.error().empty()) {
+    return shard_trouble{subject, move.source(), "cannot be finished: " + move.error(),
+                         "ternctl shard finish --yes tries it again, rollback goes back; both databases have it all",
+                         false};
+  }
+  const auto refused = std::chrono::microseconds(move.progress().stalled_us());
+  if ((move.state() == "deciding" || move.state() == "opening") && refused > longest_refusal) {
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(refused).count();
+    return shard_trouble{subject, move.state() == "opening" ? move.target() : move.source(),
+                         "is " + move.state() + ": nobody has served its slots for " + age(ms),
+                         "see whether routing stores its maps and a storage node serves the target", true};
+  }
+  if (!move.error().empty() && move.state() != "done") {
+    return shard_trouble{subject, move.source(), "is " + move.state() + ", with trouble: " + move.error(),
+                         "it is tried again by itself; ternctl shard abort gives it up before its decision", false};
+  }
+  if (copies_nothing(move)) {
+    return shard_trouble{subject, move.source(), "stands still: it copies nothing",
+                         "see whether a storage node serves " + move.source() + ", and both databases answer", false};
+  }
+  return std::nullopt;
 }
 
 template <class Moves>
@@ -115,14 +173,27 @@ bool is_at_rest(const ShardMoveStatus& move) {
   return move.state() == "kept" || move.state() == "done" || move.state() == "aborted";
 }
 
-std::string trouble_of(const Status& status, const std::vector<uint64_t>& moves) {
-  for (const auto& each : status.shard_moves()) {
-    if (std::find(moves.begin(), moves.end(), each.move()) == moves.end()) continue;
-    if (each.state() == "aborted") return "move " + std::to_string(each.move()) + " was given up: " + each.error();
-    if (each.state() == "kept" && !each.error().empty())
-      return "move " + std::to_string(each.move()) + " cannot be finished: " + each.error();
+std::string trouble_of(const Status& status, const std::vector<uint64_t>& moves, const std::string& end) {
+  for (const auto number : moves) {
+    const auto name = "move " + std::to_string(number);
+    const auto* found = find(status, number);
+    if (found == nullptr) return name + " has ended, and the replica that leads now does not know how";
+    if (found->state() == "aborted" && end != "aborted") return name + " was given up: " + found->error();
+    if (found->state() == "kept" && !found->error().empty()) return name + " cannot be finished: " + found->error();
   }
   return {};
+}
+
+std::vector<shard_trouble> shard_troubles(const Status& status) {
+  std::vector<shard_trouble> out;
+  for (const auto& each : status.shards()) {
+    if (each.problem().empty()) continue;
+    out.push_back({"shard " + each.name(), each.name(), each.problem(), "see the log of its storage node", false});
+  }
+  for (const auto& each : status.shard_moves()) {
+    if (auto found = trouble(status, each)) out.push_back(std::move(*found));
+  }
+  return out;
 }
 
 std::string shards_text(const Status& status) {

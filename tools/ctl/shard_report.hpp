@@ -22,8 +22,19 @@ std::string bytes_text(uint64_t bytes);
 
 /// It waits for nothing more: kept, done or aborted.
 bool is_at_rest(const ShardMoveStatus& move);
-/// What failed or was given up, of these moves; empty: nothing.
-std::string trouble_of(const Status& status, const std::vector<uint64_t>& moves);
+/// Why one of these moves did not come to `end` (kept, done or aborted); empty: each did, or is under way.
+std::string trouble_of(const Status& status, const std::vector<uint64_t>& moves, const std::string& end);
+
+/// Something about a shard or a move that people should look at.
+struct shard_trouble {
+  std::string subject;  // "shard shard-0", "move 7"
+  std::string shard;    // of a move: its source, or the one that should serve its slots
+  std::string text;
+  std::string advice;
+  bool unserved = false;  // slots are served by nobody
+};
+/// Shards with problems, moves that failed or stand still.
+std::vector<shard_trouble> shard_troubles(const Status& status);
 
 std::string shards_text(const Status& status);
 std::string shard_plan_text(const std::vector<ShardMoveStatus>& plan);

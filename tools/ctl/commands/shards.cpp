@@ -37,9 +37,11 @@ std::vector<ShardMoveStatus> of(const Status& status, const std::vector<uint64_t
   return out;
 }
 
-/// Until none of these moves is under way. `last`: as they were seen last.
-int wait_at_rest(session& with, const std::vector<uint64_t>& numbers, std::vector<ShardMoveStatus>& last) {
+/// Until none of these moves is under way; exit_done when each came to `end`. `last`: as they were seen last.
+int wait_at_rest(session& with, const std::vector<uint64_t>& numbers, const std::string& end,
+                 std::vector<ShardMoveStatus>& last) {
   screen view(with.out, with.terminal);
+  if (with.terminal) with.say("Ctrl-C ends the waiting, not the move");
   for (;;) {
     auto next = with.routing->watch(1000ms);
     if (!next && next.code() == errc::deadline) continue;
@@ -48,13 +50,14 @@ int wait_at_rest(session& with, const std::vector<uint64_t>& numbers, std::vecto
     if (!with.how.json) view.show(shard_plan_text(last));
     const bool over = std::all_of(last.begin(), last.end(), is_at_rest);
     if (!over) continue;
-    const auto why = trouble_of(*next, numbers);
+    const auto why = trouble_of(*next, numbers, end);
     return why.empty() ? exit_done : with.fail({errc::internal, why});
   }
 }
 
-/// Sends it, shows the plan, waits if that is wanted.
-int order(session& with, const std::string& command, const ControlRequest& request, bool dry_run) {
+/// Sends it, shows the plan, waits if that is wanted until its moves have come to `end`.
+int order(session& with, const std::string& command, const ControlRequest& request, bool dry_run,
+          const std::string& end = "kept") {
   const auto began = steady::now();
   const auto reply = with.routing->call(request);
   if (!reply) return with.fail(reply.error());
@@ -65,7 +68,7 @@ int order(session& with, const std::string& command, const ControlRequest& reque
   if (!with.how.json && !waits && !dry_run && !moves.empty())
     with.say("ternctl shard status --watch shows how it goes");
   int code = exit_done;
-  if (waits) code = wait_at_rest(with, numbers_of(moves), moves);
+  if (waits) code = wait_at_rest(with, numbers_of(moves), end, moves);
   const std::chrono::duration<double> took = steady::now() - began;
   if (with.how.json) {
     with.say(
@@ -183,7 +186,7 @@ int finish(session& with) {
   }
   ControlRequest request;
   request.mutable_shard_finish()->set_move(*number);
-  return order(with, "shard finish", request, false);
+  return order(with, "shard finish", request, false, "done");
 }
 
 int abort(session& with) {
@@ -191,7 +194,7 @@ int abort(session& with) {
   if (!number) return with.fail(number.error());
   ControlRequest request;
   request.mutable_shard_abort()->set_move(*number);
-  return order(with, "shard abort", request, false);
+  return order(with, "shard abort", request, false, "aborted");
 }
 
 constexpr const char* states =

@@ -148,8 +148,8 @@ std::vector<finding> examine(const observations& seen) {
   for (const auto check :
        {detail::check_routing, detail::check_processes, detail::check_dependencies, detail::check_disks,
         detail::check_certificates, detail::check_secrets, detail::check_membership, detail::check_links,
-        detail::check_services, detail::check_ranges, detail::check_readiness, detail::check_clocks,
-        detail::check_versions}) {
+        detail::check_services, detail::check_ranges, detail::check_shard_moves, detail::check_readiness,
+        detail::check_clocks, detail::check_versions}) {
     check(at, all);
   }
   detail::explain(all);

@@ -145,6 +145,29 @@ TEST_F(doctor_test, a_meta_database_that_is_down_explains_that_nobody_leads) {
   EXPECT_THAT(causes(), ElementsAre("meta database"));
 }
 
+TEST_F(doctor_test, shards_with_problems_and_moves_that_failed_are_named) {
+  auto& shard = *all.status->add_shards();
+  shard.set_name("shard-1");
+  shard.set_owner("storage-1");
+  EXPECT_EQ(worst_of(examine(all)), severity::ok) << text();
+  shard.set_problem("1 of 2 standbys");
+  EXPECT_EQ(worst_of(examine(all)), severity::warn);
+  EXPECT_THAT(text(), HasSubstr("shard shard-1: 1 of 2 standbys"));
+  auto& move = *all.status->add_shard_moves();
+  move.set_move(7);
+  move.set_source("shard-0");
+  move.set_target("shard-1");
+  move.set_state("aborted");
+  move.set_error("disk full");
+  EXPECT_THAT(text(), HasSubstr("move 7: was given up: disk full"));
+  EXPECT_THAT(causes(), IsEmpty());
+  move.set_state("opening");
+  move.mutable_progress()->set_stalled_us(9'000'000);
+  EXPECT_THAT(causes(), ElementsAre("move 7"));
+  gone("storage-1");
+  EXPECT_THAT(causes(), ElementsAre("storage-1")) << text();
+}
+
 TEST_F(doctor_test, redis_is_named) {
   for (const char* on : {"storage-0", "storage-1"}) fails(on, "redis", "refused");
   EXPECT_THAT(causes(), ElementsAre("redis"));

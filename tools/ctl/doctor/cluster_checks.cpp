@@ -4,6 +4,7 @@
 
 #include "tools/ctl/doctor/parts.hpp"
 #include "tools/ctl/report.hpp"
+#include "tools/ctl/shard_report.hpp"
 #include "tools/ctl/text.hpp"
 
 namespace tern::ctl::detail {
@@ -225,6 +226,24 @@ void check_ranges(const scene& at, std::vector<finding>& out) {
   check_map(at, "sessions", "session", maps.sessions(), out);
   check_map(at, "groups", "group", maps.groups(), out);
   if (at.stores()) check_shards(at, out);
+}
+
+void check_shard_moves(const scene& at, std::vector<finding>& out) {
+  if (!at.seen.status || at.seen.status->shards().empty()) return;
+  const auto troubles = shard_troubles(*at.seen.status);
+  for (const auto& each : troubles) {
+    auto bad = ill(each.unserved ? severity::broken : severity::warn, "shard", each.subject, each.text, each.advice);
+    bad.rank = rank_effect;
+    bad.concerns = {"shard " + each.shard, "ranges:storage", "leases"};
+    for (const auto& shard : at.seen.status->maps().shards()) {
+      if (shard.name() == each.shard) bad.concerns.insert(shard.owner());
+    }
+    out.push_back(std::move(bad));
+  }
+  if (!troubles.empty()) return;
+  const auto& moves = at.seen.status->shard_moves();
+  const auto open = std::count_if(moves.begin(), moves.end(), [](const auto& one) { return !is_at_rest(one); });
+  out.push_back(well("shard", "shards", "nothing wrong with them, " + std::to_string(open) + " moves between them"));
 }
 
 void check_readiness(const scene& at, std::vector<finding>& out) {

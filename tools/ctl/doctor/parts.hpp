@@ -53,6 +53,7 @@ void check_membership(const scene& at, std::vector<finding>& out);
 void check_links(const scene& at, std::vector<finding>& out);
 void check_services(const scene& at, std::vector<finding>& out);
 void check_ranges(const scene& at, std::vector<finding>& out);
+void check_shard_moves(const scene& at, std::vector<finding>& out);
 void check_readiness(const scene& at, std::vector<finding>& out);
 
 /// The value most of {who, value} have; empty when two are equally frequent.
