@@ -6,12 +6,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <iostream>
 #include <thread>
 
 #include "libs/cluster/cluster.hpp"
 #include "libs/testing/temp_dir.hpp"
 #include "tests/cluster/shard_operations.hpp"
+#include "tests/verify/dump.hpp"
 #include "tests/verify/history.hpp"
 #include "tests/verify/model_chat.hpp"
 #include "tests/verify/workload.hpp"
@@ -121,6 +123,10 @@ class shard_move_test : public ::testing::Test {
       ADD_FAILURE() << found[i].check << ": " << found[i].detail;
     }
     if (!found.empty()) std::cout << logs();
+    const char* directory = std::getenv("TERN_HISTORY_DIR");
+    if (!found.empty() && directory != nullptr) {
+      EXPECT_TRUE(verify::dump(seen, std::string(directory) + "/history.txt"));
+    }
     auto spoiled = seen;
     ASSERT_TRUE(verify::plant(spoiled, verify::all_planted_bugs().front().bug));
     EXPECT_FALSE(verify::check(spoiled).empty()) << "the checker sees nothing";
@@ -230,6 +236,7 @@ TEST_F(shard_move_test, dies_before_each_step_and_goes_on) {
     ASSERT_TRUE(moves_are({"kept", "done", "aborted"})) << step;
     finish_all();
     flows(found + " died before " + step, 20s);
+    std::cout << "  at " << steady_clock::now().time_since_epoch().count() << "\n";
     expect_rows_where_they_belong();
   };
   for (const auto& step : forward) ASSERT_NO_FATAL_FAILURE(one(step, false, false));
