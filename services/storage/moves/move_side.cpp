@@ -1,6 +1,9 @@
 #include "services/storage/moves/move_side.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 namespace tern::storage {
 namespace {
@@ -433,20 +436,6 @@ result<void> move_side::mark_seen(const range_row& row) {
 
 result<void> move_side::remove(slot_range of) { return run("delete from slot_owner where first = $1", {of.first}); }
 
-result<void> move_side::start_logging() {
-  if (pg()) {
-    // Short: the writer waits behind it. Who changes rows now is waited for, so that no change escapes the log.
-    if (auto set = run("set local lock_timeout = 200"); !set) return set;
-    std::string all;
-    for (const auto& table : moved_tables()) all += (all.empty() ? "" : ", ") + std::string(table.name);
-    if (auto locked = run("lock table " + all + " in share row exclusive mode"); !locked) return locked;
-  }
-  for (const auto& text : logging_on(database_->dialect())) {
-    if (auto done = run(text); !done) return done;
-  }
-  return {};
-}
-
 result<void> move_side::wait_briefly() { return pg() ? run("set local lock_timeout = 100") : result<void>{}; }
 
 result<bool> move_side::logging() {
@@ -459,17 +448,74 @@ result<bool> move_side::logging() {
   return sql::as_int(rows->front()[0]) == static_cast<int64_t>(moved_tables().size() * 3);
 }
 
-result<void> move_side::stop_logging() {
+/// In transactions of its own, which somebody else's lock makes fail.
+result<void> move_side::patiently(const std::function<result<void>()>& work) {
+  result<void> done;
+  for (int attempt = 0; attempt < 60; ++attempt) {
+    done = transact(0, [&]() -> result<void> {
+      if (pg()) {
+        if (auto brief = run("set local lock_timeout = 50"); !brief) return brief;
+      }
+      return work();
+    });
+    if (done || done.code() != errc::unavailable) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  }
+  return done;
+}
+
+result<void> move_side::start_logging() {
+  for (const auto& table : moved_tables()) {
+    auto made = patiently([&]() -> result<void> {
+      for (const auto& text : logging_on(database_->dialect(), table)) {
+        if (auto done = run(text); !done) return done;
+      }
+      return {};
+    });
+    if (!made) return made;
+  }
+  return {};
+}
+
+result<void> move_side::wait_for_writers() {
+  if (!pg()) return {};
+  for (const auto& table : moved_tables()) {
+    auto waited =
+        patiently([&] { return run(std::string("lock table ") + table.name + " in share row exclusive mode"); });
+    if (!waited) return waited;
+  }
+  return {};
+}
+
+/// Inside transact. Nobody begins with a range until the end of the transaction.
+result<bool> move_side::may_stop_logging() {
+  if (pg()) {
+    if (auto locked = run("lock table slot_owner in share mode"); !locked) return locked.error();
+  }
   auto all = ranges();
   if (!all) return all.error();
-  for (const auto& one : *all) {
-    if (one.state != slot_state::moved && one.state != slot_state::aborted) return {};
-  }
-  if (pg()) {
-    if (auto set = run("set local lock_timeout = 200"); !set) return set;
-  }
-  for (const auto& text : logging_off(database_->dialect())) {
-    if (auto done = run(text); !done) return done;
+  return std::all_of(all->begin(), all->end(), [](const range_row& one) {
+    return one.state == slot_state::moved || one.state == slot_state::aborted;
+  });
+}
+
+result<void> move_side::stop_logging(uint64_t epoch) {
+  for (const auto& table : moved_tables()) {
+    bool needed = false;
+    auto gone = transact(epoch, [&]() -> result<void> {
+      if (pg()) {
+        if (auto brief = run("set local lock_timeout = 50"); !brief) return brief;
+      }
+      auto may = may_stop_logging();
+      if (!may) return may.error();
+      needed = !*may;
+      if (needed) return {};
+      for (const auto& text : logging_off(database_->dialect(), table)) {
+        if (auto done = run(text); !done) return done;
+      }
+      return {};
+    });
+    if (!gone || needed) return gone;
   }
   return {};
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -88,13 +89,15 @@ class move_side {
   result<void> remove(slot_range of);
   /// Inside transact: locks of others are waited for 100 ms at most (PostgreSQL).
   result<void> wait_briefly();
-  /// Waits for all who are changing rows and has every later change logged (where slot_owner says so).
-  result<void> start_logging();
-  /// Is there what logs changes (of ranges that want it)?
+  // What logs changes (of ranges that want it). PostgreSQL: the shard's writer waits behind locks on its tables, so
+  // these are taken for one table after the other, each given up after some tens of milliseconds and tried again.
   result<bool> logging();
-  /// Ends logging when no range needs it, or will.
-  result<void> stop_logging();
-
+  result<void> start_logging();
+  /// Takes it away unless a range needs it, or will.
+  result<void> stop_logging(uint64_t epoch);
+  /// Waits for all who are changing rows now: every later change is logged, if slot_owner says so and logging() was
+  /// true then.
+  result<void> wait_for_writers();
   /// Runs `work` in a transaction; not done at all if it fails. Refused (stale_epoch) unless the shard's writer is
   /// the one of `epoch`; 0: not asked.
   template <class Work>
@@ -114,6 +117,8 @@ class move_side {
   result<void> begin(uint64_t epoch);
   result<std::vector<sql::row>> read(const std::string& text, const std::vector<sql::value>& params);
   result<void> run(const std::string& text, const std::vector<sql::value>& params = {});
+  result<bool> may_stop_logging();
+  result<void> patiently(const std::function<result<void>()>& work);
   result<void> put_chunk(const moved_table& table, const sql::row* rows, size_t count);
   bool pg() const { return database_->dialect() == sql::dialect::pg; }
 

@@ -146,32 +146,28 @@ std::string parameters(size_t first, size_t count) {
   return out;
 }
 
-std::vector<std::string> logging_on(sql::dialect dialect) {
+std::vector<std::string> logging_on(sql::dialect dialect, const moved_table& table) {
   std::vector<std::string> out;
-  for (const auto& table : tables()) {
-    if (dialect == sql::dialect::pg) {
-      // Once for a statement, however many rows: also the statement of a batch runs it once for each table.
-      out.push_back(
-          "create or replace function move_note_" + std::string(table.name) +
-          "() returns trigger language plpgsql as $$ begin " + log_columns + "select " + log_values(table, "c") +
-          " from changed c where exists (select 1 from slot_owner where state in (1, 2, 5) and c.slot between "
-          "first and last); return null; end $$");
-    }
-    for (const auto* event : events) {
-      out.push_back(dialect == sql::dialect::pg ? pg_trigger(table, event) : sqlite_trigger(table, event));
-    }
+  if (dialect == sql::dialect::pg) {
+    // Once for a statement, however many rows: also the statement of a batch runs it once for each table.
+    out.push_back(
+        "create or replace function move_note_" + std::string(table.name) +
+        "() returns trigger language plpgsql as $$ begin " + log_columns + "select " + log_values(table, "c") +
+        " from changed c where exists (select 1 from slot_owner where state in (1, 2, 5) and c.slot between "
+        "first and last); return null; end $$");
+  }
+  for (const auto* event : events) {
+    out.push_back(dialect == sql::dialect::pg ? pg_trigger(table, event) : sqlite_trigger(table, event));
   }
   return out;
 }
 
-std::vector<std::string> logging_off(sql::dialect dialect) {
+std::vector<std::string> logging_off(sql::dialect dialect, const moved_table& table) {
   std::vector<std::string> out;
-  for (const auto& table : tables()) {
-    for (const auto* event : events) {
-      auto text = "drop trigger if exists " + trigger_name(table, event);
-      if (dialect == sql::dialect::pg) text += std::string(" on ") + table.name;
-      out.push_back(std::move(text));
-    }
+  for (const auto* event : events) {
+    auto text = "drop trigger if exists " + trigger_name(table, event);
+    if (dialect == sql::dialect::pg) text += std::string(" on ") + table.name;
+    out.push_back(std::move(text));
   }
   return out;
 }

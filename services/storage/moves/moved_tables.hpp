@@ -37,8 +37,8 @@ std::string column_list(const moved_table& table, size_t count, const std::strin
 /// "$1, $2" of so many parameters from `first` on.
 std::string parameters(size_t first, size_t count);
 
-/// Statements that make, and take away, what logs changed keys.
-std::vector<std::string> logging_on(sql::dialect dialect);
-std::vector<std::string> logging_off(sql::dialect dialect);
+/// Statements that make, and take away, what logs changed keys of a table.
+std::vector<std::string> logging_on(sql::dialect dialect, const moved_table& table);
+std::vector<std::string> logging_off(sql::dialect dialect, const moved_table& table);
 
 }  // namespace tern::storage

@@ -35,7 +35,7 @@ result<void> range_move::leave() {
 
 /// Should it not be had now, because of locks, the next range that is done with ends it.
 void range_move::end_logging(move_side& side, uint64_t epoch) {
-  if (auto done = side.transact(epoch, [&] { return side.stop_logging(); }); !done) {
+  if (auto done = side.stop_logging(epoch); !done) {
     logger.info("changes of moved ranges are still logged", {{"why", done.error().detail}});
   }
 }
@@ -138,11 +138,10 @@ result<void> range_move::open_target(const move_plan& plan, move_side& at, uint6
     auto row = **known;
     if (row.state == slot_state::open) return {};
     if (row.state != slot_state::importing) return error{errc::config, "the range is not an import"};
+    // Made with the import, and kept for it.
     auto logged = at.logging();
     if (!logged) return logged.error();
-    if (!*logged) {
-      if (auto on = at.start_logging(); !on) return on;
-    }
+    if (!*logged) return error{errc::config, "changes would not be logged"};
     auto waiting = at.imported(row.range);
     if (!waiting) return waiting.error();
     if (*waiting > 0) {

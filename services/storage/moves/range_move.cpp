@@ -87,12 +87,12 @@ result<void> range_move::begin(bool again) {
     own_ = {plan_.range, slot_state::exporting, before.state, plan_.move, plan_.epoch};
     own_.rows_all = *rows;
     own_.phase = plan_.back_of != 0 ? phase_copied : phase_copying;
+    step("log");
+    if (auto made = prepare_log(*source_); !made) return made;
     step("export");
     auto done = source_->transact(epoch_, [&]() -> result<void> {
-      if (!how_.without_log) {
-        if (auto logged = source_->start_logging(); !logged) return logged;
-      }
-      return write_own(slot_state::exporting);
+      if (auto put = write_own(slot_state::exporting); !put) return put;
+      return must_log(*source_);
     });
     if (!done) {
       own_ = {};
@@ -103,13 +103,34 @@ result<void> range_move::begin(bool again) {
   progress_.bytes = static_cast<uint64_t>(own_.bytes);
   progress_.rows_all = static_cast<uint64_t>(own_.rows_all);
   if (own_.state != slot_state::exporting && own_.state != slot_state::sealed) return {};
+  if (own_.state == slot_state::exporting && own_.phase == phase_copying && own_.tab == 0 && own_.place.empty()) {
+    // Who changed rows before the range was an export is not in the log.
+    if (auto waited = source_->wait_for_writers(); !waited) return waited;
+  }
   step("claim");
   return claim_target();
+}
+
+/// Before it is needed: of the target, too, for a way back.
+result<void> range_move::prepare_log(move_side& side) const {
+  if (how_.without_log) return {};
+  auto there = side.logging();
+  if (!there) return there.error();
+  return *there ? result<void>{} : side.start_logging();
+}
+
+/// Inside a transaction that has written a range which needs it. Who ended the last one's may have taken it away.
+result<void> range_move::must_log(move_side& side) const {
+  if (how_.without_log) return {};
+  auto there = side.logging();
+  if (!there) return there.error();
+  return *there ? result<void>{} : result<void>{error{errc::unavailable, "changes would not be logged"}};
 }
 
 /// Whoever copied before writes nothing into the target from here on: its transactions look for their own number.
 result<void> range_move::claim_target() {
   const auto drawn = static_cast<int64_t>(crypto::random_u64() >> 1U) | 1;
+  if (auto made = prepare_log(*target_); !made) return made;
   auto done = target_->transact(0, [&]() -> result<void> {
     auto all = target_->ranges();
     if (!all) return all.error();
@@ -134,13 +155,8 @@ result<void> range_move::claim_target() {
       }
     }
     import.mover = drawn;
-    // What logs changes for a way back is there early: making it takes too long for when the target opens the range.
-    auto logged = target_->logging();
-    if (!logged) return logged.error();
-    if (!*logged && !how_.without_log) {
-      if (auto on = target_->start_logging(); !on) return on;
-    }
-    return target_->write(import);
+    if (auto put = target_->write(import); !put) return put;
+    return must_log(*target_);
   });
   if (!done) return done;
   mover_ = drawn;

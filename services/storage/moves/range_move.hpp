@@ -81,6 +81,8 @@ class range_move {
   result<void> read_own();
   static void end_logging(move_side& side, uint64_t epoch);
   void rest(std::chrono::steady_clock::duration worked) const;
+  result<void> prepare_log(move_side& side) const;
+  result<void> must_log(move_side& side) const;
   result<void> claim_target();
   /// The keys that rows of the source are sealed with go first: a row that arrives can be opened.
   result<void> copy_keys();

@@ -52,19 +52,22 @@ class shard_mover_test : public ::testing::TestWithParam<layout> {
   }
   /// COPY to OPEN. How long the writers waited at most is printed.
   void move_over(uint64_t move, const std::string& to, uint64_t back_of = 0) {
+    world_->chat->longest();
     ask(ShardMoveOrder::COPY, ShardMoveProgress::READY, move, back_of);
     std::this_thread::sleep_for(300ms);
-    world_->chat->longest();
+    const auto copying = world_->chat->longest();
     const auto sealed = ask(ShardMoveOrder::SEAL, ShardMoveProgress::SEALED, move, back_of);
     world_->decide(first, last, to);
     ask(ShardMoveOrder::OPEN, ShardMoveProgress::OPEN, move, back_of);
     std::this_thread::sleep_for(300ms);
-    std::printf("move %llu: sealed in %llu us, slowest write then %lld us, %llu written, %llu failed %s\n",
-                static_cast<unsigned long long>(move),
-                static_cast<unsigned long long>(sealed ? sealed->stalled_us() : 0),
-                static_cast<long long>(world_->chat->longest().count()),
-                static_cast<unsigned long long>(world_->chat->acknowledged),
-                static_cast<unsigned long long>(world_->chat->failed), world_->chat->first_failure().c_str());
+    std::printf(
+        "move %llu: slowest write while copying %lld us, sealed in %llu us, slowest then %lld us, %llu written, %llu "
+        "failed %s\n",
+        static_cast<unsigned long long>(move), static_cast<long long>(copying.count()),
+        static_cast<unsigned long long>(sealed ? sealed->stalled_us() : 0),
+        static_cast<long long>(world_->chat->longest().count()),
+        static_cast<unsigned long long>(world_->chat->acknowledged),
+        static_cast<unsigned long long>(world_->chat->failed), world_->chat->first_failure().c_str());
   }
   static int64_t rows_in(const std::string& dsn) { return *(*move_side::open(dsn))->count(moved); }
   static std::vector<range_row> states(const std::string& dsn) { return *(*move_side::open(dsn))->ranges(); }

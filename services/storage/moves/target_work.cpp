@@ -58,6 +58,11 @@ result<void> target_work::open(const ShardMoveOrder& order, shard_slot& slot, ui
   auto made = move_side::open(plan.target_dsn);
   if (!made) return made.error();
   const std::shared_ptr<move_side> side = std::move(*made);
+  const auto logged = side->logging();
+  if (!logged) return logged.error();
+  if (!*logged) {  // it was made with the import
+    if (auto on = side->start_logging(); !on) return on;
+  }
   const auto work = [side, plan, epoch](shard_counters& counters) {
     return range_move::open_target(plan, *side, epoch, [&](size_t count) {
       const uint64_t first = counters.next_entry;
