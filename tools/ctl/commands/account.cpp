@@ -8,7 +8,7 @@ namespace tern::ctl {
 namespace {
 
 constexpr uint64_t most_rows = 1'000'000;
-constexpr std::chrono::seconds patience{60};
+constexpr std::chrono::seconds patience{60};  // with nodes that are away while it erases
 
 std::string receipt_json(const std::string& command, const erasing::receipt& of) {
   nlohmann::json out{{"command", command},
@@ -32,8 +32,7 @@ int with_eraser(session& with, const std::string& command, bool erase) {
   }
   erasing::eraser_options how;
   screen shown(with.out, with.terminal);
-  how.patience =
-      std::max<std::chrono::milliseconds>(with.how.timeout, erase ? std::chrono::seconds{60} : with.how.timeout);
+  how.patience = erase ? std::max<std::chrono::milliseconds>(with.how.timeout, patience) : with.how.timeout;
   how.progress = [&](const std::string& line) {
     if (!with.how.json) shown.show(line + "\n");
   };
