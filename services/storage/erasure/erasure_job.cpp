@@ -269,6 +269,10 @@ result<void> erasure_job::messages(erasure_progress& out, const std::vector<room
   place at;
   std::istringstream text(out.record.position);
   if (!(text >> at.slot >> at.hi >> at.lo >> at.mid)) at = {};
+  const auto position = [&at] {
+    return std::to_string(at.slot) + " " + std::to_string(at.hi) + " " + std::to_string(at.lo) + " " +
+           std::to_string(at.mid);
+  };
   constexpr size_t talks_most = 64;
   auto found = talks(at, rooms, talks_most);
   if (!found) return found.error();
@@ -276,8 +280,7 @@ result<void> erasure_job::messages(erasure_progress& out, const std::vector<room
     if (next.slot != at.slot || next.hi != at.hi || next.lo != at.lo) at = next;
     for (;;) {
       if (out.looked >= limit) {
-        out.record.position = std::to_string(at.slot) + " " + std::to_string(at.hi) + " " + std::to_string(at.lo) +
-                              " " + std::to_string(at.mid);
+        out.record.position = position();
         return {};
       }
       auto over = talk(out, at, limit - out.looked);
@@ -289,8 +292,7 @@ result<void> erasure_job::messages(erasure_progress& out, const std::vector<room
     }
   }
   if (found->size() == talks_most) {
-    out.record.position = std::to_string(at.slot) + " " + std::to_string(at.hi) + " " + std::to_string(at.lo) + " " +
-                          std::to_string(at.mid);
+    out.record.position = position();
     return {};
   }
   out.record.position = through;
