@@ -184,8 +184,6 @@ void shard_movers::inside::look(shard_slot& slot, std::unique_ptr<move_side>& si
   const uint64_t epoch = slot.port->open_epoch();
   if (epoch == 0) {
     side.reset();
-    const std::lock_guard guard(mutex);
-    imports.erase(slot.name());
     return;
   }
   if (!side) {
