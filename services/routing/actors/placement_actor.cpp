@@ -99,6 +99,7 @@ void placement_state::stand_down(const std::string& why) {
   for (auto& [id, each] : streams) turn_away(*each.out);
   setup_.metrics->streams.set(0);
   setup_.metrics->leader.set(0);
+  for (const auto& each : setup_.metrics->shard_moves) each.set(0);
 }
 
 void placement_state::turn_away(join_sink& out) {

@@ -49,6 +49,7 @@ int with_eraser(session& with, const std::string& command, bool erase) {
     request.mutable_status();
     auto reply = with.routing->call(std::move(request));
     if (!reply) return reply.error();
+    if (reply->code() != 0) return error{errc::unavailable, reply->text()};
     return std::move(*reply->mutable_status()->mutable_maps());
   };
   erasing::eraser work(with.routing->network(), with.routing->self(), maps, *account, std::move(how));
