@@ -47,7 +47,10 @@ class network::sim_sink final : public raw_sink {
     const auto on = stream_.lock();
     if (!on || !open(*on)) return false;
     auto list = way(*on).handler ? way(*on).handler->make_list() : nullptr;
-    if (!list) return true;  // the other end is gone and this one does not know yet
+    if (!list) {
+      net_.nobody_there(on, way(*on), back(*on));
+      return true;
+    }
     list->append(item);
     return net_.send(on, way(*on), std::move(list));
   }
@@ -56,6 +59,7 @@ class network::sim_sink final : public raw_sink {
     if (!on || !open(*on)) return false;
     auto list = way(*on).handler ? way(*on).handler->make_list() : nullptr;
     if (!list) {
+      net_.nobody_there(on, way(*on), back(*on));
       items.clear();
       return true;
     }
@@ -181,6 +185,14 @@ void network::lose(const stream_ptr& on, flow& way, duration end_after) {
   way.end_due = world_.now() + end_after;
   if (!way.chunks.empty()) way.end_due = std::max(way.end_due, way.chunks.back().due);
   schedule(on, way);
+}
+
+/// The other end is gone and this one does not know yet. A machine that came back answers with a reset.
+void network::nobody_there(const stream_ptr& on, flow& out, flow& in) {
+  const bool came_back = out.to->life != out.to_life && out.to->up();
+  if (came_back && !blocked(out.from->name, out.to->name) && !blocked(out.to->name, out.from->name)) {
+    lose(on, in, latency() + latency());
+  }
 }
 
 void network::cut(const stream_ptr& on) {

@@ -84,6 +84,7 @@ class network final : public rpc::network {
   void schedule(const stream_ptr& on, flow& way);
   void pump(const stream_ptr& on, flow& way);
   void deliver_end(const stream_ptr& on, flow& way);
+  void nobody_there(const stream_ptr& on, flow& out, flow& in);
   void cut(const stream_ptr& on);
   void lose(const stream_ptr& on, flow& way, duration end_after);
   void silent(const stream_ptr& on);
