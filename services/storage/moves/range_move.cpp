@@ -142,6 +142,9 @@ result<void> range_move::claim_target() {
         continue;
       }
       if (!overlap(one.range, plan_.range)) continue;
+      // Decided, but not left yet: in a moment.
+      if (one.state == slot_state::sealed && one.move == plan_.back_of)
+        return error{errc::unavailable, "the target has not left the slots yet"};
       if (one.state != slot_state::moved) return error{errc::config, "the target has another move of these slots"};
       import.before = slot_state::moved;
       // What is left of it on both sides stays as it is.

@@ -18,8 +18,8 @@ struct mover_options {
   uint64_t bytes_per_second = 64U << 20U;  // of the first copy, where an order does not say
   size_t page_rows = 512;
   std::chrono::milliseconds seal_limit{400};   // a seal that takes longer is given up
-  int seal_attempts = 3;                       // then FAILED
-  std::chrono::milliseconds seal_pause{300};   // between them
+  int seal_attempts = 12;                      // then FAILED
+  std::chrono::milliseconds seal_pause{300};   // after the first, longer after each: a busy database gets calmer
   std::chrono::milliseconds look_every{500};   // for imports of other nodes' movers
   std::chrono::milliseconds patience{10'000};  // an order for a shard that is not served here is forgotten afterwards
   /// For tests: called with the name of each step before it is done; what it throws ends the mover on the spot, as if

@@ -191,7 +191,7 @@ source_work::next source_work::try_seal(const ShardMoveOrder& order) {
   logger.info("seal given up", {{"move", move_}, {"shard", slot_->name()}, {"why", why.detail}});
   unseal();
   if (++seal_attempts_ < in_.how.seal_attempts) {
-    pause_ = std::chrono::duration_cast<std::chrono::milliseconds>(in_.how.seal_pause);
+    pause_ = std::chrono::duration_cast<std::chrono::milliseconds>(in_.how.seal_pause) * seal_attempts_;
     return next::wait;
   }
   answer(ShardMoveProgress::FAILED, order, "could not be sealed within the limit: " + why.detail);
