@@ -87,7 +87,7 @@ void room_order::pump() {
       if (interested_.empty()) {
         fanned_ = mid;  // whoever asks from now on gets this as the head
       } else if (mid == fanned_ + 1 && !next.answer.appended().duplicate()) {
-        fan(next.frame);
+        fan(next.frame, next.who.stream);
       } else {
         fill_gap();
         return;
@@ -121,8 +121,11 @@ void room_order::tell_lately_gone(const session_ptr& to) {
   for (const storage::v1::RoomChanged& one : lately_gone_) port_.tell_gone(one, {to});
 }
 
-void room_order::fan(v1::RoomFrame& what) {
+/// To the sender's node first: its copy of the frame is the receipt.
+void room_order::fan(v1::RoomFrame& what, const session_ptr& sender) {
   fanned_ = what.mid();
+  const auto at = std::find(interested_.begin(), interested_.end(), sender);
+  if (at != interested_.end()) std::iter_swap(interested_.begin(), at);
   port_.fan_out(what, interested_);
 }
 
@@ -162,7 +165,7 @@ void room_order::fan_page(storage::v1::Page& page, uint64_t until) {
       frame.set_target(row.target());
       frame.set_body(std::move(*row.mutable_body()));
     }
-    fan(frame);  // without a row it was a tombstone: it counts, nothing is delivered
+    fan(frame, nullptr);  // without a row it was a tombstone: it counts, nothing is delivered
   }
 }
 

@@ -79,7 +79,7 @@ class room_order {
   enum class head : uint8_t { unknown, asked, known };
 
   void pump();
-  void fan(v1::RoomFrame& what);
+  void fan(v1::RoomFrame& what, const session_ptr& sender);
   void fan_page(storage::v1::Page& page, uint64_t until);
   void pass_on(completion& what);
   void tell_lately_gone(const session_ptr& to);

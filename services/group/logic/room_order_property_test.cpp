@@ -46,10 +46,14 @@ class world final : public room_order::port {
     for (const auto& [call, times] : answers_) EXPECT_EQ(times, 1) << "call " << call;
     EXPECT_EQ(answers_.size(), calls_);
   }
+  size_t receipts_first() const noexcept { return receipts_first_; }
 
  private:
   // ---- room_order::port ----
   void fan_out(v1::RoomFrame& what, const std::vector<session_ptr>& to) override {
+    fanned_ = what.mid();
+    if (in_page_) from_page_ = fanned_;
+    fanned_to_ = to;
     for (const session_ptr& stream : to) {
       listener& node = node_of(stream);
       ASSERT_EQ(node.stream, stream) << "a stream that ended";
@@ -77,6 +81,10 @@ class world final : public room_order::port {
     if (interest == interests_.end()) {
       if (what.appended().mid() != 0 && node.subscribed) {
         EXPECT_LE(what.appended().mid(), node.last) << "answered before its frame";
+        if (what.appended().mid() == fanned_ && !what.appended().duplicate() && from_page_ != fanned_) {
+          EXPECT_EQ(fanned_to_.front(), who.stream) << "the receipt left behind others' frames";
+          ++receipts_first_;
+        }
       }
       return;
     }
@@ -236,7 +244,11 @@ class world final : public room_order::port {
       one.set_mid(mid);
       one.set_body(log_[mid - 1].body);
     }
-    pages_due_.emplace_back([this, code, page]() mutable { order_.on_page(code, page); });
+    pages_due_.emplace_back([this, code, page]() mutable {
+      in_page_ = true;
+      order_.on_page(code, page);
+      in_page_ = false;
+    });
   }
   void answer_read() {
     if (pages_due_.empty()) return;
@@ -266,18 +278,26 @@ class world final : public room_order::port {
   std::map<uint64_t, session_ptr> streams_;  // interests' by call
   std::map<uint64_t, bool> interests_;       // by call
   std::map<uint64_t, int> answers_;          // by call
+  uint64_t fanned_ = 0;                      // the newest mid, and to whom
+  std::vector<session_ptr> fanned_to_;
+  bool in_page_ = false;
+  uint64_t from_page_ = 0;  // fanned while a page was read: nobody's message in particular
+  size_t receipts_first_ = 0;
   std::map<uint64_t, uint64_t> positions_, told_;
   std::map<uint64_t, std::set<session_ptr>> change_starts_;
   uint64_t calls_ = 0;
 };
 
 TEST(room_order_property, no_hole_no_repeat_no_late_farewell_and_one_answer_each) {
+  size_t receipts_first = 0;
   for (unsigned seed = 1; seed <= 3000; ++seed) {
     SCOPED_TRACE(seed);
     world one(seed);
     one.run();
     if (::testing::Test::HasFailure()) return;
+    receipts_first += one.receipts_first();
   }
+  EXPECT_GT(receipts_first, 3000U) << "nearly nothing was looked at";
 }
 
 }  // namespace

@@ -312,6 +312,15 @@ void live_room::sender_first(account_id sender, uint32_t from,
   }
 }
 
+uint32_t live_room::lane_of_sender(account_id sender) const {
+  const auto at = members_.find(sender);
+  if (at == members_.end()) return 0;
+  for (const bound& one : at->second.terminals) {
+    if (one.where == listing::live) return one.lane;
+  }
+  return 0;
+}
+
 void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vector<room_send>& out) {
   newest_ns_ = std::max(newest_ns_, row.timestamp_ns);
   if (row.body.empty()) return;
@@ -331,7 +340,10 @@ void live_room::emit(const room_row& row, bool to_live, uint64_t from, std::vect
     if (!offline) made.set_accepted_ns(row.accepted_ns);
     return &made;
   };
-  for (uint32_t i = 0; i < lanes_.size(); ++i) {
+  // The sender's gateway first: what its terminals get is the receipt.
+  const uint32_t first = lane_of_sender(row.sender);
+  for (uint32_t turn = 0; turn < lanes_.size(); ++turn) {
+    const uint32_t i = turn == 0 ? first : turn <= first ? turn - 1 : turn;
     v1::RoomOut* made[2] = {nullptr, nullptr};
     if (to_live && !lanes_[i].live.empty()) {
       if ((made[0] = item(i, false)) == nullptr) return;  // damaged: nobody can have it

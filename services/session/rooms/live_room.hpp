@@ -193,6 +193,7 @@ class live_room {
   void drop(bound& one);
   bool near_enough(const bound& one) const;
   void promote();
+  uint32_t lane_of_sender(account_id sender) const;
   void emit(const room_row& row, bool to_live, uint64_t from, std::vector<room_send>& out);
   std::vector<uint64_t> all_terminals(uint32_t of) const;
   void sender_first(account_id sender, uint32_t from, google::protobuf::RepeatedField<uint64_t>& conns) const;

@@ -204,6 +204,22 @@ TEST_F(live_room_test, one_item_per_gateway_names_all_connections_the_senders_fi
   EXPECT_EQ(out[1].item.room_out().conns_size(), 1);
 }
 
+TEST_F(live_room_test, the_senders_gateway_comes_first) {
+  room.set_head(0);
+  room.join(alice, 0, false, {terminal(1)});
+  room.join(bob, 0, false, {{other, 20, {}}});
+  room.join(carol, 0, false, {terminal(3)});
+  std::vector<room_send> out;
+  room.take(row(1, bob), out);
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out[0].gateway, other);
+  EXPECT_EQ(out[1].gateway, gateway);
+  out.clear();
+  room.take(row(2, carol), out);
+  ASSERT_EQ(out.size(), 2U);
+  EXPECT_EQ(out[0].gateway, gateway);
+}
+
 TEST_F(live_room_test, a_frame_that_came_before_is_dropped_and_a_gap_is_read_from_the_log) {
   room.set_head(4);
   room.join(alice, 4, false, {terminal(1)});
