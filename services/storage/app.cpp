@@ -215,6 +215,7 @@ supervisor_setup storage_service::supervision() {
   setup.logins = logins_;
   setup.writer.batch_requests = options_.batch_requests;
   setup.writer.batch_bytes = options_.batch_bytes;
+  setup.writer.split_requests = options_.batch_split;
   setup.dispatch.entries_most = options_.dispatch_entries;
   setup.alive_at = alive_at_;
   setup.at_work = at_work_;

@@ -35,6 +35,9 @@ void declare(config::schema& options, storage_config& into) {
   options.add("storage.batch.max_requests", into.batch_requests, "Most writes in one commit", {1, 65'536});
   options.add("storage.batch.max_bytes", into.batch_bytes, "Most bytes of message bodies in one commit",
               {1024, int64_t{256} << 20});
+  options.add("storage.batch.split_requests", into.batch_split,
+              "So many waiting writes go in two commits at the same time, on two connections (PostgreSQL); 0: never",
+              {0, 1'000'000});
   options.add("storage.queue.max_requests", into.queue_requests,
               "Unanswered writes per shard; more are refused with 5104 at once", {1, 10'000'000});
   options.add("storage.request.timeout_ms", into.request_timeout,

@@ -19,6 +19,7 @@ struct storage_config {
   std::vector<std::string> shards;  // "name=dsn"
   uint64_t batch_requests = 1024;
   uint64_t batch_bytes = 4U << 20U;
+  uint64_t batch_split = 512;
   uint64_t queue_requests = 16'384;
   std::chrono::milliseconds request_timeout{1500};
   uint64_t sync_copies = 0;

@@ -40,7 +40,10 @@ class kill_test : public ::testing::Test {
   void SetUp() override {
     testing::cluster_options options;
     options.groups = 2;
-    options.settings["storage"] = {{"storage.login.hash_memory_kib", "64"}, {"storage.login.hash_passes", "1"}};
+    // Whatever waits goes in two commits at once: both are under way when something is killed.
+    options.settings["storage"] = {{"storage.login.hash_memory_kib", "64"},
+                                   {"storage.login.hash_passes", "1"},
+                                   {"storage.batch.split_requests", "2"}};
     auto started = testing::cluster::start(options);
     ASSERT_TRUE(started) << started.error().detail;
     cluster_ = std::move(*started);

@@ -39,7 +39,10 @@ class shard_move_test : public ::testing::Test {
     testing::cluster_options options;
     options.routings = 2;
     options.storages = more_databases == 0 ? 2 : 3;
-    options.settings["storage"] = {{"storage.login.hash_memory_kib", "64"}, {"storage.login.hash_passes", "1"}};
+    // Whatever waits goes in two commits at once: both are under way when something is killed.
+    options.settings["storage"] = {{"storage.login.hash_memory_kib", "64"},
+                                   {"storage.login.hash_passes", "1"},
+                                   {"storage.batch.split_requests", "2"}};
     options.prefix_of = [this](const std::string& node) -> std::vector<std::string> {
       if (dies_at_.empty() || !node.starts_with("storage")) return {};
       return {"/usr/bin/env", "TERN_MOVE_DIES_AT=" + dies_at_};

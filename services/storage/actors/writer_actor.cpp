@@ -92,7 +92,7 @@ void finish(writer_self* self, bool stale) {
 void count(writer_state& state, const round& done, double seconds) {
   auto& metrics = *state.setup.metrics;
   if (done.rows > 0) {
-    metrics.commits.add();
+    metrics.commits.add(static_cast<double>(done.commits));
     metrics.commit_seconds.observe(seconds);
     metrics.batch_rows.observe(static_cast<double>(done.rows));
     metrics.messages.add(static_cast<double>(done.messages));

@@ -29,7 +29,7 @@ struct write_request {
   std::optional<password_row> password;  // PasswordChange: the new hash
 
   // What an attempt decided whose outcome is not known.
-  bool in_doubt = false;
+  uint8_t in_doubt = 0;            // not 0: of which of the batches that were tried at once
   v1::StorageReply planned_reply;  // the answer, if it was committed
 };
 

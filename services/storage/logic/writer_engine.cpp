@@ -1,7 +1,9 @@
 #include "services/storage/logic/writer_engine.hpp"
 
 #include <algorithm>
+#include <array>
 #include <exception>
+#include <future>
 #include <utility>
 
 #include "libs/log/log.hpp"
@@ -39,7 +41,27 @@ auto guarded(const Call& call, errc code = errc::unavailable) -> decltype(call()
 
 bool lost_connection(errc code) { return code == errc::unavailable || code == errc::deadline; }
 
+constexpr uint8_t no_witness = 255;  // in doubt, but nothing can tell: it is done anew
+
+/// Of two failures the one that decides how it goes on.
+int weight(errc code) {
+  if (code == errc::stale_epoch) return 3;
+  if (!lost_connection(code)) return 2;
+  return code == errc::deadline ? 1 : 0;
+}
+
 }  // namespace
+
+struct writer_engine::attempt {
+  attempt(size_t begin, size_t many, batch_builder plan) : from(begin), count(many), builder(std::move(plan)) {}
+  size_t from, count;
+  batch_builder builder;
+  size_t done = 0;               // of done_, deleted by it
+  bool tried = false;            // a commit was sent
+  bool misled = false;           // nothing was written: keys have to be looked up first
+  write_outcome outcome;
+  std::optional<error> failure;  // nothing: it is durable, if it is not misled
+};
 
 writer_engine::writer_engine(writer_options how, const clock& time, open_function open,
                              std::shared_ptr<shard_counters> counters)
@@ -59,7 +81,7 @@ void writer_engine::add_done(const std::vector<uint64_t>& entries) {
 }
 
 bool writer_engine::settled(slot_type first, slot_type last) const {
-  if (!store_ || doubt_) return false;
+  if (!store_ || !doubts_.empty()) return false;
   return std::none_of(items_.begin(), items_.end(), [&](const write_request& item) {
     const auto slot = slot_asked(item.message);
     return slot && *slot >= first && *slot <= last;
@@ -107,10 +129,13 @@ result<void> writer_engine::ensure_open() {
   return {};
 }
 
-uint64_t writer_engine::statements() const { return closed_statements_ + (store_ ? store_->statements() : 0); }
+uint64_t writer_engine::statements() const {
+  return closed_statements_ + (store_ ? store_->statements() : 0) + (beside_ ? beside_->statements() : 0);
+}
 
 void writer_engine::drop_store() {
-  closed_statements_ += store_ ? store_->statements() : 0;
+  closed_statements_ = statements();
+  beside_.reset();
   store_.reset();
 }
 
@@ -125,6 +150,36 @@ size_t writer_engine::batch_size() const {
     ++count;
   }
   return count;
+}
+
+bool writer_engine::may_split() {
+  if (how_.split_requests == 0 || items_.size() < how_.split_requests || solo_ > 0) return false;
+  if (!beside_) beside_ = store_->beside();
+  return beside_ != nullptr;
+}
+
+/// Sorts the first of items_ by slots; those of one slot stay in order.
+writer_engine::batch_sizes writer_engine::split() {
+  struct part {
+    std::vector<write_request> items;
+    size_t bytes = 0;
+    bool full = false;
+  };
+  std::array<part, 2> parts;
+  std::vector<write_request> rest;
+  const size_t most = std::min(items_.size(), 2 * how_.batch_requests);
+  for (size_t i = 0; i < most; ++i) {
+    auto& item = items_[i];
+    auto& to = parts[slot_asked(item.message).value_or(0) % parts.size()];
+    to.bytes += size_of(item.message);
+    to.full = to.full || to.items.size() == how_.batch_requests ||
+              (!to.items.empty() && to.bytes > how_.batch_bytes);
+    (to.full ? rest : to.items).push_back(std::move(item));
+  }
+  auto at = items_.begin();
+  for (auto* from : {&parts[0].items, &parts[1].items, &rest}) at = std::move(from->begin(), from->end(), at);
+  const batch_sizes sizes{parts[0].items.size(), parts[1].items.size()};
+  return sizes.first > 0 ? sizes : batch_sizes{sizes.second, 0};
 }
 
 round writer_engine::run() {
@@ -162,36 +217,108 @@ void writer_engine::run_batch(round& out) {
     out.what = round::outcome::served;
     return;
   }
-  const size_t count = in_batch_ = batch_size();
   const bool look = !store_->tell_keys() || time_.now() < look_until_;
-  if (!run_planned(count, look, out)) run_planned(count, true, out);
+  const auto sizes = may_split() ? split() : batch_sizes{batch_size(), 0};
+  in_batch_ = sizes.first + sizes.second;
+  if (sizes.second > 0) {
+    run_both(sizes, look, out);
+    return;
+  }
+  if (!run_planned(sizes.first, look, out)) run_planned(sizes.first, true, out);
 }
 
 /// False: nothing was done, because keys have to be looked up first.
 bool writer_engine::run_planned(size_t count, bool look, round& out) {
-  batch_builder builder(how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns());
-  if (auto known = read(builder, count, look); !known) {
-    fail(known.error(), count, false, out);
-    return true;
+  attempt one(0, count, new_plan());
+  if (plan(one, look)) {
+    take_done(one);
+    commit(one, *store_);
   }
-  for (size_t i = 0; i < count; ++i) builder.plan(items_[i]);
-  return !builder.misled() && commit(builder, count, out);
+  if (one.misled && !look) return false;
+  conclude(std::array<attempt*, 1>{&one}, out);
+  return true;
+}
+
+/// The second batch is planned, and then committed, while the first is being committed.
+void writer_engine::run_both(const batch_sizes& sizes, bool look, round& out) {
+  attempt one(0, sizes.first, new_plan());
+  attempt other(sizes.first, sizes.second, new_plan());
+  if (!plan(one, look)) {
+    if (one.misled) {
+      run_planned(one.count, true, out);
+    } else {
+      conclude(std::array<attempt*, 1>{&one}, out);
+    }
+    return;
+  }
+  take_done(one);
+  auto first = std::async(std::launch::async, [&] { commit(one, *beside_); });
+  try {
+    if (plan(other, look)) commit(other, *store_);
+  } catch (const std::exception& thrown) {
+    other.failure = error{errc::internal, thrown.what()};
+  }
+  first.get();
+  const std::array<attempt*, 2> all{&one, &other};
+  conclude(all, out);
+  for (const attempt* again : all) {
+    if (again->misled && store_) run_planned(again->count, true, out);
+  }
+}
+
+batch_builder writer_engine::new_plan() {
+  return {how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns()};
+}
+
+/// False: it failed, or was misled by a guess.
+bool writer_engine::plan(attempt& one, bool look) {
+  if (auto known = read(one, look); !known) {
+    one.failure = known.error();
+    return false;
+  }
+  for (size_t i = 0; i < one.count; ++i) one.builder.plan(items_[one.from + i]);
+  one.misled = one.builder.misled();
+  return !one.misled;
+}
+
+void writer_engine::take_done(attempt& one) {
+  one.done = std::min(done_.size(), how_.done_rows);
+  one.builder.batch().outbox_done.assign(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(one.done));
+}
+
+/// On any thread; touches nothing but the attempt.
+void writer_engine::commit(attempt& one, writer_store& into) {
+  const auto& batch = one.builder.batch();
+  if (batch.empty()) return;
+  one.tried = true;
+  auto outcome = guarded([&] { return into.commit(batch); }, errc::internal);
+  if (outcome) {
+    one.outcome = std::move(*outcome);
+  } else if (outcome.code() == errc::exists && one.builder.guessed()) {
+    one.misled = true;
+  } else {
+    one.failure = outcome.error();
+  }
 }
 
 void writer_engine::look_for_keys() { look_until_ = time_.now() + how_.look_for_keys; }
 
-/// Answers what was committed by the batch whose outcome was unknown; the rest is done as if it had never been tried.
+/// Answers what was committed by the batches whose outcome was unknown; the rest is done as if it had never been tried.
 result<void> writer_engine::resolve(round& out) {
-  if (!doubt_) return {};
-  const auto committed = was_committed(*doubt_);
-  if (!committed) return committed.error();
-  doubt_.reset();
+  if (doubts_.empty()) return {};
+  std::vector<bool> committed;
+  for (const auto& witness : doubts_) {
+    const auto there = was_committed(witness);
+    if (!there) return there.error();
+    committed.push_back(*there);
+  }
+  doubts_.clear();
   size_t answered = 0;
   const auto settled = [&](write_request& item) {
-    if (!item.in_doubt) return false;
-    item.in_doubt = false;
+    if (item.in_doubt == 0 || item.in_doubt > committed.size()) return false;
+    const bool there = committed[std::exchange(item.in_doubt, uint8_t{0}) - 1U];
     // A new account: what became of it is in its row, which is asked for by doing it again.
-    if (!*committed || item.message.has_account_create()) return false;
+    if (!there || item.message.has_account_create()) return false;
     auto reply = std::move(item.planned_reply);
     out.answers.push_back(make_answer(item, std::move(reply)));
     ++answered;
@@ -220,12 +347,17 @@ result<bool> writer_engine::was_committed(const batch_witness& witness) {
   });
 }
 
-/// The outcome of the batch's commit is not known: keeps what was to be answered.
-void writer_engine::doubt(batch_builder& builder, size_t count) {
-  doubt_ = builder.witness();
-  for (size_t i = 0; i < count; ++i) {
-    items_[i].in_doubt = true;
-    items_[i].planned_reply = std::move(builder.replies()[i]);
+/// The outcome of its commit is not known: keeps what was to be answered.
+void writer_engine::doubt(attempt& one) {
+  uint8_t mark = no_witness;
+  if (const auto witness = one.builder.witness()) {
+    doubts_.push_back(*witness);
+    mark = static_cast<uint8_t>(doubts_.size());
+  }
+  for (size_t i = 0; i < one.count; ++i) {
+    auto& item = items_[one.from + i];
+    item.in_doubt = mark;
+    item.planned_reply = std::move(one.builder.replies()[i]);
   }
 }
 
@@ -237,8 +369,7 @@ void writer_engine::unanswerable(round& out) {
   for (size_t i = 0; i < count; ++i) {
     if (items_[i].from) out.answers.push_back(make_answer(items_[i], errc::deadline));
   }
-  forget_first(count);
-  done_in_batch_ = 0;
+  remove(0, count);
   out.deliveries.clear();
   out.resync = true;
   out.what = round::outcome::retry;
@@ -259,8 +390,9 @@ result<void> writer_engine::read_keys(batch_builder& builder, bool ask) {
   return {};
 }
 
-result<void> writer_engine::read(batch_builder& builder, size_t count, bool ask_keys) {
-  for (size_t i = 0; i < count; ++i) builder.need(items_[i]);
+result<void> writer_engine::read(attempt& one, bool ask_keys) {
+  auto& builder = one.builder;
+  for (size_t i = 0; i < one.count; ++i) builder.need(items_[one.from + i]);
   const auto look = [&](const auto& wanted, const auto& ask, const auto& learn) -> result<void> {
     if (wanted.empty()) return {};
     auto rows = ask(wanted);
@@ -302,57 +434,58 @@ result<void> writer_engine::read(batch_builder& builder, size_t count, bool ask_
   return read_keys(builder, ask_keys);
 }
 
-/// False: nothing was written, because a key is there that was taken for new.
-bool writer_engine::commit(batch_builder& builder, size_t count, round& out) {
-  auto& batch = builder.batch();
-  done_in_batch_ = std::min(done_.size(), how_.done_rows);
-  batch.outbox_done.assign(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
-  out.rows = batch.rows();
-  out.messages = builder.messages();
-  if (batch.empty()) {
-    builder.committed({});
-    settle(builder, count, out);
-    return true;
+/// What was committed is answered; the rest stays in front of the queue. `all` in the order of their requests.
+void writer_engine::conclude(std::span<attempt* const> all, round& out) {
+  size_t gone = 0, left = 0;
+  const error* worst = nullptr;
+  bool tried = false;
+  for (attempt* one : all) {
+    one->from -= gone;
+    if (one->misled) look_for_keys();
+    if (!one->misled && !one->failure) {
+      durable_ = durable_ || one->tried;
+      one->builder.committed(one->outcome);
+      settle(*one, out);
+      gone += one->count;
+      continue;
+    }
+    left += one->count;
+    if (!one->failure) continue;
+    tried = tried || one->tried;
+    const auto code = one->failure->code;
+    if (one->tried && code != errc::unavailable && code != errc::stale_epoch) doubt(*one);
+    if (worst == nullptr || weight(code) > weight(worst->code)) worst = &*one->failure;
   }
-  auto outcome = guarded([&] { return store_->commit(batch); }, errc::internal);
-  if (!outcome && outcome.code() == errc::exists && builder.guessed()) {
-    look_for_keys();
-    return false;
-  }
-  if (!outcome) {
-    if (outcome.code() != errc::unavailable && outcome.code() != errc::stale_epoch) doubt(builder, count);
-    fail(outcome.error(), count, true, out);
-    return true;
-  }
-  durable_ = true;
-  builder.committed(*outcome);
-  settle(builder, count, out);
-  return true;
+  if (worst != nullptr) fail(*worst, left, tried, out);
 }
 
-void writer_engine::settle(batch_builder& builder, size_t count, round& out) {
-  auto& replies = builder.replies();
-  for (size_t i = 0; i < count; ++i) {
-    auto& item = items_[i];
+void writer_engine::settle(attempt& one, round& out) {
+  auto& replies = one.builder.replies();
+  for (size_t i = 0; i < one.count; ++i) {
+    auto& item = items_[one.from + i];
     if (item.message.trace() != 0) log::trace(item.message.trace(), "storage", "commit");
     out.answers.push_back(make_answer(item, std::move(replies[i])));
   }
-  out.deliveries = std::move(builder.deliveries());
+  auto& entries = one.builder.deliveries();
+  std::move(entries.begin(), entries.end(), std::back_inserter(out.deliveries));
   out.what = round::outcome::served;
-  forget_first(count);
-  done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
-  done_in_batch_ = 0;
+  out.commits += one.tried ? 1 : 0;
+  out.rows += one.builder.batch().rows();
+  out.messages += one.builder.messages();
+  remove(one.from, one.count);
+  done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(one.done));
 }
 
-void writer_engine::forget_first(size_t count) {
-  items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(count));
+void writer_engine::remove(size_t from, size_t count) {
+  const auto first = items_.begin() + static_cast<std::ptrdiff_t>(from);
+  items_.erase(first, first + static_cast<std::ptrdiff_t>(count));
+  in_batch_ -= std::min(in_batch_, count);
   solo_ -= std::min(solo_, count);
 }
 
 void writer_engine::fail(const error& why, size_t count, bool committing, round& out) {
   out.failure = why.code;
   out.detail = why.detail;
-  out.rows = out.messages = 0;
   drop_store();
   if (why.code == errc::stale_epoch) {
     out.what = round::outcome::stale;
@@ -382,12 +515,11 @@ void writer_engine::fail(const error& why, size_t count, bool committing, round&
     solo_ = count;
   } else if (count == 1) {
     out.answers.push_back(make_answer(items_.front(), errc::database));
-    forget_first(1);
+    remove(0, 1);
   } else {
     // Only confirmations: they stay in the outbox, and whoever scans it next delivers them again, which is harmless.
-    done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(done_in_batch_));
+    done_.erase(done_.begin(), done_.begin() + static_cast<std::ptrdiff_t>(std::min(done_.size(), how_.done_rows)));
   }
-  done_in_batch_ = 0;
 }
 
 result<std::vector<session::v1::Delivery>> writer_engine::scan(uint64_t after, size_t limit) {

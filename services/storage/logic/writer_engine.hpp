@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct writer_options {
   size_t batch_requests = 1024;    // per commit
   size_t batch_bytes = 4U << 20U;  // of bodies, per commit; one request always fits
   size_t done_rows = 4096;         // confirmed outbox entries deleted by one commit
+  // So many that wait go in two commits at once, each of other slots, where the store can. 0: never.
+  size_t split_requests = 512;
   // How long keys are looked up before each commit, after the store was opened or a key was found: that is when
   // senders repeat themselves. Else the commit says when a key is there already, and is done anew with a look.
   std::chrono::milliseconds look_for_keys{10'000};
@@ -42,13 +45,18 @@ struct round {
   bool resync = false;      // outbox rows may have been committed without being in `deliveries`: scan
   errc failure = errc::ok;  // why, for retry
   std::string detail;
-  size_t rows = 0;  // of the committed batch
+  size_t commits = 0;  // two when there was much to do
+  size_t rows = 0;     // of what was committed
   size_t messages = 0;
 };
 
 /// Used by one thread. Nothing is answered before it is durable. After an unknown outcome the caches are dropped and
 /// the database is asked whether the batch is in it: then its requests are answered as planned, else they are done
 /// anew.
+///
+/// A round in which much waits makes two commits at the same time, the second on a thread that ends with the round. No
+/// slot is in both, and between two rounds none is under way: so what is read, asked for by movers or delivered never
+/// meets half of it.
 class writer_engine {
  public:
   /// Opens the store and acquires the shard with the engine's epoch; called again after each failure.
@@ -90,37 +98,51 @@ class writer_engine {
   uint64_t statements() const;
 
  private:
+  /// The first so many requests go in one commit, and so many behind them in another one at the same time.
+  struct batch_sizes {
+    size_t first = 0, second = 0;
+  };
+  /// One commit of the requests items_[from, from + count).
+  struct attempt;
+
   size_t batch_size() const;
+  bool may_split();
+  batch_sizes split();
   void run_batch(round& out);
   result<void> resolve(round& out);
   result<bool> was_committed(const batch_witness& witness);
-  void doubt(batch_builder& builder, size_t count);
+  void doubt(attempt& one);
   void unanswerable(round& out);
+  batch_builder new_plan();
   bool run_planned(size_t count, bool look, round& out);
-  result<void> read(batch_builder& builder, size_t count, bool ask_keys);
+  void run_both(const batch_sizes& sizes, bool look, round& out);
+  bool plan(attempt& one, bool look);
+  void take_done(attempt& one);
+  void commit(attempt& one, writer_store& into);
+  void conclude(std::span<attempt* const> all, round& out);
+  result<void> read(attempt& one, bool ask_keys);
   result<void> read_keys(batch_builder& builder, bool ask);
   void look_for_keys();
-  bool commit(batch_builder& builder, size_t count, round& out);
-  void settle(batch_builder& builder, size_t count, round& out);
+  void settle(attempt& one, round& out);
   void fail(const error& why, size_t count, bool committing, round& out);
   void drop_store();
-  void forget_first(size_t count);
+  void remove(size_t from, size_t count);
 
   writer_options how_;
   const clock& time_;
   open_function open_;
   std::unique_ptr<writer_store> store_;
+  std::unique_ptr<writer_store> beside_;  // of store_, once it was needed
   uint64_t closed_statements_ = 0;
   std::optional<uint64_t> term_;  // of the database when it was last opened
   shard_cache cache_;
   std::shared_ptr<shard_counters> counters_;
   std::deque<write_request> items_;
   std::deque<uint64_t> done_;
-  std::optional<batch_witness> doubt_;  // of the batch whose outcome is not known; its requests are in_doubt
+  std::vector<batch_witness> doubts_;  // of the batches whose outcome is not known; their requests are in_doubt
   clock::time_point look_until_{};      // for keys
-  size_t in_batch_ = 0;                 // requests of the batch under way
-  bool durable_ = false;                // it is committed
-  size_t done_in_batch_ = 0;
+  size_t in_batch_ = 0;                 // requests of the batches under way
+  bool durable_ = false;                // one of them is committed
   size_t solo_ = 0;  // so many requests go one by one, because a batch with them failed for no known reason
 };
 

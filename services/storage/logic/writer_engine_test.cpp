@@ -84,6 +84,13 @@ class writer_engine_test : public ::testing::Test {
 
 errc code_of(const v1::StorageReply& reply) { return static_cast<errc>(reply.code()); }
 
+/// Somebody whose conversation with ann is in another commit than ben's, where there are two.
+account_id of_odd_slot() {
+  account_id one{1};
+  while (slot_of(talk_of(ann, one).hi) % 2 == slot_of(talk_of(ann, ben).hi) % 2) one.value = one.value * 5 + 1;
+  return one;
+}
+
 /// Nobody has repeated himself for so long that keys are not looked up any more.
 constexpr auto calm = 11s;
 
@@ -96,6 +103,55 @@ TEST_F(writer_engine_test, a_key_is_looked_up_only_after_the_start_and_after_rep
   before = engine_->statements();
   EXPECT_EQ(run_one(append(3, ann, ben, "c")).appended().mid(), 3U);
   EXPECT_EQ(engine_->statements() - before, 1U);
+}
+
+TEST_F(writer_engine_test, much_that_waits_goes_in_two_commits_at_once_and_each_conversation_stays_in_order) {
+  const auto odd = of_odd_slot();
+  constexpr uint64_t each = 300;
+  for (uint64_t i = 1; i <= each; ++i) {
+    put(append(2 * i, ann, ben, "k" + std::to_string(i), "to ben", true));
+    put(append(2 * i + 1, ann, odd, "k" + std::to_string(i), "to odd", true));
+  }
+  const auto replies = run();
+  EXPECT_EQ(last_.commits, 2U);
+  EXPECT_EQ(last_.messages, 2 * each);
+  EXPECT_EQ(engine_->waiting(), 0U);
+  ASSERT_EQ(replies.size(), 2 * each);
+  for (const auto& reply : replies) EXPECT_EQ(reply.appended().mid(), reply.call() / 2);
+  ASSERT_EQ(last_.deliveries.size(), 2 * each);
+  for (size_t i = 1; i < 2 * each; ++i) EXPECT_LT(last_.deliveries[i - 1].entry(), last_.deliveries[i].entry());
+  EXPECT_EQ(history(ann, ben).rows.size(), each);
+  EXPECT_EQ(history(ann, odd).rows.size(), each);
+  // A few go together.
+  put(append(1000, ann, ben, "a", "", true));
+  put(append(1001, ann, odd, "a", "", true));
+  EXPECT_EQ(run().size(), 2U);
+  EXPECT_EQ(last_.commits, 1U);
+}
+
+TEST_F(writer_engine_test, of_two_commits_at_once_the_one_with_a_known_key_is_done_again) {
+  const auto odd = of_odd_slot();
+  engine_ = engine(1, 1024, 1);
+  for (const auto to : {ben, odd}) run_one(append(1, ann, to, "a", "", true));
+  run_one(append(2, ann, ben, "b", "", true));  // the cache has room for one key
+  for (const auto to : {ben, odd}) {
+    time_.advance(calm);
+    for (uint64_t i = 0; i < 300; ++i) {
+      put(append(10 + i, ann, ben, "k" + std::to_string(i), "", true));
+      put(append(1010 + i, ann, odd, "k" + std::to_string(i), "", true));
+    }
+    put(append(2000, ann, to, "a", "", true));
+    const auto replies = run();
+    ASSERT_EQ(replies.size(), 601U);
+    for (const auto& reply : replies) {
+      EXPECT_EQ(code_of(reply), errc::ok);
+      if (reply.call() != 2000) continue;
+      EXPECT_EQ(reply.appended().mid(), 1U);
+      EXPECT_TRUE(reply.appended().duplicate());
+    }
+  }
+  EXPECT_EQ(history(ann, ben).rows.size(), 302U);
+  EXPECT_EQ(history(ann, odd).rows.size(), 301U);
 }
 
 TEST_F(writer_engine_test, a_key_that_only_the_database_knows_is_found_by_the_commit) {

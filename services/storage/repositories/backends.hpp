@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,10 +35,10 @@ class dirty_stamp {
 
 /// What the conversations' rows say besides the head, as this writer read or committed it; nobody else writes them
 /// while the fence is its own. A commit whose conversations only got new heads writes none of their rows: the newest
-/// message tells the head.
+/// message tells the head. Thread-safe: commits at the same time share it.
 class relation_memory {
  public:
-  void clear() { known_.clear(); }
+  void clear();
   void remember(const conversation_row& row);
   /// The rows that must be written.
   std::vector<conversation_row> changed(const std::vector<conversation_row>& rows) const;
@@ -48,6 +49,7 @@ class relation_memory {
     uint32_t a_bits = 0, b_bits = 0;
     bool operator==(const relation&) const = default;
   };
+  mutable std::mutex mutex_;
   std::unordered_map<conversation_id, relation> known_;
 };
 

@@ -79,7 +79,21 @@ sql::pg_link_options watched(sql::pg_link_options options, const std::shared_ptr
 
 pg_writer::pg_writer(const std::string& dsn, sql::pg_link_options options, std::shared_ptr<pg_watch> watch,
                      std::shared_ptr<key_ring> keys)
-    : watch_(std::move(watch)), link_(dsn, watched(std::move(options), watch_)), cipher_(std::move(keys)) {}
+    : dsn_(dsn),
+      options_(options),
+      watch_(std::move(watch)),
+      link_(dsn, watched(std::move(options), watch_)),
+      cipher_(std::move(keys)) {}
+
+std::unique_ptr<writer_store> pg_writer::beside() {
+  auto made = std::make_unique<pg_writer>(dsn_, options_, watch_, cipher_.ring());
+  made->relations_ = relations_;
+  made->epoch_ = epoch_;
+  made->session_ = session_;
+  made->term_ = term_;
+  made->beside_ = true;
+  return made;
+}
 
 result<void> pg_writer::connected() {
   if (!watch_) return link_.ensure();
@@ -123,18 +137,18 @@ result<void> pg_writer::acquire(uint64_t epoch) {
   if (auto claimed = claim(pg_text::acquire, epoch); !claimed) return claimed;
   epoch_ = epoch;
   term_ = link_.server().term;
-  relations_.clear();  // another writer may have been between
+  relations_->clear();  // another writer may have been between
   return {};
 }
 
 result<void> pg_writer::ready() {
   if (auto there = connected(); !there) return there;
-  if (session_ == 0 || proven_ == link_.generation()) return {};
+  if (session_ == 0 || (!beside_ && proven_ == link_.generation())) return {};
   if (link_.server().term != term_) {
     return error{errc::unavailable, "another primary, of timeline " + std::to_string(link_.server().term) +
                                         ": the shard must be acquired again"};
   }
-  return claim(pg_text::verify, epoch_);
+  return beside_ ? result<void>{} : claim(pg_text::verify, epoch_);
 }
 
 result<sql::pg_rows> pg_writer::read() {
@@ -153,7 +167,7 @@ result<std::vector<conversation_row>> pg_writer::load(std::span<const conversati
   for (size_t i = 0; i < rows.size(); ++i) {
     rows[i] = {ids[found->number(i, 0) - 1], {found->number(i, 1)}, {found->number(i, 2)}, found->number(i, 3),
                found->number32(i, 4),        found->number32(i, 5), found->number(i, 6)};
-    relations_.remember(rows[i]);
+    relations_->remember(rows[i]);
   }
   return rows;
 }
@@ -204,7 +218,7 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   if (session_ == 0) return errc::stale_epoch;
   if (auto there = ready(); !there) return there.error();
   calls_.clear();
-  const auto pairs = relations_.changed(batch.conversations);
+  const auto pairs = relations_->changed(batch.conversations);
   const bool chat = !batch.messages.empty() || !pairs.empty() || !batch.outbox.empty() || !batch.outbox_done.empty();
   if (!chat || !batch.released_keys.empty()) add(pg_text::check_fence).int8(epoch_).int8(session_);
   if (!batch.released_keys.empty()) {
@@ -228,9 +242,10 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   if (!answer) {
     auto failed = answer.error();
     if (failed.code == errc::database && link_.violated() == "message_send_key") failed.code = errc::exists;
+    if (failed.code == errc::stale_epoch && beside_) failed.code = errc::unavailable;  // or its neighbour's claim is new
     return failed;
   }
-  for (const auto& row : pairs) relations_.remember(row);
+  for (const auto& row : pairs) relations_->remember(row);
   write_outcome outcome;
   for (size_t i = 0; i < calls_.size(); ++i) {
     if (calls_[i].statement == &pg_text::put_accounts)

@@ -29,6 +29,7 @@ class pg_writer final : public writer_store {
     return scan_readable(after, limit, cipher_, [this](uint64_t from, size_t most) { return scan(from, most); });
   }
   result<write_outcome> commit(const write_batch& batch) override;
+  std::unique_ptr<writer_store> beside() override;
   bool tell_keys() const override { return true; }
   uint64_t statements() const override { return link_.statements(); }
   uint64_t term() const override { return term_; }
@@ -55,10 +56,12 @@ class pg_writer final : public writer_store {
 
   result<std::vector<outbox_entry>> scan(uint64_t after, size_t limit);
 
+  const std::string dsn_;
+  const sql::pg_link_options options_;
   std::shared_ptr<pg_watch> watch_;
   sql::pg_link link_;
   row_cipher cipher_;
-  relation_memory relations_;
+  std::shared_ptr<relation_memory> relations_ = std::make_shared<relation_memory>();
   std::deque<sql::pg_params> params_;  // of calls_; kept for their memory
   std::vector<sql::pg_link::call> calls_;
   uint64_t epoch_ = 0;
@@ -68,6 +71,7 @@ class pg_writer final : public writer_store {
   uint64_t seen_ = 0;               // the link's generation that the watch knows of
   uint64_t proven_ = 0;             // the link's generation on which the fence was proven
   dirty_stamp stamps_;
+  bool beside_ = false;  // another one makes and proves the claim; each commit shows whether it holds
 };
 
 }  // namespace tern::storage

@@ -65,33 +65,85 @@ void expect_room_of(store& shard, writer_store& writer, uint64_t mid) {
   }
 }
 
-class store_rivals : public store_test {};
+class store_rivals : public store_test {
+ protected:
+  void expect_fenced(uint64_t epoch, std::unique_ptr<writer_store> commits, errc refused);
+};
 INSTANTIATE_TEST_SUITE_P(all, store_rivals, ::testing::Values("memory", "sqlite", "pg"),
                          [](const auto& param) { return param.param; });
 
-TEST_P(store_rivals, nothing_of_the_old_writer_comes_after_the_new_ones_acquire) {
-  for (uint64_t epoch = 2; epoch < 8; ++epoch) {
-    auto old_writer = std::move(writer_);
-    std::atomic<uint64_t> acknowledged{0};
-    std::thread running([&] {
-      for (uint64_t mid = epoch * 100'000 + 1;; ++mid) {
-        auto done = old_writer->commit(one_of_each(mid));
-        if (!done) {
-          EXPECT_EQ(done.code(), errc::stale_epoch);
-          return;
-        }
-        acknowledged = mid;
+/// `commits` until the writer of `epoch` is there: what it then finds stays.
+void store_rivals::expect_fenced(uint64_t epoch, std::unique_ptr<writer_store> commits, errc refused) {
+  std::atomic<uint64_t> acknowledged{0};
+  std::thread running([&] {
+    for (uint64_t mid = epoch * 100'000 + 1;; ++mid) {
+      auto done = commits->commit(one_of_each(mid));
+      if (!done) {
+        EXPECT_EQ(done.code(), refused) << done.error().detail;
+        return;
       }
-    });
-    while (acknowledged == 0) std::this_thread::yield();
-    writer_ = writer(epoch);
-    const conversation_id ids[] = {{uint64_t{1} << 44U, 0}};
-    const auto head = writer_->load(ids)->at(0).head;
-    running.join();
-    EXPECT_EQ(writer_->load(ids)->at(0).head, head);
-    EXPECT_GE(head, acknowledged);  // the last answer may have been on its way
-    EXPECT_LE(head, acknowledged + 1);
+      acknowledged = mid;
+    }
+  });
+  while (acknowledged == 0) std::this_thread::yield();
+  writer_ = writer(epoch);
+  const conversation_id ids[] = {{uint64_t{1} << 44U, 0}};
+  const auto head = writer_->load(ids)->at(0).head;
+  running.join();
+  EXPECT_EQ(writer_->load(ids)->at(0).head, head);
+  EXPECT_GE(head, acknowledged);  // the last answer may have been on its way
+  EXPECT_LE(head, acknowledged + 1);
+}
+
+TEST_P(store_rivals, nothing_of_the_old_writer_comes_after_the_new_ones_acquire) {
+  for (uint64_t epoch = 2; epoch < 8; ++epoch) expect_fenced(epoch, std::move(writer_), errc::stale_epoch);
+}
+
+TEST_P(store_rivals, nothing_of_the_commits_beside_the_old_writer_comes_either) {
+  for (uint64_t epoch = 2; epoch < 8; ++epoch) {
+    auto beside = writer_->beside();
+    ASSERT_EQ(beside == nullptr, GetParam() == "sqlite");
+    if (!beside) return;
+    expect_fenced(epoch, std::move(beside), errc::unavailable);
   }
+}
+
+/// A message in a slot of its own, and the relation of its pair.
+write_batch in_slot(uint64_t slot, uint64_t mid) {
+  const conversation_id id{slot << 44U, 1};
+  write_batch batch;
+  batch.messages.push_back(message(mid, alice, "k" + std::to_string(mid), "b", id));
+  batch.conversations.push_back(conversation(mid, id));
+  batch.conversations.back().relation_version = mid / 10;
+  batch.outbox.push_back(entry(2 * mid + slot % 2, mid));
+  batch.outbox.back().conversation = id;
+  return batch;
+}
+
+TEST_P(store_rivals, two_commits_at_once_are_both_whole) {
+  constexpr uint64_t each = 300;
+  auto beside = writer_->beside();
+  ASSERT_EQ(beside == nullptr, GetParam() == "sqlite");
+  if (!beside) return;
+  std::thread other([&] {
+    for (uint64_t mid = 1; mid <= each; ++mid) {
+      auto done = beside->commit(in_slot(7, mid));
+      ASSERT_TRUE(done) << done.error().detail;
+    }
+  });
+  for (uint64_t mid = 1; mid <= each; ++mid) commit(in_slot(8, mid));
+  other.join();
+  for (const uint64_t slot : {7, 8}) {
+    const conversation_id ids[] = {{slot << 44U, 1}};
+    const auto rows = writer_->load(ids);
+    ASSERT_EQ(rows->size(), 1U);
+    EXPECT_EQ(rows->front().head, each);
+    EXPECT_EQ(rows->front().relation_version, each / 10);
+  }
+  EXPECT_EQ(writer_->scan_outbox(0, 10'000)->size(), 2 * each);
+  // What one of them wrote the other may change later.
+  commit(in_slot(7, each + 1));
+  EXPECT_TRUE(beside->commit(in_slot(8, each + 1)));
 }
 
 TEST_P(store_rivals, one_of_two_takers_gets_a_token) {

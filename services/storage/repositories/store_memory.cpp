@@ -47,8 +47,15 @@ class memory_writer final : public writer_store {
   }
   result<write_outcome> commit(const write_batch& batch) override {
     const auto held = begin();
-    if (!tables_->owns(epoch_, session_)) return errc::stale_epoch;
+    if (!tables_->owns(epoch_, session_)) return beside_ ? errc::unavailable : errc::stale_epoch;
     return tables_->write(batch);
+  }
+  std::unique_ptr<writer_store> beside() override {
+    auto made = std::make_unique<memory_writer>(tables_);
+    made->epoch_ = epoch_;
+    made->session_ = session_;
+    made->beside_ = true;
+    return made;
   }
   bool tell_keys() const override { return true; }
   uint64_t statements() const override { return statements_; }
@@ -60,6 +67,7 @@ class memory_writer final : public writer_store {
   }
   std::shared_ptr<memory_tables> tables_;
   uint64_t epoch_ = 0, session_ = 0, statements_ = 0;
+  bool beside_ = false;
 };
 
 class memory_reader final : public reader_store {

@@ -64,6 +64,13 @@ class faulty_writer final : public writer_store {
     }
     return errc::internal;
   }
+  std::unique_ptr<writer_store> beside() override {
+    auto other = real_->beside();
+    if (!other) return nullptr;
+    auto made = std::make_unique<faulty_writer>(std::move(other), dice_, rate_);
+    made->own_ = std::make_unique<std::mt19937_64>(dice_());  // it is rolled on another thread
+    return made;
+  }
   bool tell_keys() const override { return real_->tell_keys(); }
   uint64_t statements() const override { return real_->statements(); }
   uint64_t term() const override { return term_; }
@@ -73,8 +80,9 @@ class faulty_writer final : public writer_store {
 
  private:
   fault roll() {
-    if (std::uniform_real_distribution<>(0, 1)(dice_) >= rate_) return fault::none;
-    return static_cast<fault>(std::uniform_int_distribution<>(1, 4)(dice_));
+    auto& dice = own_ ? *own_ : dice_;
+    if (std::uniform_real_distribution<>(0, 1)(dice) >= rate_) return fault::none;
+    return static_cast<fault>(std::uniform_int_distribution<>(1, 4)(dice));
   }
   bool broken() {
     if (!dead_ && std::uniform_real_distribution<>(0, 1)(dice_) < rate_ / 4) dead_ = true;
@@ -82,6 +90,7 @@ class faulty_writer final : public writer_store {
   }
   std::unique_ptr<writer_store> real_;
   std::mt19937_64& dice_;
+  std::unique_ptr<std::mt19937_64> own_;
   const double& rate_;  // changes while the writer lives
   bool dead_ = false;
   uint64_t term_ = 0;

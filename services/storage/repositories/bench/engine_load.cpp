@@ -22,8 +22,8 @@ class deaf_sink final : public reply_sink {
 }  // namespace
 
 result<std::unique_ptr<engine_load>> engine_load::open(const std::string& dsn, size_t requests, size_t conversations,
-                                                       size_t body, bool look) {
-  std::unique_ptr<engine_load> made(new engine_load(requests, conversations, body));
+                                                       size_t body, load_manner as) {
+  std::unique_ptr<engine_load> made(new engine_load(as.two ? 2 * requests : requests, conversations, body));
   auto opened = open_store(dsn);
   if (!opened) return opened.error();
   made->store_ = std::move(*opened);
@@ -32,8 +32,9 @@ result<std::unique_ptr<engine_load>> engine_load::open(const std::string& dsn, s
   how.shard = "bench";
   how.epoch = 1;
   how.batch_requests = requests;
-  how.done_rows = requests;
-  how.look_for_keys = look ? std::chrono::hours(24) : std::chrono::hours(0);
+  how.done_rows = 2 * requests;
+  how.split_requests = as.two ? requests : 0;
+  how.look_for_keys = as.look ? std::chrono::hours(24) : std::chrono::hours(0);
   made->engine_ = std::make_unique<writer_engine>(
       how, system_clock(), [shard = made->store_.get()]() -> result<std::unique_ptr<writer_store>> {
         auto writer = shard->open_writer();

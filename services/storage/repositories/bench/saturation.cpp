@@ -128,32 +128,36 @@ int saturation(double seconds) {
   double statements = 0, messages = 0;
   for (const size_t batch : {size_t{200}, size_t{1000}, size_t{4000}}) {
     const auto database = [&](const std::string& what) { return what + std::to_string(batch); };
-    for (const char* name : {"ours", "looks", "other", "raw"}) {
+    for (const char* name : {"ours", "two", "looks", "other", "raw"}) {
       if (auto made = server->create_database(database(name)); !made) return failed(made.error());
     }
     if (auto made = server->query(raw_tables, database("raw")); !made) return failed(made.error());
     raw_load raw(server->dsn(database("raw")), batch);
     auto ours = engine_load::open(server->dsn(database("ours")), batch, conversations, body_bytes);
     if (!ours) return failed(ours.error());
-    auto looks = engine_load::open(server->dsn(database("looks")), batch, conversations, body_bytes, true);
+    auto two = engine_load::open(server->dsn(database("two")), batch, conversations, body_bytes, {.two = true});
+    if (!two) return failed(two.error());
+    auto looks = engine_load::open(server->dsn(database("looks")), batch, conversations, body_bytes, {.look = true});
     if (!looks) return failed(looks.error());
     auto other = engine_load::open(server->dsn(database("other")), batch, conversations, body_bytes);
     if (!other) return failed(other.error());
-    tally of_raw, of_ours, of_looks, of_both, warm;
-    const double turn = seconds / 3 / 4 / 4;
+    tally of_raw, of_ours, of_two, of_looks, of_both, warm;
+    const double turn = seconds / 3 / 4 / 5;
     auto done = drive<raw_load>({&raw}, turn / 2, meter, warm);
-    if (done) done = drive<engine_load>({ours->get(), other->get(), looks->get()}, turn / 2, meter, warm);
+    if (done) done = drive<engine_load>({ours->get(), two->get(), other->get(), looks->get()}, turn / 2, meter, warm);
     for (int round = 0; done && round < 4; ++round) {
       done = drive<raw_load>({&raw}, turn, meter, of_raw);
       if (done) done = drive<engine_load>({ours->get()}, turn, meter, of_ours);
+      if (done) done = drive<engine_load>({two->get()}, turn, meter, of_two);
       if (done) done = drive<engine_load>({looks->get()}, turn, meter, of_looks);
       if (done) done = drive<engine_load>({ours->get(), other->get()}, turn, meter, of_both);
     }
     if (!done) return failed(done.error());
     const double rate = of_raw.rows / of_raw.seconds;
     print("raw INSERT", batch, of_raw, rate);
-    print("one shard", batch, of_ours, rate);
-    print("one shard, each key looked up first", batch, of_looks, rate);
+    print("one shard, one commit at a time", batch, of_ours, rate);
+    print("one shard, two commits at a time", batch, of_two, rate);
+    print("one at a time, each key looked up first", batch, of_looks, rate);
     print("two shards at once, together", batch, of_both, rate);
     statements += static_cast<double>((*ours)->statements());
     messages += static_cast<double>((*ours)->messages());

@@ -35,6 +35,8 @@ class row_cipher {
  public:
   explicit row_cipher(std::shared_ptr<key_ring> ring = nullptr) : ring_(std::move(ring)) {}
 
+  const std::shared_ptr<key_ring>& ring() const noexcept { return ring_; }
+
   /// The value as it is stored; valid until the next call.
   std::string_view seal(const message_row& row) { return seal_at(row, row.body); }
   std::string_view seal(const outbox_row& row) { return seal_at(row, row.payload); }
