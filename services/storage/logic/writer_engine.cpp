@@ -56,9 +56,9 @@ struct writer_engine::attempt {
   attempt(size_t begin, size_t many, batch_builder plan) : from(begin), count(many), builder(std::move(plan)) {}
   size_t from, count;
   batch_builder builder;
-  size_t done = 0;               // of done_, deleted by it
-  bool tried = false;            // a commit was sent
-  bool misled = false;           // nothing was written: keys have to be looked up first
+  size_t done = 0;      // of done_, deleted by it
+  bool tried = false;   // a commit was sent
+  bool misled = false;  // nothing was written: keys have to be looked up first
   write_outcome outcome;
   std::optional<error> failure;  // nothing: it is durable, if it is not misled
 };
@@ -172,8 +172,7 @@ writer_engine::batch_sizes writer_engine::split() {
     auto& item = items_[i];
     auto& to = parts[slot_asked(item.message).value_or(0) % parts.size()];
     to.bytes += size_of(item.message);
-    to.full = to.full || to.items.size() == how_.batch_requests ||
-              (!to.items.empty() && to.bytes > how_.batch_bytes);
+    to.full = to.full || to.items.size() == how_.batch_requests || (!to.items.empty() && to.bytes > how_.batch_bytes);
     (to.full ? rest : to.items).push_back(std::move(item));
   }
   auto at = items_.begin();
@@ -266,9 +265,7 @@ void writer_engine::run_both(const batch_sizes& sizes, bool look, round& out) {
   }
 }
 
-batch_builder writer_engine::new_plan() {
-  return {how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns()};
-}
+batch_builder writer_engine::new_plan() { return {how_.shard, how_.epoch, cache_, *counters_, time_.wall_ns()}; }
 
 /// False: it failed, or was misled by a guess.
 bool writer_engine::plan(attempt& one, bool look) {
@@ -303,7 +300,8 @@ void writer_engine::commit(attempt& one, writer_store& into) {
 
 void writer_engine::look_for_keys() { look_until_ = time_.now() + how_.look_for_keys; }
 
-/// Answers what was committed by the batches whose outcome was unknown; the rest is done as if it had never been tried.
+/// Answers what was committed by the batches whose outcome was unknown; the rest is done as if it had never been
+/// tried.
 result<void> writer_engine::resolve(round& out) {
   if (doubts_.empty()) return {};
   std::vector<bool> committed;

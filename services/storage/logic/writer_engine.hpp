@@ -54,9 +54,9 @@ struct round {
 /// the database is asked whether the batch is in it: then its requests are answered as planned, else they are done
 /// anew.
 ///
-/// A round in which much waits makes two commits at the same time, the second on a thread that ends with the round. No
-/// slot is in both, and between two rounds none is under way: so what is read, asked for by movers or delivered never
-/// meets half of it.
+/// A round in which much waits makes two commits at the same time, the second on a thread that ends with the round.
+/// No slot is in both, and between two rounds none is under way: so what is read, asked for by movers or delivered
+/// never meets half of it.
 class writer_engine {
  public:
   /// Opens the store and acquires the shard with the engine's epoch; called again after each failure.
@@ -140,9 +140,9 @@ class writer_engine {
   std::deque<write_request> items_;
   std::deque<uint64_t> done_;
   std::vector<batch_witness> doubts_;  // of the batches whose outcome is not known; their requests are in_doubt
-  clock::time_point look_until_{};      // for keys
-  size_t in_batch_ = 0;                 // requests of the batches under way
-  bool durable_ = false;                // one of them is committed
+  clock::time_point look_until_{};     // for keys
+  size_t in_batch_ = 0;                // requests of the batches under way
+  bool durable_ = false;               // one of them is committed
   size_t solo_ = 0;  // so many requests go one by one, because a batch with them failed for no known reason
 };
 

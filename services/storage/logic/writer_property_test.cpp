@@ -63,7 +63,7 @@ writer_options trial::options() const {
   how.epoch = 1;
   how.batch_requests = 16;
   how.split_requests = seed_ % 4 == 0 ? 0 : 1 + seed_ % 4 * 4;  // never, or many two at a time
-  how.cached.keys = 8;  // so small that most lookups reach the database
+  how.cached.keys = 8;                                          // so small that most lookups reach the database
   how.cached.conversations = 3;
   how.look_for_keys = std::chrono::milliseconds(seed_ % 3 * 200);  // never, seldom, often
   return how;

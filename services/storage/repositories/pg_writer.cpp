@@ -242,7 +242,8 @@ result<write_outcome> pg_writer::commit(const write_batch& batch) {
   if (!answer) {
     auto failed = answer.error();
     if (failed.code == errc::database && link_.violated() == "message_send_key") failed.code = errc::exists;
-    if (failed.code == errc::stale_epoch && beside_) failed.code = errc::unavailable;  // or its neighbour's claim is new
+    if (failed.code == errc::stale_epoch && beside_)
+      failed.code = errc::unavailable;  // or its neighbour's claim is new
     return failed;
   }
   for (const auto& row : pairs) relations_->remember(row);

@@ -248,9 +248,9 @@ class writer_store {
   /// written. unavailable: nothing was written. deadline: outcome unknown (connection lost around COMMIT). exists: a
   /// message's key is there already, nothing was written; told by stores that tell_keys().
   virtual result<write_outcome> commit(const write_batch& batch) = 0;
-  /// Another one with the same claim to the shard, for nothing but commits at the same time as this one's, from another
-  /// thread; the two must never have a slot in common. When its claim has ended it says `unavailable`: acquire anew.
-  /// Null: this store makes one commit at a time.
+  /// Another one with the same claim to the shard, for nothing but commits at the same time as this one's, from
+  /// another thread; the two must never have a slot in common. When its claim has ended it says `unavailable`:
+  /// acquire anew. Null: this store makes one commit at a time.
   virtual std::unique_ptr<writer_store> beside() { return nullptr; }
   /// Keys need not be looked up before a commit: one that is there is found by the commit.
   virtual bool tell_keys() const { return false; }
